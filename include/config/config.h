@@ -1,0 +1,157 @@
+/*
+ * What the operator said: one immutable, reference-counted snapshot.
+ *
+ * A snapshot is read as a whole from file and environment, or refused as a
+ * whole.  Whoever uses it for longer than a callback holds a reference.  A
+ * reload and the console's SET make a new one; nobody changes an old one.
+ *
+ * Every option is a field of struct config under its own name, generated
+ * from the one table in config/option_list.h: durations are int64_t in
+ * microseconds and end in _us, numbers int, switches bool, sizes int64_t and
+ * end in _bytes, texts char * (never NULL), choices an enum.
+ */
+
+#ifndef CONFIG_CONFIG_H
+#define CONFIG_CONFIG_H
+
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "config/option_list.h"
+
+struct hba;
+struct userlist;
+
+enum pool_mode {
+	POOL_MODE_DEFAULT,		/* in an override: not given */
+	POOL_MODE_SESSION,
+	POOL_MODE_TRANSACTION,
+	POOL_MODE_STATEMENT,
+};
+
+enum auth_type {
+	AUTH_TRUST,
+	AUTH_ANY,
+	AUTH_PLAIN,
+	AUTH_MD5,
+	AUTH_SCRAM,
+	AUTH_CERT,
+	AUTH_HBA,
+};
+
+/* An override that was not given: the general option counts. */
+#define CONFIG_UNSET	(-1)
+
+/* A line of [databases].  Texts that were not given are NULL. */
+struct database {
+	char		*name;		/* as clients ask; "*" is the fallback */
+	char		*host;		/* name, address or socket directory */
+	int		 port;
+	char		*dbname;	/* NULL: the name the client asked for */
+	char		*user;		/* forced user towards PostgreSQL */
+	char		*password;	/* secret: never shown */
+	char		*auth_user;
+	char		*auth_query;
+	char		*auth_dbname;
+	char		*connect_query;
+	char		*client_encoding;
+	char		*datestyle;
+	char		*timezone;
+	char		*application_name;
+	enum pool_mode	 pool_mode;
+	int		 pool_size;	/* these: CONFIG_UNSET if not given */
+	int		 min_pool_size;
+	int		 reserve_pool_size;
+	int		 max_db_connections;
+	int		 max_db_client_connections;
+	int64_t		 server_lifetime_us;
+	int64_t		 query_wait_timeout_us;
+};
+
+/* A line of [users]; not the user's secret. */
+struct user {
+	char		*name;
+	enum pool_mode	 pool_mode;
+	int		 pool_size;	/* these: CONFIG_UNSET if not given */
+	int		 reserve_pool_size;
+	int		 max_user_connections;
+	int		 max_user_client_connections;
+	int64_t		 query_timeout_us;
+	int64_t		 query_wait_timeout_us;
+	int64_t		 idle_transaction_timeout_us;
+	int64_t		 transaction_timeout_us;
+	int64_t		 client_idle_timeout_us;
+};
+
+struct config {
+	atomic_int	  references;
+	char		 *file;		/* NULL: from the environment alone */
+	bool		  is_pgbouncer;	/* its section: its defaults too */
+	struct database	**databases;	/* in the order of the file */
+	size_t		  database_count;
+	struct user	**users;
+	size_t		  user_count;
+	struct hba	 *hba;		/* NULL: no auth_hba_file */
+	struct userlist	 *userlist;	/* never NULL; may be empty */
+	struct option_values option;	/* generated, see above */
+};
+
+/* Collects what is said while reading: errors, warnings, notes. */
+struct config_report {
+	void	(*say)(void *arg, bool is_error, const char *sentence);
+	void	*arg;
+};
+
+/*
+ * Read file (NULL: none) and environment.  NULL when anything is wrong; each
+ * fault was reported with file, line and what would be right.
+ */
+struct config	*config_read(const char *file, char *const *environment,
+		    const struct config_report *);
+/* A copy with one option changed, for the console; NULL: error says why. */
+struct config	*config_with(const struct config *, const char *option,
+		    const char *value, char *error, size_t);
+struct config	*config_hold(const struct config *);
+void		 config_release(struct config *);
+
+/*
+ * The current snapshot of the process.  config_current() gives a reference
+ * that the caller must release; config_replace() takes one over.
+ */
+struct config	*config_current(void);
+void		 config_replace(struct config *);
+
+/* The entry for this name, else the one named "*", else NULL. */
+const struct database	*config_database(const struct config *, const char *);
+const struct user	*config_user(const struct config *, const char *);
+
+/* What counts for one pool once every override is applied. */
+struct pool_settings {
+	enum pool_mode	mode;
+	int		pool_size;		/* 0: unlimited */
+	int		min_pool_size;
+	int		reserve_pool_size;
+	int		max_db_connections;	/* 0: unlimited, these four */
+	int		max_user_connections;
+	int		max_db_client_connections;
+	int		max_user_client_connections;
+	int64_t		reserve_pool_timeout_us;
+	int64_t		server_idle_timeout_us;	/* 0: none, these nine */
+	int64_t		server_lifetime_us;
+	int64_t		server_connect_timeout_us;
+	int64_t		server_login_retry_us;
+	int64_t		query_wait_timeout_us;
+	int64_t		query_timeout_us;
+	int64_t		idle_transaction_timeout_us;
+	int64_t		transaction_timeout_us;
+	int64_t		client_idle_timeout_us;
+};
+
+void	config_pool_settings(const struct config *, const struct database *,
+	    const char *user, struct pool_settings *);
+
+const char	*config_pool_mode_name(enum pool_mode);
+
+#endif

@@ -1,0 +1,23 @@
+/*
+ * The front: the sockets on which pgweir listens, all of them.
+ */
+
+#ifndef FRONT_H
+#define FRONT_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+struct config;
+struct loop;
+
+/*
+ * Open every address of listen_addr and the unix socket of
+ * unix_socket_dir.  False: error names the address; nothing is left open.
+ */
+bool	front_open(struct loop *, const struct config *, char *error, size_t);
+/* Whoever stands in the accept queues is accepted; then they are closed. */
+void	front_drain(void);
+void	front_close(void);
+
+#endif

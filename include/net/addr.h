@@ -1,0 +1,46 @@
+/*
+ * Socket addresses: IPv4, IPv6 and unix, printed for people.
+ */
+
+#ifndef NET_ADDR_H
+#define NET_ADDR_H
+
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <netinet/in.h>
+#include <stdbool.h>
+#include <stddef.h>
+
+struct addr {
+	socklen_t	length;
+	union {
+		struct sockaddr		any;
+		struct sockaddr_in	v4;
+		struct sockaddr_in6	v6;
+		struct sockaddr_un	local;
+	} u;
+};
+
+#define ADDR_TEXT_BYTES	128	/* enough for addr_print() */
+
+/* "192.0.2.1", "::1", "[::1]" (no names); false: not a numeric address. */
+bool		 addr_parse_ip(struct addr *, const char *, int port);
+/* The socket file of a directory and port: DIR/.s.PGSQL.PORT */
+bool		 addr_parse_unix(struct addr *, const char *dir, int port);
+
+int		 addr_port(const struct addr *);	/* 0 for unix */
+void		 addr_set_port(struct addr *, int);
+bool		 addr_is_unix(const struct addr *);
+bool		 addr_is_loopback(const struct addr *);	/* unix counts */
+bool		 addr_equal(const struct addr *, const struct addr *);
+
+/* "192.0.2.1:5432", "[::1]:5432", "unix:/run/x/.s.PGSQL.5432"; returns it. */
+char		*addr_print(const struct addr *, char *, size_t);
+/* Without the port: "192.0.2.1", "::1", "unix". */
+char		*addr_print_host(const struct addr *, char *, size_t);
+
+void		 addr_of_peer(struct addr *, int fd);
+void		 addr_of_self(struct addr *, int fd);
+
+#endif

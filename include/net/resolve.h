@@ -1,0 +1,41 @@
+/*
+ * Names to addresses, on the main loop, by libevent's evdns.
+ *
+ * evdns honours resolv.conf with its search list and /etc/hosts.  A numeric
+ * address and a unix socket directory need no look-up and answer at once.
+ */
+
+#ifndef NET_RESOLVE_H
+#define NET_RESOLVE_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/addr.h"
+
+struct loop;
+struct resolver;
+
+enum { RESOLVE_ADDRESSES_MAX = 32 };
+
+struct resolve_answer {
+	int		 count;		/* 0: error says why */
+	int64_t		 ttl_us;	/* of the shortest-lived record */
+	char		 error[128];
+	struct addr	 addresses[RESOLVE_ADDRESSES_MAX]; /* port not set */
+};
+
+/* resolv_conf: a file to read instead of /etc/resolv.conf, or NULL. */
+struct resolver	*resolver_new(struct loop *, const char *resolv_conf);
+void		 resolver_free(struct resolver *);	/* no answers come */
+
+/*
+ * Ask for the IPv4 and IPv6 addresses of a name.  The answer comes to
+ * done() on the resolver's loop, never before this returns; it belongs to
+ * the resolver.
+ */
+void		 resolver_ask(struct resolver *, const char *name,
+		    void (*done)(void *arg, const struct resolve_answer *),
+		    void *arg);
+
+#endif

@@ -1,0 +1,39 @@
+/*
+ * What the console may ask of the process: functions that main hands down,
+ * because ops is a floor below it.  Set before any thread runs.
+ */
+
+#ifndef OPS_PROCESS_H
+#define OPS_PROCESS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct loop;
+
+enum shutdown_mode {
+	SHUTDOWN_NOW,			/* SIGQUIT, SHUTDOWN */
+	SHUTDOWN_WAIT_FOR_SERVERS,	/* SIGINT: as PAUSE, then exit */
+	SHUTDOWN_WAIT_FOR_CLIENTS,	/* until all clients have left */
+	SHUTDOWN_DRAIN,			/* SIGTERM: delay, then dismiss */
+};
+
+struct process {
+	/*
+	 * Any thread: read the whole configuration anew, or keep the old one.
+	 * done() is called on the asking loop; error is NULL or its faults.
+	 */
+	void		(*reload)(struct loop *asking,
+			    void (*done)(void *arg, const char *error),
+			    void *arg);
+	void		(*shutdown)(enum shutdown_mode);	/* any thread */
+	/* The loops: 0 is main's, the others have clients and servers. */
+	int		 loop_count;
+	struct loop	*(*loop)(int index);
+	int64_t		 started_us;
+	const char	*(*state)(void);	/* "active", "draining", ... */
+};
+extern struct process	process;
+
+#endif

@@ -1,0 +1,89 @@
+/*
+ * A backend: one PostgreSQL host and port, with what is known of it.
+ *
+ * Backends are found by host and port, shared by all pools that go there and
+ * kept until the process ends.  Names are resolved on the main loop, again
+ * and again while they are used (dns_max_ttl); a failed look-up keeps the
+ * last good answer.  A worker reads a copy of the addresses.
+ *
+ * Limits across pools are a host's: one struct limit a database and backend
+ * (max_db_connections), one a user and backend (max_user_connections).
+ */
+
+#ifndef POOL_BACKEND_H
+#define POOL_BACKEND_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/hash.h"
+#include "net/addr.h"
+#include "net/loop.h"
+
+struct config;
+struct resolver;
+struct tls_context;
+
+enum { BACKEND_ADDRESSES_MAX = 32 };
+
+struct backend {
+	struct hash_node	 node;		/* in the table of backends */
+	char			*host;		/* as configured */
+	int			 port;
+	char			*name;		/* "host:port", for people */
+	struct task		 task;		/* private: main loop */
+	struct {
+		pthread_mutex_t	 mutex;
+		struct addr	 addresses[BACKEND_ADDRESSES_MAX];
+		int		 address_count;	/* 0: not known yet */
+		int		 next_address;	/* where to connect next */
+		bool		 asking;
+		int64_t		 answered_us;	/* when the answer came */
+		int64_t		 ttl_us;
+		char		 error[128];	/* of the last look-up */
+		STAILQ_HEAD(, letter) waiting;	/* posted at the answer */
+	} shared;				/* guarded by shared.mutex */
+};
+
+/* Main thread, before any worker runs: look-ups happen on this loop. */
+void		 backends_init(struct loop *main_loop, struct resolver *);
+void		 backends_done(void);
+
+/* Any thread.  Found or made; never NULL, never freed before the end. */
+struct backend	*backend_find(const char *host, int port);
+/* Walk all: NULL first; main thread. */
+struct backend	*backend_each(const struct backend *);
+
+/*
+ * Any thread.  One address to try now, a different one after a failure, with
+ * the port set.  False: not known yet; then, with a letter given, it is
+ * posted to the loop as soon as there is an answer or an error (the letter
+ * must live until then), and backend_error() says what is wrong.
+ */
+bool		 backend_address(struct backend *, struct addr *,
+		    struct loop *, struct letter *);
+/* The address did not work: take the next one from now on. */
+void		 backend_blame(struct backend *, const struct addr *);
+void		 backend_error(struct backend *, char *, size_t);
+
+/*
+ * A number of connections that several pools share.  Places are reserved
+ * before they are used; max may change at a reload.
+ */
+struct limit {
+	struct hash_node	 node;
+	char			*name;
+	const struct backend	*backend;
+	atomic_int		 max;		/* 0: unlimited */
+	atomic_int		 count;
+	atomic_int		 hungry;	/* pools that wait because of it */
+};
+
+struct limit	*limit_find(const char *kind, const char *name,
+		    const struct backend *);
+bool		 limit_reserve(struct limit *);
+void		 limit_release(struct limit *);
+
+#endif

@@ -1,0 +1,257 @@
+/*
+ * A pool: the server connections of one database, one user and one backend.
+ *
+ * Whoever needs a server asks with a ticket.  pool_take() gives an idle one
+ * of the same loop at once; otherwise the ticket waits: for an idle server of
+ * another loop that has been sent for, for one that is given back, or for one
+ * that is being opened.  The limit is exact over all threads: a place is
+ * counted before a connection is opened, until after it is closed.
+ *
+ * Every function may be called from any thread unless it says otherwise; a
+ * ticket belongs to the thread of its loop.
+ */
+
+#ifndef POOL_POOL_H
+#define POOL_POOL_H
+
+#include <sys/queue.h>
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/counters.h"
+#include "base/hash.h"
+#include "base/histogram.h"
+#include "base/reason.h"
+#include "config/config.h"
+#include "net/deadline.h"
+#include "net/loop.h"
+#include "pool/server.h"
+
+struct backend;
+struct limit;
+struct pool;
+
+enum ticket_state {
+	TICKET_NONE,		/* not asking */
+	TICKET_QUEUED,		/* in line; guarded by the pool's mutex */
+	TICKET_SENT_FOR,	/* an idle server of another loop was claimed */
+	TICKET_GRANTED,		/* a server is on its way to this loop */
+};
+
+/* What a pool tells whoever waits when it cannot serve. */
+struct pool_error {
+	enum reason	reason;
+	char		sqlstate[6];	/* the server's own, or the reason's */
+	char		text[400];
+	char		hint[200];
+};
+
+struct ticket {
+	struct loop		*loop;
+	/* A server that is LINKED now; called as a task of the loop. */
+	void			(*granted)(struct ticket *, struct server *);
+	/*
+	 * No server will come: an error that waiting cannot heal, or the
+	 * first failed attempt if the ticket is impatient.  Called as a task.
+	 */
+	void			(*refused)(struct ticket *,
+				    const struct pool_error *);
+	struct pool		*pool;		/* not TICKET_NONE */
+	struct server		*server;	/* TICKET_GRANTED */
+	const void		*wish;		/* a server whose session has
+						 * this is preferred */
+	struct task		 task;		/* an answer from this thread */
+	struct letter		 letter;	/* an answer from another one */
+	struct deadline		 deadline;	/* the reserve pool */
+	int64_t			 since_us;	/* in line since */
+	enum ticket_state	 state;
+	bool			 is_impatient;
+	bool			 is_refused;	/* the answer is an error */
+	bool			 is_leaving;	/* withdrawn too late */
+	TAILQ_ENTRY(ticket)	 entry;
+};
+TAILQ_HEAD(ticket_list, ticket);
+
+struct pool_times {
+	struct histogram	 wait;		/* for a server */
+	struct histogram	 query;
+	struct histogram	 transaction;
+};
+
+/* One lane a loop: what that loop's thread has of the pool. */
+struct pool_lane {
+	struct server_list	 idle;		/* guarded by pool->mutex */
+	struct ticket_list	 line;		/* guarded; oldest first */
+	struct counters		 counters;	/* its thread writes */
+	struct pool_times	*times;		/* its thread writes */
+	_Atomic int		 clients;	/* logged in here */
+} __attribute__((aligned(64)));
+
+/*
+ * What the configuration says of a pool; immutable, replaced as a whole at
+ * a reload.  Old ones are kept until the process ends, for readers without
+ * a lock.
+ */
+struct pool_profile {
+	struct pool_profile	*older;
+	struct pool_settings	 settings;
+	char			*dbname;	/* towards PostgreSQL */
+	char			*reset_query;	/* "" : none */
+	char			*check_query;
+	int64_t			 check_delay_us;
+	bool			 reset_always;
+	bool			 round_robin;
+	char			*connect_query;	/* the rest: NULL if not given */
+	char			*client_encoding;
+	char			*datestyle;
+	char			*timezone;
+	char			*application_name;
+};
+
+/* What a newly logged-in client is told; immutable, reference counted. */
+struct pool_welcome {
+	atomic_int	 references;
+	uint32_t	 length;
+	uint8_t		 bytes[];	/* ParameterStatus messages */
+};
+
+/* How pgweir logs in to PostgreSQL for this pool. */
+struct pool_secret {
+	char		*secret;	/* plain, md5... or SCRAM-SHA-256$...;
+					 * NULL: nothing known */
+	bool		 has_client_key;
+	uint8_t		 client_key[32];
+};
+
+struct pool {
+	struct hash_node	 node;		/* in the table of pools */
+	char			*database;	/* as clients ask for it */
+	char			*user;		/* as which servers log in */
+	struct backend		*backend;
+	struct limit		*database_limit;
+	struct limit		*user_limit;
+	_Atomic(struct pool_profile *) profile;
+	_Atomic bool		 is_retired;	/* look the pool up again */
+	_Atomic bool		 is_paused;
+	_Atomic bool		 is_disabled;	/* refuses new clients */
+	_Atomic uint32_t	 generation;	/* RECONNECT adds one */
+	bool			 is_forced;	/* user is the database's, not
+						 * the client's */
+	int			 lane_count;
+	struct deadline		 retry;		/* of the loop that set it */
+	struct pool		*older;		/* list of all pools */
+
+	struct {
+		pthread_mutex_t	 mutex;
+		int		 total;		/* places taken */
+		int		 reserve;	/* of them, reserve places */
+		int		 opening;	/* of them, not yet logged in */
+		int		 moving;	/* of them, between two loops */
+		int		 idle;		/* of them, idle */
+		int		 waiting;	/* tickets in line */
+		struct limit	*hungry;	/* the limit it waits for */
+		bool		 is_backing_off;/* after a failure: retry set */
+		bool		 is_lasting;	/* error: waiting is no use */
+		int64_t		 backoff_us;	/* the last pause; 0: all well */
+		struct pool_error error;	/* of the last attempt */
+		struct pool_welcome *welcome;	/* NULL: no login yet */
+		struct pool_secret secret;
+	} shared;				/* guarded by shared.mutex */
+
+	struct pool_lane	 lanes[];	/* by loop index */
+};
+
+static inline const struct pool_profile *
+pool_profile(const struct pool *pool)
+{
+	return atomic_load_explicit(&pool->profile, memory_order_acquire);
+}
+
+/* Before any worker starts: how many loops there are, main included. */
+void		 pools_init(int loops);
+void		 pools_done(void);	/* all threads have ended */
+
+/*
+ * The pool for a client's database and user, found or made.  NULL: there is
+ * no such database.  user is as the client logged in; a forced user of the
+ * database takes its place.
+ */
+struct pool	*pool_find(const struct config *, const char *database,
+		    const char *user);
+/* Walk all pools; NULL first.  They are never freed before the end. */
+struct pool	*pool_each(const struct pool *);
+/* Bring all pools in line with a new configuration. */
+void		 pools_reload(const struct config *);
+
+/*
+ * An idle server, LINKED and the caller's; or NULL, and granted() or
+ * refused() will be called later, never before this has returned.
+ */
+struct server	*pool_take(struct pool *, struct ticket *);
+/*
+ * Leave the line.  False: a server is already on its way; the ticket must
+ * then live until granted() or refused() is called.
+ */
+bool		 pool_withdraw(struct pool *, struct ticket *);
+
+/*
+ * Give a server back, clean and with everything answered; takes *server.  In
+ * the thread of its loop.  It may be closed instead of kept.
+ */
+void		 pool_give(struct pool *, struct server **);
+/* server.c: opening failed; is_lasting: waiting will not heal it. */
+void		 pool_failed(struct pool *, struct loop *,
+		    const struct pool_error *, bool is_lasting);
+/* server.c: the place of a closed server is free. */
+void		 pool_release_place(struct pool *, struct loop *,
+		    bool is_reserve, bool was_opening);
+/* server.c: login succeeded with these ParameterStatus messages. */
+void		 pool_greeted(struct pool *, const uint8_t *, size_t);
+/*
+ * In the thread of its loop: take an IDLE server out of the list.  False:
+ * another loop has claimed it; leave it alone, its letter is coming.
+ */
+bool		 pool_claim(struct pool *, struct server *);
+
+/* The ParameterStatus messages for a client, or NULL; release afterwards. */
+struct pool_welcome	*pool_welcome_hold(struct pool *);
+void			 pool_welcome_release(struct pool_welcome *);
+
+/* What is known for logging in; the copy is the caller's, to be wiped. */
+void		 pool_secret_copy(struct pool *, struct pool_secret *);
+void		 pool_secret_wipe(struct pool_secret *);
+/* A client proved to know this; kept if it can open more doors. */
+void		 pool_secret_learn(struct pool *, const struct pool_secret *);
+
+/* min_pool_size: open what is missing, on this loop. */
+void		 pool_fill(struct pool *, struct loop *);
+
+/* The console. */
+void		 pool_pause(struct pool *);
+void		 pool_resume(struct pool *, struct loop *);
+void		 pool_reconnect(struct pool *);	/* idle ones now, others when
+						 * they are given back */
+bool		 pool_is_quiet(struct pool *);	/* no server is in use */
+void		 pool_close_idle(struct pool *);
+
+/*
+ * Why somebody waited in vain, for people: "no server of ... was free for
+ * ...": how many there are, what they do, what the last attempt to open one
+ * said.
+ */
+void		 pool_explain_wait(struct pool *, const char *waited, char *,
+		    size_t);
+
+struct pool_numbers {
+	int	clients, waiting, linked, idle, moving, opening, total;
+	int64_t	oldest_wait_us;		/* 0: nobody waits */
+};
+void		 pool_count(struct pool *, int64_t now_us,
+		    struct pool_numbers *);
+void		 pool_sum_counters(const struct pool *, struct counters *);
+void		 pool_sum_times(const struct pool *, struct pool_times *);
+
+#endif

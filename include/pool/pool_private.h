@@ -1,0 +1,40 @@
+/*
+ * What the files of the pool share: pool.c (who gets which server),
+ * pool_table.c (all pools, what the configuration says of them) and
+ * pool_limit.c (limits that several pools share).
+ */
+
+#ifndef POOL_POOL_PRIVATE_H
+#define POOL_POOL_PRIVATE_H
+
+#include <stdbool.h>
+
+#include "base/clock.h"
+#include "pool/pool.h"
+
+/* Open servers for those in line, as far as the limits allow. */
+void	pool_grow(struct pool *);
+/* The pool does not wait for a shared limit any more. */
+void	pool_feed_locked(struct pool *);
+/* A ticket that left the line is told so, in the thread of its loop. */
+void	pool_answer(struct ticket *, struct loop *here);
+/* Idle servers to those in line, as after a pause. */
+void	pool_serve_line(struct pool *);
+void	pool_on_last_cancel(struct server *);
+
+/* An IDLE server leaves the list of its lane; and becomes MOVING. */
+void	pool_unlist_locked(struct pool *, struct server *);
+void	pool_move_locked(struct pool *, struct server *, struct ticket *,
+	    void (*read)(struct loop *, struct letter *));
+
+/* Close the idle server that was used longest ago, of any other pool. */
+void	pool_evict(struct limit *, const struct pool *except);
+/*
+ * Since when somebody waits in another pool for a limit that this one shares;
+ * INT64_MAX: nobody does.  No mutex may be held.
+ */
+int64_t	pool_hungry_since_us(struct pool *);
+/* A place in this limit is free: the oldest waiter elsewhere may have it. */
+void	pool_limit_freed(struct limit *, const struct pool *except);
+
+#endif

@@ -1,0 +1,90 @@
+/*
+ * What is expected back from a server: one entry for each request that is
+ * answered, in order.
+ *
+ * This is what makes pipelines, prepared statements and injected settings
+ * plain: every answer that comes belongs to the entry at the head, which says
+ * whether the client sees it (PASS), whether it is ours (SWALLOW), or whether
+ * PostgreSQL was never asked and the answer is made here when its turn comes
+ * (MADE).  An entry also carries what has to be undone if PostgreSQL skips
+ * the request because an earlier one failed.
+ */
+
+#ifndef RELAY_EXPECTED_H
+#define RELAY_EXPECTED_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct statement;
+
+enum expect_kind {
+	EXPECT_PARSE,		/* '1' */
+	EXPECT_BIND,		/* '2' */
+	EXPECT_DESCRIBE,	/* 'T' or 'n', perhaps after 't' */
+	EXPECT_EXECUTE,		/* 'C', 'I' or 's' */
+	EXPECT_CLOSE,		/* '3' */
+	EXPECT_SYNC,		/* 'Z' */
+	EXPECT_QUERY,		/* 'Z' */
+	EXPECT_FUNCTION,	/* 'Z' */
+};
+
+enum expect_fate {
+	FATE_PASS,
+	FATE_SWALLOW,
+	FATE_MADE,
+};
+
+/* Why a query of ours runs. */
+enum expect_purpose {
+	PURPOSE_NONE,
+	PURPOSE_CHECK,		/* server_check_query */
+	PURPOSE_SETTINGS,	/* the client's settings before its statement */
+	PURPOSE_READ_BACK,	/* what the client's statement has set */
+	PURPOSE_GREETING,	/* the client's startup settings, at login */
+};
+
+struct expectation {
+	uint8_t			 kind;
+	uint8_t			 fate;
+	uint8_t			 purpose;
+	bool			 is_named;	/* Parse: entered into names */
+	uint32_t		 number;	/* Parse, Close: on the shelf */
+	struct statement	*statement;	/* Parse, Close: held */
+	struct statement	*before;	/* what the name, or the unnamed
+						 * statement, was before: held */
+	char			*name;		/* the client's name: owned */
+	uint8_t			*made;		/* MADE: the answer, owned */
+	uint32_t		 made_bytes;
+};
+
+/* All zero is empty and owns no memory. */
+struct expected {
+	struct expectation	*ring;
+	uint32_t		 head;		/* index of the oldest */
+	uint32_t		 count;
+	uint32_t		 size;		/* a power of two, or 0 */
+};
+
+/* More than this and the client is not read until answers have come. */
+enum { EXPECTED_MANY = 16384 };
+
+static inline struct expectation *
+expected_head(const struct expected *expected)
+{
+	return expected->count == 0 ? NULL :
+	    &expected->ring[expected->head];
+}
+
+/* A fresh entry at the end, zeroed but for its kind and fate. */
+struct expectation	*expected_add(struct expected *, enum expect_kind,
+			    enum expect_fate);
+/* Strike the head and free what it owns. */
+void			 expected_strike(struct expected *);
+/* The i-th from the head. */
+struct expectation	*expected_at(const struct expected *, uint32_t i);
+/* Whether a request is in line after which PostgreSQL is in step again. */
+bool			 expected_has_sync(const struct expected *);
+void			 expected_done(struct expected *);
+
+#endif

@@ -1,0 +1,103 @@
+/*
+ * The relay: serves a client that has logged in, by linking it to a server
+ * for each transaction and carrying messages between the two.
+ *
+ *	GREETING -> IDLE <-> WAITING -> LINKED -> IDLE
+ *	IDLE -> LINKED (an idle server was there)
+ *	any -> CLOSED
+ *
+ *	GREETING the client has not had its first ReadyForQuery; it may wait
+ *		 for a server or be linked to one
+ *	IDLE	 no server; nothing is expected; what comes is looked at
+ *	WAITING	 in the pool's line; what comes is held back
+ *	LINKED	 server is ours; while is_holding a query of ours must be
+ *		 answered first and what comes is held back
+ *	CLOSED	 the client has gone; only a ticket keeps the struct alive
+ *
+ * Everything happens in the thread of the client's loop.
+ */
+
+#ifndef RELAY_RELAY_H
+#define RELAY_RELAY_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "base/reason.h"
+#include "client/client.h"
+#include "net/deadline.h"
+#include "pool/pool.h"
+#include "relay/parcel.h"
+#include "relay/prepared.h"
+#include "relay/session.h"
+#include "relay/settings.h"
+#include "wire/sqlscan.h"
+
+enum relay_state {
+	RELAY_GREETING,
+	RELAY_IDLE,
+	RELAY_WAITING,
+	RELAY_LINKED,
+	RELAY_CLOSED,
+};
+
+/* What ties a client to its server until it leaves or says DISCARD ALL. */
+enum {
+	PIN_MODE = 1 << 0,	/* pool_mode = session */
+	PIN_TEMP = 1 << 1,
+	PIN_LISTEN = 1 << 2,
+	PIN_HOLD = 1 << 3,
+	PIN_LOAD = 1 << 4,
+	PIN_PREPARE = 1 << 5,
+	PIN_LOCK = 1 << 6,
+	PIN_SEQUENCE = 1 << 7,
+	PIN_STATEMENT = 1 << 8,	/* an unnamed one that is too long to keep */
+	PIN_SETTINGS = 1 << 9,	/* they could not be read back */
+};
+
+struct relay {
+	struct client		*client;	/* NULL: CLOSED */
+	struct server		*server;	/* LINKED, or greeting */
+	enum relay_state	 state;
+	uint32_t		 pins;
+	uint32_t		 touches;	/* sqlscan's, of what was sent in
+						 * this transaction */
+	struct buf		 held;		/* from the client, not used yet */
+	uint32_t		 skip;		/* bytes of the client's current
+						 * message still to come */
+	bool			 skip_passes;	/* they go to the server */
+	bool			 is_holding;	/* a query of ours comes first */
+	bool			 is_unsynced;	/* a batch without its Sync */
+	bool			 is_refusing;	/* after an error of ours: what
+						 * comes is dropped until Sync */
+	bool			 is_leaving;	/* said X: close when answered */
+	bool			 tells_settings;/* the client hears of what the
+						 * next switch reports */
+	bool			 had_error;	/* in this transaction */
+	struct sqlscan		*scan;		/* of a Query that streams */
+	const struct settings	*settings;	/* wanted now, held */
+	const struct settings	*defaults;	/* from its startup, held */
+	struct names		 names;
+	struct statement	*unnamed;	/* held, or NULL */
+	struct ticket		 ticket;
+	struct deadline		 transaction_deadline;
+	int64_t			 linked_us;	/* transaction began */
+	int64_t			 query_us;	/* query began; 0: none runs */
+	enum reason		 dismissal;	/* close at the boundary */
+	char			*dismissal_text;
+};
+
+/* Both directions of one callback, on its stack. */
+struct relay_io {
+	struct parcel	 to_server;
+	struct parcel	 to_client;
+};
+
+extern const struct client_service	relay_service;
+void		 relay_init(void);	/* before any thread: hooks */
+
+/* The pins as words, "temporary table, listen"; "" for none. */
+void		 relay_pins_text(uint32_t pins, char *, size_t);
+
+#endif

@@ -1,0 +1,175 @@
+/*
+ * What the files of the relay share.
+ *
+ *	relay_service.c	 starting, reading, cancelling, closing
+ *	relay.c		 states, linking, back-pressure
+ *	relay_client.c	 what the client says
+ *	relay_batch.c	 of it, the extended query protocol
+ *	relay_answer.c	 answers made here
+ *	relay_server.c	 what the server says
+ *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_finish.c	 the end of a transaction: giving back, pins
+ *	relay_timeouts.c time limits
+ *	relay_greet.c	 the end of a login
+ */
+
+#ifndef RELAY_RELAY_PRIVATE_H
+#define RELAY_RELAY_PRIVATE_H
+
+#include "pool/backend.h"
+#include "relay/relay.h"
+#include "wire/msg.h"
+
+/* Unsent output above this stops reading the other side. */
+#define RELAY_HIGH_BYTES	(128 * 1024)
+/* What a waiting client may send before it is not read any more. */
+#define RELAY_HELD_BYTES	(64 * 1024)
+
+static inline struct relay *
+relay_of_client(const struct client *client)
+{
+	return client->served;
+}
+
+static inline const struct pool_settings *
+relay_limits(const struct relay *relay)
+{
+	return &pool_profile(relay->client->pool)->settings;
+}
+
+static inline struct pool_lane *
+relay_lane(const struct relay *relay)
+{
+	return &relay->client->pool->lanes[relay->client->loop->index];
+}
+
+/* relay.c */
+void	relay_set_state(struct relay *, enum relay_state);
+const struct log_who	*relay_who(const struct relay *);
+void	relay_on_granted(struct ticket *, struct server *);
+void	relay_on_refused(struct ticket *, const struct pool_error *);
+void	relay_free(struct relay *);
+void	relay_io_init(struct relay_io *, struct relay *);
+/* Send both parcels and apply back-pressure. */
+void	relay_io_send(struct relay_io *, struct relay *);
+/*
+ * A server is needed now.  True: it is linked and ready for the client's
+ * bytes.  False: they have to wait; relay_go_on() is called then.
+ */
+bool	relay_need_server(struct relay *, struct relay_io *);
+/* Who may be read now, by what is unsent and held. */
+void	relay_pace(struct relay *);
+void	relay_set_unnamed(struct relay *, struct statement *);
+void	relay_set_settings(struct relay *, const struct settings *);
+bool	relay_has_expected(const struct relay *);
+
+/* relay_service.c */
+/* Use what was held back, as far as that is possible now. */
+void	relay_go_on(struct relay *);
+void	relay_on_server_event(struct server *, enum stream_event);
+
+/* relay_finish.c */
+/* Everything is answered: perhaps the transaction is over. */
+void	relay_finish(struct relay *);
+/* The server must not be used again; the relay is IDLE. */
+void	relay_drop_server(struct relay *, enum reason, const char *detail);
+/* The client goes away: what becomes of its server. */
+void	relay_abandon_server(struct relay *);
+/* Nothing is expected and the client owes nothing. */
+bool	relay_is_at_rest(const struct relay *);
+/* Between two statements: the limits that count while nothing runs. */
+void	relay_watch_rest(struct relay *);
+
+/* relay_timeouts.c */
+void	relay_on_wait_timeout(struct loop *, struct deadline *);
+void	relay_on_idle_timeout(struct loop *, struct deadline *);
+void	relay_on_idle_transaction(struct loop *, struct deadline *);
+void	relay_on_transaction_timeout(struct loop *, struct deadline *);
+void	relay_on_query_timeout(struct loop *, struct deadline *);
+
+/* relay_client.c */
+/* Use client bytes; returns how many. */
+size_t	relay_read_client(struct relay *, struct relay_io *, uint8_t *,
+	    size_t);
+/* What a handler made of a message. */
+enum relay_verdict {
+	RELAY_USED,	/* all of it that is here; the rest is skip */
+	RELAY_LATER,	/* nothing: more bytes or a server are needed */
+	RELAY_GONE,	/* the client was closed */
+};
+struct relay_message {
+	uint8_t		*at;		/* the head */
+	struct msg_head	 head;
+	size_t		 here;		/* bytes at `at` that belong to it */
+	size_t		 total;		/* head and body */
+};
+/* Pass the message on as it is, the rest of it when it comes. */
+void	relay_pass(struct relay *, struct relay_io *,
+	    const struct relay_message *);
+/* Drop the rest of the message. */
+void	relay_drop(struct relay *, const struct relay_message *);
+enum relay_verdict	relay_bad_message(struct relay *,
+			    const struct relay_message *, const char *what);
+
+/* Messages, settings of the process: set before any thread, changed at a
+ * reload by the main thread. */
+extern size_t	relay_prepared_max;	/* max_prepared_statements */
+uint32_t	relay_pins_of(uint32_t touches);
+
+/* relay_batch.c */
+enum relay_verdict	relay_on_parse(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+enum relay_verdict	relay_on_bind(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+enum relay_verdict	relay_on_describe(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+/* Take back what requests did that PostgreSQL has skipped or refused. */
+void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+
+/* relay_answer.c: answers made here */
+/* At its turn: now, or after what is expected. Takes the bytes of the buf. */
+void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
+	    struct buf *);
+/* An ERROR; until Sync, or the end of this Query, the rest is dropped. */
+void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
+	    const char *sqlstate, const char *hint, const char *format, ...)
+	    __attribute__((format(printf, 6, 7)));
+/* Answers whose turn has come. */
+void	relay_answer_due(struct relay *, struct relay_io *);
+/* WAITING: no server will come: everything that was held gets an error. */
+void	relay_refuse_held(struct relay *, const char *sqlstate,
+	    const char *text, const char *hint);
+/* LINKED, but the server is gone: the same for everything expected. */
+void	relay_refuse_expected(struct relay *, struct relay_io *,
+	    const char *sqlstate, const char *text);
+
+/* relay_server.c */
+void	relay_read_server(struct relay *);
+
+/* relay_query.c */
+/* What must run before the client's statement; true: nothing, or it is sent
+ * in front; false: wait. */
+bool	relay_prepare_server(struct relay *, struct relay_io *);
+void	relay_start_read_back(struct relay *, struct relay_io *);
+/* The SQL that gives the server the client's settings. */
+void	relay_send_switch(struct relay *, struct relay_io *,
+	    enum expect_purpose);
+/* ReadyForQuery to a query of ours; and, if the client was held for it,
+ * going on once all bytes were used. */
+void	relay_query_done(struct relay *, enum expect_purpose);
+void	relay_hold_over(struct relay *);
+/* The server closed, broke or spoke rubbish (type: of the message, or 0). */
+void	relay_lose_server(struct relay *, enum reason, const char *what,
+	    uint8_t type);
+
+/* relay_greet.c */
+void	relay_greet(struct relay *, const struct client_start *);
+void	relay_greet_linked(struct relay *);
+void	relay_greet_done(struct relay *, bool failed);
+void	relay_greet_refused(struct relay *, const struct pool_error *);
+void	relay_greet_lost(struct relay *, const char *sqlstate,
+	    const char *text);
+
+#endif

@@ -1,0 +1,51 @@
+/*
+ * What the relay keeps with a server, beside what pool/server.h knows: which
+ * settings and statements it has, and what it still has to answer.
+ *
+ * Belongs to the server and is touched by its owner only.
+ */
+
+#ifndef RELAY_SESSION_H
+#define RELAY_SESSION_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+#include "relay/expected.h"
+#include "relay/prepared.h"
+#include "relay/settings.h"
+
+struct server;
+
+struct server_session {
+	const struct settings	*settings;	/* applied, held; also what the
+						 * server's mark points to */
+	struct shelf		 shelf;
+	struct statement	*unnamed;	/* held; NULL: none, or unknown */
+	struct expected		 expected;
+	struct buf		 held;		/* an answer that came in part */
+	uint32_t		 skip;		/* bytes of the current answer
+						 * that are still to come */
+	bool			 skip_passes;	/* they go to the client */
+	bool			 is_out_of_step;/* an error in a batch: skipped
+						 * until Sync */
+	bool			 has_failed;	/* the query of ours that runs */
+	uint8_t			 own_purpose;	/* the last one that ended */
+	struct settings_draft	*draft;		/* being read back */
+	struct buf		 reported;	/* ParameterStatus to a query of
+						 * ours */
+	struct buf		 error;		/* body of its ErrorResponse */
+};
+
+/* The session of a server, made at its first use. */
+struct server_session	*session_of(struct server *);
+void			 session_set_settings(struct server *,
+			    const struct settings *);	/* takes a hold */
+void			 session_set_unnamed(struct server_session *,
+			    struct statement *);	/* takes a hold */
+/* server_hooks */
+void			 session_free(struct server *);
+void			 session_reset(struct server *);
+
+#endif

@@ -1,0 +1,106 @@
+/*
+ * Settings: what a client has SET for its session, as an interned set.
+ *
+ * A set is a sorted list of names and values that differ from what the
+ * server had at login.  Equal sets are one object, so that comparing what a
+ * client wants with what a server has is comparing two pointers.  Names are
+ * compared without regard to case, values exactly.  Immutable, reference
+ * counted, usable from every thread; the table of all sets has a mutex.
+ */
+
+#ifndef RELAY_SETTINGS_H
+#define RELAY_SETTINGS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/buf.h"
+
+struct pool;
+struct settings;
+
+/* The set with nothing in it: never freed, may be held and released. */
+const struct settings	*settings_none(void);
+const struct settings	*settings_hold(const struct settings *);
+void			 settings_release(const struct settings *);
+
+/*
+ * Building: a draft belongs to its maker.  A name that is there already is
+ * replaced.  settings_draft_intern() gives a reference and frees the draft.
+ */
+struct settings_draft;
+struct settings_draft	*settings_draft_new(const struct settings *base);
+void	settings_draft_set(struct settings_draft *, const char *name,
+	    const char *value);
+/* Only where the draft has no such name yet: a client's startup values. */
+void	settings_draft_add_missing(struct settings_draft *,
+	    const struct settings *);
+const struct settings	*settings_draft_intern(struct settings_draft *);
+void	settings_draft_free(struct settings_draft *);	/* NULL is allowed */
+
+size_t		 settings_count(const struct settings *);
+const char	*settings_name(const struct settings *, size_t);
+const char	*settings_value(const struct settings *, size_t);
+/* The value for a name, or NULL. */
+const char	*settings_get(const struct settings *, const char *name);
+
+/*
+ * The same set without what cannot change the meaning of a statement
+ * (application_name, time-outs, log and cost settings): the key under which
+ * statements are shared.  Lives as long as the set.
+ */
+const struct settings	*settings_meaning(const struct settings *);
+
+/*
+ * A server that has `from` can be brought to `to`.  False when `from` has a
+ * custom name (with a dot) that `to` lacks: PostgreSQL keeps such a name as
+ * an empty string even after RESET, so the server must be closed.
+ */
+bool	settings_can_switch(const struct settings *from,
+	    const struct settings *to);
+
+/*
+ * Append the SQL that brings a server from one set to the other, as one
+ * simple query that works wholly or not at all: RESET for what goes,
+ * pg_catalog.set_config() with quoted literals for what comes; session
+ * authorization first, then role, then the rest; a role in `from` is reset
+ * before anything else.
+ */
+void	settings_switch_query(struct buf *, const struct settings *from,
+	    const struct settings *to);
+
+/*
+ * The switch cannot fail, as far as anybody can know: every value in `to`
+ * was accepted before by this pool, neither set has role or
+ * session_authorization, and `from` has no time-out that could end it.
+ */
+bool	settings_switch_is_sure(const struct settings *from,
+	    const struct settings *to, const struct pool *);
+
+/*
+ * This pool's server accepted the set.  reported: the ParameterStatus
+ * messages that it caused, in the wire's form; copied.
+ */
+void	settings_accepted(const struct settings *, const struct pool *,
+	    const uint8_t *reported, size_t length);
+bool	settings_are_accepted(const struct settings *, const struct pool *);
+/* Append a greeting: the welcome's messages, with the reported ones in their
+ * place (PostgreSQL documentation 55.2.7). */
+void	settings_greeting(struct buf *, const struct settings *,
+	    const struct pool *, const uint8_t *welcome, size_t length);
+
+/*
+ * Reading back: the query that asks a server for all settings of its
+ * session, one DataRow of name and value each; qualified so that no
+ * search_path can bend it.
+ */
+extern const char	settings_read_back_query[];
+/* Take one DataRow's body; false: it is not what the query returns. */
+bool	settings_draft_take_row(struct settings_draft *, const uint8_t *,
+	    size_t, const char *login_user);
+
+/* Numbers for SHOW MEM. */
+void	settings_memory(size_t *sets, size_t *bytes);
+
+#endif

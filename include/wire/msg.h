@@ -1,0 +1,115 @@
+/*
+ * The frame of a PostgreSQL message: one type byte, then four bytes of length
+ * that count themselves but not the type (PostgreSQL documentation 55.2.1,
+ * "Messaging Overview").  Startup packets have no type: see startup.h.
+ *
+ * msg_peek() looks at the head only.  The length in a head it calls MSG_OK is
+ * in bounds, so MSG_HEAD_BYTES + length never overflows a uint32_t; the body
+ * may not have come yet.
+ */
+
+#ifndef WIRE_MSG_H
+#define WIRE_MSG_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+#define MSG_HEAD_BYTES		5
+#define MSG_BODY_BYTES_MAX	0x3fffffffu
+
+/* What an application says; PASSWORD carries SASL answers too. */
+enum msg_client {
+	MSG_BIND = 'B',
+	MSG_CLOSE = 'C',
+	MSG_DESCRIBE = 'D',
+	MSG_EXECUTE = 'E',
+	MSG_FUNCTION_CALL = 'F',
+	MSG_FLUSH = 'H',
+	MSG_PARSE = 'P',
+	MSG_QUERY = 'Q',
+	MSG_SYNC = 'S',
+	MSG_TERMINATE = 'X',
+	MSG_COPY_DATA = 'd',		/* in both directions */
+	MSG_COPY_DONE = 'c',		/* in both directions */
+	MSG_COPY_FAIL = 'f',
+	MSG_PASSWORD = 'p',
+};
+
+/* What PostgreSQL says. */
+enum msg_server {
+	MSG_PARSE_COMPLETE = '1',
+	MSG_BIND_COMPLETE = '2',
+	MSG_CLOSE_COMPLETE = '3',
+	MSG_NOTIFICATION = 'A',
+	MSG_COMMAND_COMPLETE = 'C',
+	MSG_DATA_ROW = 'D',
+	MSG_ERROR = 'E',
+	MSG_COPY_IN = 'G',
+	MSG_COPY_OUT = 'H',
+	MSG_EMPTY_QUERY = 'I',
+	MSG_BACKEND_KEY = 'K',
+	MSG_NOTICE = 'N',
+	MSG_AUTH = 'R',
+	MSG_PARAMETER_STATUS = 'S',
+	MSG_ROW_DESCRIPTION = 'T',
+	MSG_FUNCTION_RESULT = 'V',
+	MSG_COPY_BOTH = 'W',
+	MSG_READY = 'Z',
+	MSG_NO_DATA = 'n',
+	MSG_PORTAL_SUSPENDED = 's',
+	MSG_PARAMETER_DESCRIPTION = 't',
+	MSG_NEGOTIATE_VERSION = 'v',
+};
+
+/* The number that a MSG_AUTH body begins with. */
+enum msg_auth {
+	AUTH_OK = 0,
+	AUTH_KERBEROS = 2,
+	AUTH_CLEARTEXT = 3,
+	AUTH_MD5 = 5,			/* then 4 bytes of salt */
+	AUTH_GSS = 7,
+	AUTH_GSS_CONTINUE = 8,
+	AUTH_SSPI = 9,
+	AUTH_SASL = 10,			/* then the mechanisms */
+	AUTH_SASL_CONTINUE = 11,
+	AUTH_SASL_FINAL = 12,
+};
+
+/* The byte in MSG_READY. */
+enum msg_status {
+	STATUS_IDLE = 'I',
+	STATUS_TRANSACTION = 'T',
+	STATUS_FAILED = 'E',
+};
+
+struct msg_head {
+	uint8_t		type;
+	uint32_t	length;	/* body bytes, without type and length */
+};
+
+enum msg_result {
+	MSG_MORE,		/* fewer than MSG_HEAD_BYTES */
+	MSG_OK,			/* the head is known */
+	MSG_BAD,		/* no length that PostgreSQL would send */
+};
+
+static inline enum msg_result
+msg_peek(const uint8_t *data, size_t n, struct msg_head *head)
+{
+	uint32_t	length;
+
+	if (n < MSG_HEAD_BYTES)
+		return MSG_MORE;
+	length = (uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 |
+	    (uint32_t)data[3] << 8 | data[4];
+	head->type = data[0];
+	/* Lengths below 4 wrap around to the top and are refused as well. */
+	head->length = length - 4;
+	return head->length <= MSG_BODY_BYTES_MAX ? MSG_OK : MSG_BAD;
+}
+
+/* The names of PostgreSQL's documentation, for log lines; never NULL. */
+const char	*msg_client_name(uint8_t type);
+const char	*msg_server_name(uint8_t type);
+
+#endif

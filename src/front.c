@@ -1,0 +1,155 @@
+/*
+ * See front.h.  Main thread only.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "front.h"
+#include "net/listener.h"
+#include "worker.h"
+
+enum { FRONT_MAX = 32 };
+
+static struct {
+	struct listener	*listeners[FRONT_MAX];
+	int		 count;
+} front;
+
+static void
+front_on_accepted(void *arg, int fd, const struct addr *peer)
+{
+	(void)arg;
+	(void)peer;
+	workers_accept(fd);
+}
+
+static void
+front_on_shortage(void *arg, int error)
+{
+	(void)arg;
+	log_error(NULL, "cannot accept connections: %s; lower "
+	    "max_client_conn or raise the limit of file descriptors "
+	    "(ulimit -n, LimitNOFILE)", strerror(error));
+}
+
+static bool
+front_add(struct loop *loop, const struct addr *addr,
+    const struct config *config, char *error, size_t size)
+{
+	const struct option_values	*option = &config->option;
+	struct listener_settings	 settings = {
+		.backlog = option->listen_backlog,
+		.reuse_port = option->so_reuseport,
+		.defer_accept = option->tcp_defer_accept > 0,
+		.unix_mode = (mode_t)option->unix_socket_mode,
+		.unix_group = option->unix_socket_group,
+	};
+	struct listener			*listener;
+	char				 text[ADDR_TEXT_BYTES];
+
+	if (front.count == FRONT_MAX) {
+		snprintf(error, size, "listen_addr names more than %d "
+		    "addresses", FRONT_MAX);
+		return false;
+	}
+	listener = listener_new(loop, addr, &settings, front_on_accepted,
+	    NULL, error, size);
+	if (listener == NULL)
+		return false;
+	listener_on_shortage(listener, front_on_shortage);
+	front.listeners[front.count++] = listener;
+	log_info(NULL, "listening on %s", addr_print(listener_addr(listener),
+	    text, sizeof text));
+	return true;
+}
+
+/* A port of 0 is chosen once and the same for all. */
+static int
+front_port(const struct config *config)
+{
+	if (config->option.listen_port != 0 || front.count == 0)
+		return config->option.listen_port;
+	return addr_port(listener_addr(front.listeners[0]));
+}
+
+static bool
+front_add_text(struct loop *loop, const char *text,
+    const struct config *config, char *error, size_t size)
+{
+	struct addr	addr;
+
+	if (strcmp(text, "*") == 0) {
+		/* "::" takes IPv4 as well where there is IPv6 at all. */
+		if (addr_parse_ip(&addr, "::", front_port(config)) &&
+		    front_add(loop, &addr, config, error, size))
+			return true;
+		text = "0.0.0.0";
+	} else if (strcmp(text, "localhost") == 0)
+		text = "127.0.0.1";
+	if (!addr_parse_ip(&addr, text, front_port(config))) {
+		snprintf(error, size, "listen_addr: \"%s\" is not a numeric "
+		    "address", text);
+		return false;
+	}
+	return front_add(loop, &addr, config, error, size);
+}
+
+static bool
+front_add_unix(struct loop *loop, const struct config *config, char *error,
+    size_t size)
+{
+	struct addr	 addr;
+	const char	*dir = config->option.unix_socket_dir;
+
+	if (dir[0] == '\0')
+		return true;
+	if (!addr_parse_unix(&addr, dir, front_port(config))) {
+		snprintf(error, size, "unix_socket_dir \"%s\" is too long",
+		    dir);
+		return false;
+	}
+	return front_add(loop, &addr, config, error, size);
+}
+
+bool
+front_open(struct loop *loop, const struct config *config, char *error,
+    size_t size)
+{
+	char	*list = mem_string(config->option.listen_addr), *rest = list;
+	char	*word;
+	bool	 good = true;
+
+	while (good && (word = text_next_word(&rest)) != NULL)
+		good = front_add_text(loop, word, config, error, size);
+	free(list);
+	good = good && front_add_unix(loop, config, error, size);
+	if (good && front.count == 0) {
+		snprintf(error, size, "neither listen_addr nor "
+		    "unix_socket_dir is set: nobody could connect");
+		good = false;
+	}
+	if (!good)
+		front_close();
+	return good;
+}
+
+void
+front_drain(void)
+{
+	for (int i = 0; i < front.count; i++)
+		listener_drain(front.listeners[i]);
+}
+
+void
+front_close(void)
+{
+	for (int i = 0; i < front.count; i++)
+		listener_free(front.listeners[i]);
+	front.count = 0;
+}

@@ -1,0 +1,440 @@
+/*
+ * See lifecycle.h.  Everything here runs in the main thread; the console's
+ * wishes come as letters.
+ */
+
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "client/client.h"
+#include "config/config.h"
+#include "daemon.h"
+#include "front.h"
+#include "lifecycle.h"
+#include "net/loop.h"
+#include "ops/process.h"
+#include "pool/pool.h"
+#include "relay/relay.h"
+#include "worker.h"
+
+enum lifecycle_state {
+	LIFECYCLE_RUNNING,
+	LIFECYCLE_DELAYING,
+	LIFECYCLE_DRAINING,
+	LIFECYCLE_PAUSING,
+};
+
+static struct {
+	struct loop		*loop;
+	char			*file;
+	_Atomic enum lifecycle_state state;
+	int			 verbose;
+	bool			 is_quiet;
+	bool			 is_daemon;
+	struct deadline		 delay;
+	struct deadline		 timeout;
+	struct event		*poll;		/* has everybody gone? */
+} lifecycle;
+
+/* How often the end of draining and pausing is looked for. */
+#define POLL_US		(20 * US_PER_MS)
+
+extern char	**environ;
+struct process	 process;
+
+void
+lifecycle_log(const struct config *config, int verbose, bool is_quiet,
+    bool is_daemon)
+{
+	const struct option_values	*option = &config->option;
+	struct log_settings		 settings = {
+		.file = option->logfile,
+		.to_stderr = !is_quiet && !is_daemon,
+		.use_syslog = option->syslog,
+		.syslog_ident = option->syslog_ident,
+		.syslog_facility = option->syslog_facility,
+		.lowest = verbose > 0 || option->verbose > 0 ?
+		    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+	};
+
+	lifecycle.verbose = verbose;
+	lifecycle.is_quiet = is_quiet;
+	lifecycle.is_daemon = is_daemon;
+	log_configure(&settings);
+}
+
+/*
+ * Reloading.
+ */
+
+static void
+lifecycle_on_fault(void *arg, bool is_error, const char *sentence)
+{
+	struct buf	*faults = arg;
+
+	log_line(is_error ? LOG_LEVEL_ERROR : LOG_LEVEL_WARNING, NULL, "%s",
+	    sentence);
+	if (is_error)
+		buf_printf(faults, "%s%s", buf_length(faults) > 0 ? "; " : "",
+		    sentence);
+}
+
+/* What the floors keep outside of the snapshot. */
+static void
+lifecycle_apply(const struct config *config)
+{
+	relay_prepared_max = (size_t)config->option.max_prepared_statements;
+	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+}
+
+/* All of it, or nothing. */
+static bool
+lifecycle_reload(struct buf *faults)
+{
+	struct config_report	 report = { lifecycle_on_fault, faults };
+	struct config		*config;
+
+	config = config_read(lifecycle.file, environ, &report);
+	if (config == NULL) {
+		log_error(NULL, "the configuration was not reloaded: the old "
+		    "one stays in force");
+		return false;
+	}
+	lifecycle_log(config, lifecycle.verbose, lifecycle.is_quiet,
+	    lifecycle.is_daemon);
+	lifecycle_apply(config);
+	config_replace(config_hold(config));
+	pools_reload(config);
+	config_release(config);
+	log_info(NULL, "the configuration was reloaded");
+	return true;
+}
+
+struct reload_wish {
+	struct letter	 letter;
+	struct loop	*asking;
+	char		*error;
+	void		(*done)(void *, const char *);
+	void		*arg;
+};
+
+static void
+lifecycle_on_reloaded(struct loop *loop, struct letter *letter)
+{
+	struct reload_wish	*wish = container_of(letter,
+				    struct reload_wish, letter);
+
+	(void)loop;
+	wish->done(wish->arg, wish->error);
+	free(wish->error);
+	free(wish);
+}
+
+static void
+lifecycle_on_reload_wish(struct loop *loop, struct letter *letter)
+{
+	struct reload_wish	*wish = container_of(letter,
+				    struct reload_wish, letter);
+	struct buf		 faults;
+
+	(void)loop;
+	buf_init(&faults);
+	if (!lifecycle_reload(&faults))
+		wish->error = mem_string_n((char *)buf_bytes(&faults),
+		    buf_length(&faults));
+	buf_done(&faults);
+	wish->letter.read = lifecycle_on_reloaded;
+	loop_post(wish->asking, &wish->letter);
+}
+
+static void
+process_reload(struct loop *asking, void (*done)(void *, const char *),
+    void *arg)
+{
+	struct reload_wish	*wish = mem_new(sizeof *wish);
+
+	wish->asking = asking;
+	wish->done = done;
+	wish->arg = arg;
+	wish->letter.read = lifecycle_on_reload_wish;
+	loop_post(lifecycle.loop, &wish->letter);
+}
+
+/*
+ * Stopping.
+ */
+
+static void
+lifecycle_end(const char *why)
+{
+	log_info(NULL, "stopping: %s", why);
+	workers_stop();
+	loop_stop(lifecycle.loop);
+}
+
+static bool
+lifecycle_is_quiet(void)
+{
+	struct pool	*pool;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (!pool_is_quiet(pool))
+			return false;
+	return true;
+}
+
+static void
+lifecycle_on_poll(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	(void)arg;
+	if (atomic_load(&lifecycle.state) == LIFECYCLE_DRAINING &&
+	    atomic_load(&client_numbers.total) == 0)
+		lifecycle_end("all clients have gone");
+	else if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING &&
+	    lifecycle_is_quiet())
+		lifecycle_end("no server is in use");
+	loop_run_tasks(lifecycle.loop);
+}
+
+static void
+lifecycle_poll(void)
+{
+	struct timeval	interval = { 0, POLL_US };
+
+	if (lifecycle.poll == NULL)
+		lifecycle.poll = event_new(lifecycle.loop->base, -1,
+		    EV_PERSIST, lifecycle_on_poll, NULL);
+	event_add(lifecycle.poll, &interval);
+}
+
+static void
+lifecycle_on_timeout(struct loop *loop, struct deadline *deadline)
+{
+	(void)loop;
+	(void)deadline;
+	log_warning(NULL, "shutdown_timeout is over and %d clients are still "
+	    "connected", atomic_load(&client_numbers.total));
+	lifecycle_end("shutdown_timeout");
+}
+
+static void
+lifecycle_drain(void)
+{
+	atomic_store(&lifecycle.state, LIFECYCLE_DRAINING);
+	front_drain();
+	workers_dismiss(REASON_SHUTDOWN, "the pooler is shutting down; "
+	    "connect again", false);
+	lifecycle_poll();
+}
+
+static void
+lifecycle_on_delay(struct loop *loop, struct deadline *deadline)
+{
+	(void)loop;
+	(void)deadline;
+	lifecycle_drain();
+}
+
+static void
+lifecycle_terminate(void)
+{
+	struct config	*config = config_current();
+	char		 delay[32], timeout[32];
+
+	text_from_duration(config->option.shutdown_delay_us, delay,
+	    sizeof delay);
+	text_from_duration(config->option.shutdown_timeout_us, timeout,
+	    sizeof timeout);
+	log_info(NULL, "shutting down: new connections for %s more, then "
+	    "clients leave at their transaction boundaries, all within %s",
+	    delay, timeout);
+	daemon_notify("STOPPING=1");
+	atomic_store(&lifecycle.state, LIFECYCLE_DELAYING);
+	deadline_set(lifecycle.loop, &lifecycle.timeout,
+	    config->option.shutdown_timeout_us, lifecycle_on_timeout);
+	if (config->option.shutdown_delay_us > 0)
+		deadline_set(lifecycle.loop, &lifecycle.delay,
+		    config->option.shutdown_delay_us, lifecycle_on_delay);
+	else
+		lifecycle_drain();
+	config_release(config);
+}
+
+/* As PgBouncer's SIGTERM: nobody is sent away, nobody new comes in. */
+static void
+lifecycle_wait_for_clients(void)
+{
+	log_info(NULL, "shutting down when all clients have left");
+	atomic_store(&lifecycle.state, LIFECYCLE_DRAINING);
+	front_drain();
+	lifecycle_poll();
+}
+
+static void
+lifecycle_wait_for_servers(void)
+{
+	struct pool	*pool;
+
+	log_info(NULL, "shutting down when no server is in use");
+	atomic_store(&lifecycle.state, LIFECYCLE_PAUSING);
+	front_drain();
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		pool_pause(pool);
+	lifecycle_poll();
+}
+
+static void
+lifecycle_shutdown(enum shutdown_mode mode)
+{
+	bool	again = atomic_load(&lifecycle.state) != LIFECYCLE_RUNNING;
+
+	if (mode == SHUTDOWN_NOW || (again && mode != SHUTDOWN_DRAIN))
+		lifecycle_end(again ? "asked again" : "at once");
+	else if (again)
+		return;
+	else if (mode == SHUTDOWN_DRAIN)
+		lifecycle_terminate();
+	else if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
+		lifecycle_wait_for_clients();
+	else
+		lifecycle_wait_for_servers();
+}
+
+struct shutdown_wish {
+	struct letter		letter;
+	enum shutdown_mode	mode;
+};
+
+static void
+lifecycle_on_shutdown_wish(struct loop *loop, struct letter *letter)
+{
+	struct shutdown_wish	*wish = container_of(letter,
+				    struct shutdown_wish, letter);
+
+	(void)loop;
+	lifecycle_shutdown(wish->mode);
+	free(wish);
+}
+
+static void
+process_shutdown(enum shutdown_mode mode)
+{
+	struct shutdown_wish	*wish = mem_new(sizeof *wish);
+
+	wish->mode = mode;
+	wish->letter.read = lifecycle_on_shutdown_wish;
+	loop_post(lifecycle.loop, &wish->letter);
+}
+
+/*
+ * Signals.
+ */
+
+static enum shutdown_mode
+lifecycle_term_mode(void)
+{
+	struct config	*config = config_current();
+	bool		 is_pgbouncer = config->is_pgbouncer;
+
+	config_release(config);
+	return is_pgbouncer ? SHUTDOWN_WAIT_FOR_CLIENTS : SHUTDOWN_DRAIN;
+}
+
+static void
+lifecycle_pause_all(bool pauses)
+{
+	struct pool	*pool;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		if (pauses)
+			pool_pause(pool);
+		else
+			pool_resume(pool, lifecycle.loop);
+	}
+	log_info(NULL, "all pools are %s", pauses ? "paused" : "resumed");
+}
+
+static void
+lifecycle_on_signal(evutil_socket_t number, short what, void *arg)
+{
+	struct buf	faults;
+
+	(void)what;
+	(void)arg;
+	switch (number) {
+	case SIGHUP:
+		buf_init(&faults);
+		lifecycle_reload(&faults);
+		buf_done(&faults);
+		break;
+	case SIGTERM:
+		lifecycle_shutdown(lifecycle_term_mode());
+		break;
+	case SIGINT:
+		lifecycle_shutdown(SHUTDOWN_WAIT_FOR_SERVERS);
+		break;
+	case SIGQUIT:
+		lifecycle_shutdown(SHUTDOWN_NOW);
+		break;
+	case SIGUSR1:
+		lifecycle_pause_all(true);
+		break;
+	case SIGUSR2:
+		lifecycle_pause_all(false);
+		break;
+	}
+	loop_run_tasks(lifecycle.loop);
+}
+
+static struct loop *
+process_loop(int index)
+{
+	return index == 0 ? lifecycle.loop : worker_loop(index);
+}
+
+static const char *
+process_state(void)
+{
+	static const char	*const names[] = {
+		[LIFECYCLE_RUNNING] = "active",
+		[LIFECYCLE_DELAYING] = "shutting down",
+		[LIFECYCLE_DRAINING] = "draining",
+		[LIFECYCLE_PAUSING] = "pausing",
+	};
+
+	return names[atomic_load(&lifecycle.state)];
+}
+
+void
+lifecycle_start(struct loop *loop, const char *config_file)
+{
+	static const int	 numbers[] = { SIGHUP, SIGTERM, SIGINT,
+				    SIGQUIT, SIGUSR1, SIGUSR2 };
+	struct config		*config = config_current();
+
+	lifecycle.loop = loop;
+	lifecycle.file = mem_string(config_file);
+	lifecycle_apply(config);
+	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
+		event_add(evsignal_new(loop->base, numbers[i],
+		    lifecycle_on_signal, NULL), NULL);
+	process.reload = process_reload;
+	process.shutdown = process_shutdown;
+	process.loop_count = (config->option.workers > 0 ?
+	    config->option.workers : daemon_cores()) + 1;
+	process.loop = process_loop;
+	process.started_us = clock_now_us();
+	process.state = process_state;
+	config_release(config);
+}

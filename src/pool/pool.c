@@ -1,0 +1,770 @@
+/*
+ * Pools of server connections: who gets which server, and when one is opened.
+ *
+ *	pool_take --- idle, own loop -------------------------> LINKED
+ *	    |
+ *	    +-- idle, other loop: SENT_FOR -- two letters ----> granted()
+ *	    |
+ *	    +-- none: QUEUED --- pool_give: task or letter ---> granted()
+ *	              |    |
+ *	              |    place free: server_open() --> pool_give()
+ *	              |
+ *	              +--- pool_failed() ---------------------> refused()
+ *
+ * An idle server stays registered with the loop that used it last, in that
+ * loop's lane, and is taken by the same loop first; so the steady state tells
+ * the kernel nothing.  The line has a lane a loop as well.  A server given
+ * back goes to the oldest waiter of its own loop, unless one elsewhere has
+ * waited longer by more than SLACK_US.
+ *
+ * Always true while nobody holds the mutex:
+ *
+ *	(1) total <= pool_size + reserve, except just after a reload made the
+ *	    pool smaller.  A place is counted before a connection is opened
+ *	    and until after it is closed.
+ *	(2) Somebody is in line only when nothing is idle, or when paused.
+ *	(3) If somebody is in line and the pool is not paused, a server is
+ *	    opening, moving or linked, or a retry is set, or the pool is
+ *	    hungry: waits for a limit that other pools share.
+ *
+ * The mutex is a leaf: no callback and no second lock while it is held.  What
+ * must be done afterwards is collected in a struct errand.
+ */
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "pool/backend.h"
+#include "pool/pool.h"
+#include "pool/pool_private.h"
+
+#define SLACK_US	(US_PER_MS / 2)
+#define BACKOFF_MAX_US	(15 * US_PER_SECOND)
+/* How many idle servers are looked at for one that fits the wish. */
+#define WISH_DEPTH	8
+
+/* What is left to do once the mutex is released. */
+struct errand {
+	struct loop	*open_on[16];	/* one server_open() each */
+	int		 open_count;
+	struct limit	*evict_from;	/* close an idle server elsewhere */
+	bool		 is_reserve;
+};
+
+static void	pool_on_sent_for(struct loop *, struct letter *);
+static void	pool_on_arrival(struct loop *, struct letter *);
+static void	pool_on_retry(struct loop *, struct deadline *);
+static void	pool_on_pressing(struct loop *, struct deadline *);
+static void	pool_on_answer(struct loop *, struct task *);
+static void	pool_on_answer_letter(struct loop *, struct letter *);
+
+static struct pool_lane *
+pool_lane_of(struct pool *pool, const struct loop *loop)
+{
+	assert(loop->index < pool->lane_count);
+	return &pool->lanes[loop->index];
+}
+
+/* The rules above, for asserts. */
+static bool
+pool_is_sane_locked(const struct pool *pool)
+{
+	bool	alive = pool->shared.total > pool->shared.idle ||
+		    pool->shared.is_backing_off ||
+		    pool->shared.hungry != NULL ||
+		    atomic_load_explicit(&pool->is_paused,
+		    memory_order_relaxed);
+
+	return pool->shared.idle >= 0 && pool->shared.moving >= 0 &&
+	    pool->shared.opening >= 0 && pool->shared.waiting >= 0 &&
+	    pool->shared.idle + pool->shared.moving + pool->shared.opening <=
+	    pool->shared.total &&
+	    (pool->shared.waiting == 0 || alive);
+}
+
+static void
+pool_unlock(struct pool *pool)
+{
+	assert(pool_is_sane_locked(pool));
+	pthread_mutex_unlock(&pool->shared.mutex);
+}
+
+static void
+pool_run_errand(struct pool *pool, const struct errand *errand)
+{
+	for (int i = 0; i < errand->open_count; i++)
+		server_open(pool, errand->open_on[i], errand->is_reserve);
+	if (errand->evict_from != NULL)
+		pool_evict(errand->evict_from, pool);
+}
+
+/*
+ * The line.
+ */
+
+static struct ticket *
+pool_oldest_locked(struct pool *pool)
+{
+	struct ticket	*oldest = NULL, *first;
+
+	for (int i = 0; i < pool->lane_count; i++) {
+		first = TAILQ_FIRST(&pool->lanes[i].line);
+		if (first != NULL &&
+		    (oldest == NULL || first->since_us < oldest->since_us))
+			oldest = first;
+	}
+	return oldest;
+}
+
+/* Who gets a server that this loop gives back. */
+static struct ticket *
+pool_next_locked(struct pool *pool, const struct loop *loop)
+{
+	struct ticket	*own, *oldest;
+
+	if (pool->shared.waiting == 0 ||
+	    atomic_load_explicit(&pool->is_paused, memory_order_relaxed))
+		return NULL;
+	own = TAILQ_FIRST(&pool_lane_of(pool, loop)->line);
+	oldest = pool_oldest_locked(pool);
+	if (own != NULL && own->since_us <= oldest->since_us + SLACK_US)
+		return own;
+	return oldest;
+}
+
+/* At the end; or, coming back, in front of those who came later. */
+static void
+pool_join_line_locked(struct pool *pool, struct ticket *ticket)
+{
+	struct ticket_list	*line = &pool_lane_of(pool, ticket->loop)->line;
+	struct ticket		*after = TAILQ_LAST(line, ticket_list);
+
+	while (after != NULL && after->since_us > ticket->since_us)
+		after = TAILQ_PREV(after, ticket_list, entry);
+	if (after != NULL)
+		TAILQ_INSERT_AFTER(line, after, ticket, entry);
+	else
+		TAILQ_INSERT_HEAD(line, ticket, entry);
+	pool->shared.waiting++;
+	ticket->state = TICKET_QUEUED;
+}
+
+static void
+pool_leave_line_locked(struct pool *pool, struct ticket *ticket)
+{
+	assert(ticket->state == TICKET_QUEUED);
+	TAILQ_REMOVE(&pool_lane_of(pool, ticket->loop)->line, ticket, entry);
+	pool->shared.waiting--;
+	if (pool->shared.waiting == 0)
+		pool_feed_locked(pool);
+	ticket->state = TICKET_GRANTED;
+}
+
+/*
+ * Places.
+ */
+
+/* The pool waits for a place in a limit that it shares with others. */
+static void
+pool_hunger_locked(struct pool *pool, struct limit *limit)
+{
+	if (pool->shared.hungry == limit)
+		return;
+	pool_feed_locked(pool);
+	pool->shared.hungry = limit;
+	atomic_fetch_add(&limit->hungry, 1);
+}
+
+void
+pool_feed_locked(struct pool *pool)
+{
+	if (pool->shared.hungry == NULL)
+		return;
+	atomic_fetch_sub(&pool->shared.hungry->hungry, 1);
+	pool->shared.hungry = NULL;
+}
+
+/* Reserve a place for one more server, if all limits allow it. */
+static bool
+pool_reserve_locked(struct pool *pool, bool is_reserve, struct limit **full)
+{
+	const struct pool_settings *settings = &pool_profile(pool)->settings;
+	int	size = settings->pool_size;
+
+	*full = NULL;
+	if (size > 0 && is_reserve)
+		size += settings->reserve_pool_size;
+	if (size > 0 && pool->shared.total >= size)
+		return false;
+	if (!limit_reserve(pool->database_limit)) {
+		*full = pool->database_limit;
+		return false;
+	}
+	if (!limit_reserve(pool->user_limit)) {
+		limit_release(pool->database_limit);
+		*full = pool->user_limit;
+		return false;
+	}
+	pool->shared.total++;
+	pool->shared.opening++;
+	pool->shared.reserve += is_reserve;
+	return true;
+}
+
+/*
+ * Open a server for everybody in line whom no opening one will serve; after
+ * a failure only one, to see whether the host is back.
+ */
+static void
+pool_grow_locked(struct pool *pool, struct errand *errand)
+{
+	struct limit	*full = NULL;
+	int		 wanted = pool->shared.waiting;
+
+	if (pool->shared.backoff_us > 0 && wanted > 1)
+		wanted = 1;
+	if (pool->shared.is_backing_off || atomic_load(&pool->is_paused))
+		return;
+	while (pool->shared.opening < wanted &&
+	    errand->open_count < (int)ARRAY_LENGTH(errand->open_on)) {
+		if (!pool_reserve_locked(pool, false, &full))
+			break;
+		errand->open_on[errand->open_count++] =
+		    pool_oldest_locked(pool)->loop;
+	}
+	if (full != NULL) {
+		pool_hunger_locked(pool, full);
+		errand->evict_from = full;
+	} else
+		pool_feed_locked(pool);
+}
+
+void
+pool_grow(struct pool *pool)
+{
+	struct errand	errand = { .open_count = 0 };
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool_grow_locked(pool, &errand);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+}
+
+void
+pool_fill(struct pool *pool, struct loop *loop)
+{
+	struct errand	 errand = { .open_count = 0 };
+	struct limit	*full;
+	int		 wanted = pool_profile(pool)->settings.min_pool_size;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	while (pool->shared.total < wanted &&
+	    !pool->shared.is_backing_off && pool->shared.backoff_us == 0 &&
+	    !atomic_load(&pool->is_paused) &&
+	    !atomic_load(&pool->is_retired) &&
+	    errand.open_count < (int)ARRAY_LENGTH(errand.open_on) &&
+	    pool_reserve_locked(pool, false, &full))
+		errand.open_on[errand.open_count++] = loop;
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+}
+
+/*
+ * Taking.
+ */
+
+static struct server *
+pool_pick_locked(struct pool_lane *lane, const void *wish, bool round_robin)
+{
+	struct server	*server;
+	int		 depth = 0;
+
+	if (round_robin)
+		return TAILQ_LAST(&lane->idle, server_list);
+	TAILQ_FOREACH(server, &lane->idle, entry) {
+		if (server->mark == wish)
+			return server;
+		if (++depth == WISH_DEPTH)
+			break;
+	}
+	return TAILQ_FIRST(&lane->idle);
+}
+
+void
+pool_unlist_locked(struct pool *pool, struct server *server)
+{
+	assert(server->state == SERVER_IDLE);
+	TAILQ_REMOVE(&pool_lane_of(pool, server->loop)->idle, server, entry);
+	pool->shared.idle--;
+}
+
+void
+pool_move_locked(struct pool *pool, struct server *server,
+    struct ticket *ticket, void (*read)(struct loop *, struct letter *))
+{
+	server->state = SERVER_MOVING;
+	server->ticket = ticket;
+	server->letter.read = read;
+	pool->shared.moving++;
+}
+
+static struct server *
+pool_pick_elsewhere_locked(struct pool *pool, const struct ticket *ticket,
+    bool round_robin)
+{
+	struct server	*server = NULL;
+	int		 here = ticket->loop->index;
+
+	for (int i = 1; server == NULL && i < pool->lane_count; i++)
+		server = pool_pick_locked(
+		    &pool->lanes[(here + i) % pool->lane_count],
+		    ticket->wish, round_robin);
+	return server;
+}
+
+/* An error that is still fresh answers for the attempt we do not make. */
+static bool
+pool_refuses_locked(const struct pool *pool, const struct ticket *ticket)
+{
+	return pool->shared.is_backing_off &&
+	    (pool->shared.is_lasting || ticket->is_impatient) &&
+	    pool->shared.total == pool->shared.opening;
+}
+
+static struct server *
+pool_take_idle_locked(struct pool *pool, struct ticket *ticket,
+    struct server **far)
+{
+	struct pool_lane	*lane = pool_lane_of(pool, ticket->loop);
+	bool			 round_robin = pool_profile(pool)->round_robin;
+	struct server		*server;
+
+	if (pool->shared.idle == 0 ||
+	    atomic_load_explicit(&pool->is_paused, memory_order_relaxed))
+		return NULL;
+	server = pool_pick_locked(lane, ticket->wish, round_robin);
+	if (server != NULL) {
+		pool_unlist_locked(pool, server);
+		server_enter_linked(server);
+		return server;
+	}
+	*far = pool_pick_elsewhere_locked(pool, ticket, round_robin);
+	assert(*far != NULL);
+	pool_unlist_locked(pool, *far);
+	pool_move_locked(pool, *far, ticket, pool_on_sent_for);
+	ticket->state = TICKET_SENT_FOR;
+	return NULL;
+}
+
+struct server *
+pool_take(struct pool *pool, struct ticket *ticket)
+{
+	struct errand	 errand = { .open_count = 0 };
+	struct server	*server, *far = NULL;
+
+	assert(ticket->state == TICKET_NONE);
+	pthread_mutex_lock(&pool->shared.mutex);
+	server = pool_take_idle_locked(pool, ticket, &far);
+	if (server == NULL) {
+		ticket->pool = pool;
+		ticket->is_refused = ticket->is_leaving = false;
+		ticket->since_us = loop_now_us(ticket->loop);
+		if (far == NULL && pool_refuses_locked(pool, ticket)) {
+			ticket->is_refused = true;
+			ticket->state = TICKET_GRANTED;
+		} else if (far == NULL) {
+			pool_join_line_locked(pool, ticket);
+			pool_grow_locked(pool, &errand);
+		}
+	}
+	pool_unlock(pool);
+	if (server != NULL)
+		return server;
+	if (far != NULL)
+		loop_post(far->loop, &far->letter);
+	else if (ticket->is_refused)
+		pool_answer(ticket, ticket->loop);
+	else {
+		pool_run_errand(pool, &errand);
+		if (pool_profile(pool)->settings.reserve_pool_size > 0)
+			deadline_set(ticket->loop, &ticket->deadline,
+			    pool_profile(pool)->settings
+			    .reserve_pool_timeout_us, pool_on_pressing);
+	}
+	return NULL;
+}
+
+/* It waited for reserve_pool_timeout: now the reserve may be used. */
+static void
+pool_on_pressing(struct loop *loop, struct deadline *deadline)
+{
+	struct ticket	*ticket = container_of(deadline, struct ticket,
+			    deadline);
+	struct pool	*pool = ticket->pool;
+	struct errand	 errand = { .is_reserve = true };
+	struct limit	*full;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	if (ticket->state == TICKET_QUEUED && !pool->shared.is_backing_off &&
+	    pool->shared.backoff_us == 0 && !atomic_load(&pool->is_paused) &&
+	    pool_reserve_locked(pool, true, &full))
+		errand.open_on[errand.open_count++] = loop;
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+}
+
+bool
+pool_withdraw(struct pool *pool, struct ticket *ticket)
+{
+	bool	queued;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	queued = ticket->state == TICKET_QUEUED;
+	if (queued) {
+		pool_leave_line_locked(pool, ticket);
+		ticket->state = TICKET_NONE;
+	} else
+		ticket->is_leaving = true;
+	pool_unlock(pool);
+	if (queued)
+		deadline_clear(ticket->loop, &ticket->deadline);
+	return queued;
+}
+
+/*
+ * Answers: a ticket has left the line, and its own loop is to hear of it.
+ */
+
+void
+pool_answer(struct ticket *ticket, struct loop *here)
+{
+	ticket->task.run = pool_on_answer;
+	ticket->letter.read = pool_on_answer_letter;
+	if (ticket->loop == here)
+		loop_defer(here, &ticket->task);
+	else
+		loop_post(ticket->loop, &ticket->letter);
+}
+
+static void
+pool_on_answer(struct loop *loop, struct task *task)
+{
+	struct ticket		*ticket = container_of(task, struct ticket,
+				    task);
+	struct pool		*pool = ticket->pool;
+	struct server		*server = ticket->server;
+	struct pool_error	 error;
+
+	assert(ticket->state == TICKET_GRANTED);
+	ticket->state = TICKET_NONE;
+	ticket->server = NULL;
+	deadline_clear(loop, &ticket->deadline);
+	if (ticket->is_refused) {
+		pthread_mutex_lock(&pool->shared.mutex);
+		error = pool->shared.error;
+		pool_unlock(pool);
+		ticket->refused(ticket, &error);
+	} else
+		ticket->granted(ticket, server);
+}
+
+static void
+pool_on_answer_letter(struct loop *loop, struct letter *letter)
+{
+	pool_on_answer(loop, &container_of(letter, struct ticket,
+	    letter)->task);
+}
+
+/* In the thread that watched the idle server: send it to who asked. */
+static void
+pool_on_sent_for(struct loop *loop, struct letter *letter)
+{
+	struct server	*server = container_of(letter, struct server, letter);
+	struct ticket	*ticket = server->ticket;
+	struct pool	*pool = server->pool;
+	struct errand	 errand = { .open_count = 0 };
+	bool		 is_leaving;
+
+	assert(server->loop == loop && server->state == SERVER_MOVING);
+	if (!server->is_stale) {
+		server_leave_loop(server);
+		server->letter.read = pool_on_arrival;
+		loop_post(ticket->loop, &server->letter);
+		return;
+	}
+	/* It died on the way: the ticket waits on, at its old age. */
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.moving--;
+	server->ticket = NULL;
+	is_leaving = ticket->is_leaving;
+	if (is_leaving) {
+		ticket->is_refused = true;
+		ticket->state = TICKET_GRANTED;
+	} else {
+		pool_join_line_locked(pool, ticket);
+		pool_grow_locked(pool, &errand);
+	}
+	pthread_mutex_unlock(&pool->shared.mutex);
+	if (is_leaving)
+		pool_answer(ticket, loop);
+	pool_run_errand(pool, &errand);
+	server_close(&server, REASON_SERVER_LOST, "it was found closed");
+}
+
+/* In the thread of the ticket: the server is here. */
+static void
+pool_on_arrival(struct loop *loop, struct letter *letter)
+{
+	struct server	*server = container_of(letter, struct server, letter);
+	struct ticket	*ticket = server->ticket;
+	struct pool	*pool = server->pool;
+
+	assert(ticket->loop == loop && server->state == SERVER_MOVING);
+	server_join_loop(server, loop);
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.moving--;
+	server->ticket = NULL;
+	server_enter_linked(server);
+	ticket->state = TICKET_GRANTED;
+	pool_unlock(pool);
+	ticket->server = server;
+	ticket->is_refused = false;
+	pool_on_answer(loop, &ticket->task);
+}
+
+/*
+ * Giving.
+ */
+
+static bool
+pool_must_close_locked(struct pool *pool, struct server *server, int64_t now)
+{
+	const struct pool_settings *settings = &pool_profile(pool)->settings;
+
+	return server->is_stale ||
+	    server->generation != atomic_load(&pool->generation) ||
+	    atomic_load(&pool->is_retired) ||
+	    (settings->server_lifetime_us > 0 &&
+	    now - server->opened_us > settings->server_lifetime_us) ||
+	    (settings->pool_size > 0 &&
+	    pool->shared.total > settings->pool_size &&
+	    (pool->shared.waiting == 0 || !server->is_reserve));
+}
+
+/*
+ * Hand the server to somebody in line or put it to the idle ones.  False:
+ * it has to be closed instead, for the reason given.
+ */
+static bool
+pool_settle_locked(struct pool *pool, struct server *server,
+    int64_t hungry_us, struct ticket **next, enum reason *reason)
+{
+	struct loop	*loop = server->loop;
+
+	if (pool_must_close_locked(pool, server, loop_now_us(loop))) {
+		*reason = REASON_SERVER_OLD;
+		return false;
+	}
+	*next = pool_next_locked(pool, loop);
+	if (hungry_us < (*next == NULL ? INT64_MAX : (*next)->since_us)) {
+		*reason = REASON_SERVER_EVICTED;
+		return false;
+	}
+	if (*next == NULL) {
+		TAILQ_INSERT_HEAD(&pool_lane_of(pool, loop)->idle, server,
+		    entry);
+		pool->shared.idle++;
+		server_enter_idle(server);
+		return true;
+	}
+	pool_leave_line_locked(pool, *next);
+	if ((*next)->loop == loop)
+		(*next)->server = server;
+	else {
+		(*next)->state = TICKET_SENT_FOR;
+		pool_move_locked(pool, server, *next, pool_on_arrival);
+	}
+	return true;
+}
+
+void
+pool_give(struct pool *pool, struct server **given)
+{
+	struct server	*server = *given;
+	struct ticket	*next = NULL;
+	enum reason	 reason = REASON_NONE;
+	int64_t		 hungry_us;
+	bool		 is_new, kept;
+
+	*given = NULL;
+	assert(server->pool == pool && server->state == SERVER_LINKED);
+	if (server->cancels > 0) {
+		server_enter_awaiting_cancel(server);
+		return;
+	}
+	server->user = NULL;
+	is_new = server->used_us == 0;
+	server->used_us = loop_now_us(server->loop);
+	hungry_us = pool_hungry_since_us(pool);
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.opening -= is_new;
+	kept = pool_settle_locked(pool, server, hungry_us, &next, &reason);
+	pool_unlock(pool);
+
+	if (!kept)
+		server_close(&server, reason, NULL);
+	else if (next != NULL && server->state == SERVER_MOVING) {
+		server_leave_loop(server);
+		loop_post(next->loop, &server->letter);
+	} else if (next != NULL)
+		pool_answer(next, server->loop);
+	if (is_new)
+		pool_grow(pool);
+}
+
+void
+pool_on_last_cancel(struct server *server)
+{
+	if (!server->awaits_cancel)
+		return;
+	server->awaits_cancel = false;
+	server->state = SERVER_LINKED;
+	pool_give(server->pool, &server);
+}
+
+bool
+pool_claim(struct pool *pool, struct server *server)
+{
+	bool	idle;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	idle = server->state == SERVER_IDLE;
+	if (idle) {
+		pool_unlist_locked(pool, server);
+		server_enter_linked(server);
+	}
+	pool_unlock(pool);
+	return idle;
+}
+
+/*
+ * Failing and closing.
+ */
+
+/* Everybody in line who should not go on waiting is told. */
+static void
+pool_refuse_line_locked(struct pool *pool, bool is_lasting,
+    struct ticket_list *refused)
+{
+	struct ticket	*ticket, *next;
+
+	for (int i = 0; i < pool->lane_count; i++) {
+		for (ticket = TAILQ_FIRST(&pool->lanes[i].line);
+		    ticket != NULL; ticket = next) {
+			next = TAILQ_NEXT(ticket, entry);
+			if (!is_lasting && !ticket->is_impatient)
+				continue;
+			pool_leave_line_locked(pool, ticket);
+			ticket->is_refused = true;
+			TAILQ_INSERT_TAIL(refused, ticket, entry);
+		}
+	}
+}
+
+void
+pool_failed(struct pool *pool, struct loop *loop,
+    const struct pool_error *error, bool is_lasting)
+{
+	struct ticket_list	 refused = TAILQ_HEAD_INITIALIZER(refused);
+	struct ticket		*ticket;
+	int64_t			 pause_us = 0;
+	int64_t			 least_us =
+				    pool_profile(pool)->settings
+				    .server_login_retry_us;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.error = *error;
+	pool->shared.is_lasting = is_lasting;
+	if (!pool->shared.is_backing_off) {
+		pause_us = pool->shared.backoff_us * 2;
+		if (pause_us > BACKOFF_MAX_US)
+			pause_us = BACKOFF_MAX_US;
+		if (pause_us < least_us || pause_us == 0)
+			pause_us = least_us > 0 ? least_us : US_PER_MS;
+		pool->shared.backoff_us = pause_us;
+		pool->shared.is_backing_off = true;
+	}
+	pool_refuse_line_locked(pool, is_lasting, &refused);
+	pool_unlock(pool);
+
+	if (pause_us > 0)
+		deadline_set(loop, &pool->retry, pause_us, pool_on_retry);
+	while ((ticket = TAILQ_FIRST(&refused)) != NULL) {
+		TAILQ_REMOVE(&refused, ticket, entry);
+		pool_answer(ticket, loop);
+	}
+}
+
+static void
+pool_on_retry(struct loop *loop, struct deadline *deadline)
+{
+	struct pool	*pool = container_of(deadline, struct pool, retry);
+	struct errand	 errand = { .open_count = 0 };
+
+	(void)loop;
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.is_backing_off = false;
+	pool_grow_locked(pool, &errand);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+}
+
+void
+pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
+    bool was_opening)
+{
+	(void)loop;
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.total--;
+	pool->shared.reserve -= is_reserve;
+	pool->shared.opening -= was_opening;
+	pthread_mutex_unlock(&pool->shared.mutex);
+	limit_release(pool->database_limit);
+	limit_release(pool->user_limit);
+	pool_limit_freed(pool->database_limit, pool);
+	pool_limit_freed(pool->user_limit, pool);
+	pool_grow(pool);
+}
+
+/* After a pause: the idle servers go to those who wait, oldest first. */
+void
+pool_serve_line(struct pool *pool)
+{
+	struct ticket	*ticket;
+	struct server	*server = NULL;
+
+	for (;;) {
+		pthread_mutex_lock(&pool->shared.mutex);
+		if ((ticket = pool_oldest_locked(pool)) != NULL &&
+		    pool->shared.idle > 0) {
+			pool_leave_line_locked(pool, ticket);
+			server = pool_pick_locked(pool_lane_of(pool,
+			    ticket->loop), ticket->wish, false);
+			if (server == NULL)
+				server = pool_pick_elsewhere_locked(pool,
+				    ticket, false);
+			pool_unlist_locked(pool, server);
+			pool_move_locked(pool, server, ticket,
+			    pool_on_sent_for);
+			ticket->state = TICKET_SENT_FOR;
+		} else
+			server = NULL;
+		pthread_mutex_unlock(&pool->shared.mutex);
+		if (server == NULL)
+			break;
+		loop_post(server->loop, &server->letter);
+	}
+	pool_grow(pool);
+}

@@ -1,0 +1,88 @@
+/*
+ * A ring that doubles when it is full and is kept with its server, so that
+ * the steady state allocates nothing.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/expected.h"
+#include "relay/prepared.h"
+
+enum { EXPECTED_FIRST_SIZE = 16 };
+
+struct expectation *
+expected_at(const struct expected *expected, uint32_t i)
+{
+	assert(i < expected->count);
+	return &expected->ring[(expected->head + i) & (expected->size - 1)];
+}
+
+static void
+expected_grow(struct expected *expected)
+{
+	uint32_t		 size = expected->size * 2;
+	struct expectation	*ring;
+
+	if (size == 0)
+		size = EXPECTED_FIRST_SIZE;
+	ring = mem_new(size * sizeof *ring);
+	for (uint32_t i = 0; i < expected->count; i++)
+		ring[i] = *expected_at(expected, i);
+	free(expected->ring);
+	expected->ring = ring;
+	expected->size = size;
+	expected->head = 0;
+}
+
+struct expectation *
+expected_add(struct expected *expected, enum expect_kind kind,
+    enum expect_fate fate)
+{
+	struct expectation	*entry;
+
+	if (expected->count == expected->size)
+		expected_grow(expected);
+	expected->count++;
+	entry = expected_at(expected, expected->count - 1);
+	memset(entry, 0, sizeof *entry);
+	entry->kind = (uint8_t)kind;
+	entry->fate = (uint8_t)fate;
+	return entry;
+}
+
+void
+expected_strike(struct expected *expected)
+{
+	struct expectation	*entry = expected_head(expected);
+
+	assert(entry != NULL);
+	if (entry->statement != NULL)
+		statement_release(entry->statement);
+	if (entry->before != NULL)
+		statement_release(entry->before);
+	free(entry->name);
+	free(entry->made);
+	expected->head = (expected->head + 1) & (expected->size - 1);
+	expected->count--;
+}
+
+bool
+expected_has_sync(const struct expected *expected)
+{
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->kind >= EXPECT_SYNC)
+			return true;
+	return false;
+}
+
+void
+expected_done(struct expected *expected)
+{
+	while (expected->count > 0)
+		expected_strike(expected);
+	free(expected->ring);
+	memset(expected, 0, sizeof *expected);
+}

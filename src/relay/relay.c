@@ -1,0 +1,317 @@
+/*
+ * The relay's states: linking a client to a server, giving the server back,
+ * time limits and closing.
+ *
+ *	relay_greet()		GREETING, perhaps with a ticket or a server
+ *	relay_greet_done()	GREETING -> IDLE
+ *	relay_need_server()	IDLE -> LINKED, or IDLE -> WAITING
+ *	relay_on_granted()	WAITING -> LINKED
+ *	relay_on_refused()	WAITING -> IDLE, with an error for the client
+ *	relay_finish()		LINKED -> IDLE at the end of a transaction
+ *	relay_drop_server()	LINKED -> IDLE, the server is closed
+ *	relay_on_stop()		any -> CLOSED
+ *
+ * What each state guarantees is asserted in relay_is_sane().  A relay that
+ * is closed while a server is on its way to it stays as an empty shell until
+ * the server arrives, and gives it back.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "relay/relay_private.h"
+
+
+static const struct {
+	enum relay_state	from;
+	uint8_t			to;	/* bits */
+} relay_successors[] = {
+	{ RELAY_GREETING, 1 << RELAY_IDLE | 1 << RELAY_CLOSED },
+	{ RELAY_IDLE, 1 << RELAY_WAITING | 1 << RELAY_LINKED |
+	    1 << RELAY_CLOSED },
+	{ RELAY_WAITING, 1 << RELAY_LINKED | 1 << RELAY_IDLE |
+	    1 << RELAY_CLOSED },
+	{ RELAY_LINKED, 1 << RELAY_IDLE | 1 << RELAY_CLOSED },
+	{ RELAY_CLOSED, 0 },
+};
+
+size_t	relay_prepared_max = 200;
+
+static bool
+relay_is_sane(const struct relay *relay)
+{
+	switch (relay->state) {
+	case RELAY_GREETING:
+		return relay->client != NULL;
+	case RELAY_IDLE:
+		return relay->server == NULL &&
+		    relay->ticket.state == TICKET_NONE && relay->pins == 0 &&
+		    !relay->is_holding;
+	case RELAY_WAITING:
+		return relay->server == NULL && !relay->is_holding;
+	case RELAY_LINKED:
+		return relay->server != NULL &&
+		    relay->server->user == relay;
+	case RELAY_CLOSED:
+		return relay->client == NULL && relay->server == NULL;
+	}
+	return false;
+}
+
+void
+relay_set_state(struct relay *relay, enum relay_state state)
+{
+	assert(relay_successors[relay->state].from == relay->state);
+	assert(relay_successors[relay->state].to & 1 << state);
+	relay->state = state;
+	assert(relay_is_sane(relay));
+}
+
+void
+relay_set_settings(struct relay *relay, const struct settings *settings)
+{
+	settings_hold(settings);
+	settings_release(relay->settings);
+	relay->settings = settings;
+}
+
+void
+relay_set_unnamed(struct relay *relay, struct statement *statement)
+{
+	if (relay->unnamed == statement)
+		return;
+	if (statement != NULL)
+		statement_hold(statement);
+	if (relay->unnamed != NULL)
+		statement_release(relay->unnamed);
+	relay->unnamed = statement;
+}
+
+/*
+ * Sending.
+ */
+
+void
+relay_io_init(struct relay_io *io, struct relay *relay)
+{
+	uint8_t	*room = relay->client->loop->scratch;
+	size_t	 half = LOOP_BUFFER_BYTES / 2;
+
+	parcel_init(&io->to_server, relay->server == NULL ? NULL :
+	    &relay->server->stream, room, half);
+	parcel_init(&io->to_client, &relay->client->stream, room + half,
+	    half);
+}
+
+/* Back-pressure, in one place: who may be read now. */
+void
+relay_pace(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	bool		 read_client = true, read_server = true;
+
+	if (relay->state == RELAY_LINKED) {
+		read_client = stream_unsent(&relay->server->stream) <=
+		    RELAY_HIGH_BYTES &&
+		    relay->server->session->expected.count < EXPECTED_MANY;
+		read_server = stream_unsent(&client->stream) <=
+		    RELAY_HIGH_BYTES;
+		stream_set_reading(&relay->server->stream, read_server);
+	}
+	if (relay->state != RELAY_LINKED || relay->is_holding)
+		read_client = read_client &&
+		    buf_length(&relay->held) < RELAY_HELD_BYTES;
+	stream_set_reading(&client->stream, read_client);
+}
+
+void
+relay_io_send(struct relay_io *io, struct relay *relay)
+{
+	parcel_send(&io->to_server);
+	parcel_send(&io->to_client);
+	if (io->to_client.sent > 0)
+		COUNT(relay_lane(relay)->counters.sent, io->to_client.sent);
+	relay_pace(relay);
+}
+
+/*
+ * Linking.
+ */
+
+/* A reload may have given this database another host or user. */
+static bool
+relay_refresh_pool(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	struct config	*config;
+	struct pool	*pool;
+
+	if (!atomic_load_explicit(&client->pool->is_retired,
+	    memory_order_relaxed))
+		return true;
+	config = config_current();
+	pool = pool_find(config, client->database, client->user);
+	config_release(config);
+	if (pool == NULL) {
+		client_fail(client, REASON_NO_DATABASE, "database \"%s\" is "
+		    "not in the configuration any more", client->database);
+		return false;
+	}
+	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
+	client->pool = pool;
+	atomic_fetch_add(&relay_lane(relay)->clients, 1);
+	return true;
+}
+
+static void
+relay_link(struct relay *relay, struct server *server)
+{
+	const struct pool_settings *limits = relay_limits(relay);
+	struct client	*client = relay->client;
+
+	server->user = relay;
+	server->on_event = relay_on_server_event;
+	relay->server = server;
+	relay_set_state(relay, RELAY_LINKED);
+	relay->linked_us = loop_now_us(client->loop);
+	if (limits->mode == POOL_MODE_SESSION)
+		relay->pins |= PIN_MODE;
+	if (limits->transaction_timeout_us > 0)
+		deadline_set(client->loop, &relay->transaction_deadline,
+		    limits->transaction_timeout_us,
+		    relay_on_transaction_timeout);
+	COUNT(relay_lane(relay)->counters.server_assignment_count, 1);
+}
+
+/* A custom setting of somebody else would stay on it: it is of no use. */
+static bool
+relay_fits(const struct relay *relay, struct server *server)
+{
+	return settings_can_switch(session_of(server)->settings,
+	    relay->settings);
+}
+
+static bool
+relay_take(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	struct server	*server;
+
+	relay->ticket.wish = relay->settings;
+	while ((server = pool_take(client->pool, &relay->ticket)) != NULL) {
+		if (relay_fits(relay, server)) {
+			relay_link(relay, server);
+			return true;
+		}
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "a custom setting of another client is left on it");
+	}
+	relay_set_state(relay, RELAY_WAITING);
+	deadline_set(client->loop, &client->deadline,
+	    relay_limits(relay)->query_wait_timeout_us,
+	    relay_on_wait_timeout);
+	return false;
+}
+
+bool
+relay_need_server(struct relay *relay, struct relay_io *io)
+{
+	if (relay->state == RELAY_LINKED)
+		return !relay->is_holding;
+	if (relay->state != RELAY_IDLE || !relay_refresh_pool(relay) ||
+	    !relay_take(relay))
+		return false;
+	io->to_server.stream = &relay->server->stream;
+	return relay_prepare_server(relay, io);
+}
+
+static struct relay *
+relay_of_ticket(struct ticket *ticket)
+{
+	return container_of(ticket, struct relay, ticket);
+}
+
+void
+relay_free(struct relay *relay)
+{
+	assert(relay->state == RELAY_CLOSED && relay->server == NULL);
+	free(relay);
+}
+
+static void
+relay_count_wait(struct relay *relay)
+{
+	struct pool_lane	*lane = relay_lane(relay);
+	int64_t			 waited_us = loop_now_us(relay->client->loop) -
+				    relay->ticket.since_us;
+
+	COUNT(lane->counters.wait_time, waited_us);
+	histogram_record(&lane->times->wait, waited_us);
+}
+
+void
+relay_on_granted(struct ticket *ticket, struct server *server)
+{
+	struct relay	*relay = relay_of_ticket(ticket);
+	struct pool	*pool = server->pool;
+	struct relay_io	 io;
+	bool		 ready;
+
+	if (relay->state == RELAY_CLOSED) {
+		pool_give(pool, &server);
+		relay_free(relay);
+		return;
+	}
+	if (relay->state == RELAY_GREETING) {
+		server->user = relay;
+		server->on_event = relay_on_server_event;
+		relay->server = server;
+		relay_greet_linked(relay);
+		return;
+	}
+	deadline_clear(relay->client->loop, &relay->client->deadline);
+	relay_count_wait(relay);
+	if (!relay_fits(relay, server)) {
+		relay_set_state(relay, RELAY_IDLE);
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "a custom setting of another client is left on it");
+		relay_go_on(relay);
+		return;
+	}
+	relay_link(relay, server);
+	relay_io_init(&io, relay);
+	ready = relay_prepare_server(relay, &io);
+	relay_io_send(&io, relay);
+	if (ready)
+		relay_go_on(relay);
+}
+
+void
+relay_on_refused(struct ticket *ticket, const struct pool_error *error)
+{
+	struct relay	*relay = relay_of_ticket(ticket);
+
+	if (relay->state == RELAY_CLOSED) {
+		relay_free(relay);
+		return;
+	}
+	if (relay->state == RELAY_GREETING) {
+		relay_greet_refused(relay, error);
+		return;
+	}
+	deadline_clear(relay->client->loop, &relay->client->deadline);
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, error->sqlstate, error->text, error->hint);
+}
+
+const struct log_who *
+relay_who(const struct relay *relay)
+{
+	static _Thread_local struct log_who	who;
+
+	client_who(relay->client, &who);
+	return &who;
+}

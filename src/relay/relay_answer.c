@@ -1,0 +1,207 @@
+/*
+ * Answers that PostgreSQL is not asked for: to what is known here, to what
+ * is refused here, and for a server that is gone.
+ *
+ * They keep their turn: with something expected an answer is queued as MADE
+ * and sent when it comes to the head; with nothing expected it goes out now.
+ */
+
+#include <assert.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/relay_private.h"
+#include "wire/put.h"
+
+static uint8_t
+relay_status(const struct relay *relay)
+{
+	return relay->state == RELAY_LINKED ?
+	    (uint8_t)relay->server->transaction_status : STATUS_IDLE;
+}
+
+/* Behind what ends a batch or a query, PostgreSQL is ready again. */
+static void
+relay_send_answer(struct relay *relay, struct relay_io *io,
+    enum expect_kind kind, const void *bytes, size_t n)
+{
+	uint8_t	ready[] = { MSG_READY, 0, 0, 0, 5, relay_status(relay) };
+
+	if (n > 0)
+		parcel_piece(&io->to_client, bytes, n);
+	if (kind >= EXPECT_SYNC)
+		parcel_piece(&io->to_client, ready, sizeof ready);
+}
+
+void
+relay_answer(struct relay *relay, struct relay_io *io, enum expect_kind kind,
+    struct buf *answer)
+{
+	struct expectation	*entry;
+
+	if (!relay_has_expected(relay)) {
+		relay_send_answer(relay, io, kind, buf_bytes(answer),
+		    buf_length(answer));
+		return;
+	}
+	entry = expected_add(&relay->server->session->expected, kind,
+	    FATE_MADE);
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	if (entry->made_bytes > 0)
+		entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+}
+
+void
+relay_answer_due(struct relay *relay, struct relay_io *io)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*head;
+
+	while ((head = expected_head(expected)) != NULL &&
+	    head->fate == FATE_MADE) {
+		relay_send_answer(relay, io, head->kind, head->made,
+		    head->made_bytes);
+		expected_strike(expected);
+	}
+}
+
+static void
+relay_put_error(struct buf *buf, const char *sqlstate, const char *text,
+    const char *hint)
+{
+	struct error_fields	fields = {
+		.severity = "ERROR",
+		.sqlstate = sqlstate,
+		.message = text,
+		.hint = hint != NULL && hint[0] != '\0' ? hint : NULL,
+	};
+
+	put_error(buf, &fields);
+}
+
+void
+relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
+    const char *sqlstate, const char *hint, const char *format, ...)
+{
+	struct buf	answer;
+	char		text[600];
+	va_list		args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	buf_init(&answer);
+	relay_put_error(&answer, sqlstate, text, hint);
+	relay_answer(relay, io, is_query ? EXPECT_QUERY : EXPECT_BIND,
+	    &answer);
+	buf_done(&answer);
+	relay->is_refusing = !is_query;
+}
+
+/*
+ * One error for each query or batch in what was held back; the rest of it is
+ * dropped, as PostgreSQL drops what follows an error up to Sync.
+ */
+static void
+relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
+    const char *sqlstate, const char *text, const char *hint)
+{
+	switch (type) {
+	case MSG_SYNC:
+		relay->is_refusing = false;
+		relay_send_answer(relay, io, EXPECT_SYNC, NULL, 0);
+		break;
+	case MSG_QUERY:
+	case MSG_FUNCTION_CALL:
+		if (!relay->is_refusing)
+			relay_answer_error(relay, io, true, sqlstate, hint,
+			    "%s", text);
+		break;
+	case MSG_PARSE:
+	case MSG_BIND:
+	case MSG_DESCRIBE:
+	case MSG_EXECUTE:
+	case MSG_CLOSE:
+		if (!relay->is_refusing)
+			relay_answer_error(relay, io, false, sqlstate, hint,
+			    "%s", text);
+		break;
+	default:
+		break;
+	}
+}
+
+void
+relay_refuse_held(struct relay *relay, const char *sqlstate,
+    const char *text, const char *hint)
+{
+	struct relay_io	 io;
+	struct msg_head	 head;
+	uint8_t		*at;
+	size_t		 total, here;
+
+	relay_io_init(&io, relay);
+	relay->query_us = 0;
+	while (msg_peek(at = buf_bytes(&relay->held),
+	    here = buf_length(&relay->held), &head) == MSG_OK &&
+	    at[0] != MSG_TERMINATE) {
+		total = MSG_HEAD_BYTES + (size_t)head.length;
+		if (here > total)
+			here = total;
+		relay_refuse_message(relay, &io, at[0], sqlstate, text,
+		    hint);
+		relay->skip = (uint32_t)(total - here);
+		relay->skip_passes = false;
+		buf_consume(&relay->held, here);
+	}
+	log_info(relay_who(relay), "a statement was refused: %s (%s)", text,
+	    sqlstate);
+	relay_io_send(&io, relay);
+	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE) {
+		client_fail(relay->client, relay->dismissal, "%s",
+		    relay->dismissal_text);
+		return;
+	}
+	relay_watch_rest(relay);
+	relay_go_on(relay);
+}
+
+/*
+ * The server is gone in the middle of this: every batch and query that is
+ * still expected gets the error once.
+ */
+void
+relay_refuse_expected(struct relay *relay, struct relay_io *io,
+    const char *sqlstate, const char *text)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*head;
+	struct buf		 error;
+	bool			 told = false;
+
+	buf_init(&error);
+	relay_put_error(&error, sqlstate, text, NULL);
+	while ((head = expected_head(expected)) != NULL) {
+		relay_undo(relay, head, true);
+		if (head->fate == FATE_PASS || head->fate == FATE_MADE) {
+			if (!told && head->kind != EXPECT_SYNC)
+				parcel_piece(&io->to_client,
+				    buf_bytes(&error), buf_length(&error));
+			told = head->kind < EXPECT_SYNC;
+			if (head->kind >= EXPECT_SYNC)
+				relay_send_answer(relay, io, EXPECT_SYNC,
+				    NULL, 0);
+		}
+		expected_strike(expected);
+	}
+	if (relay->is_unsynced) {
+		if (!told)
+			parcel_piece(&io->to_client, buf_bytes(&error),
+			    buf_length(&error));
+		relay->is_refusing = true;
+		relay->is_unsynced = false;
+	}
+	buf_done(&error);
+}

@@ -1,0 +1,530 @@
+/*
+ * The extended query protocol: statements that clients name are shared, so
+ * names are changed on the way, and what this server lacks is prepared in
+ * front of the message that needs it.
+ *
+ * The unnamed statement stays unnamed.  A server holds one for whoever used
+ * it last; if that is not this client's text, it is parsed again first.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "relay/relay_private.h"
+#include "wire/put.h"
+
+/* The name that the body begins with; NULL: its end is not here. */
+static const char *
+relay_body_name(const struct relay_message *message, size_t offset,
+    size_t *after)
+{
+	const uint8_t	*at = message->at + MSG_HEAD_BYTES + offset;
+	const uint8_t	*end = message->at + message->here;
+	const uint8_t	*zero;
+
+	if (at >= end || (zero = memchr(at, '\0', (size_t)(end - at))) == NULL)
+		return NULL;
+	*after = (size_t)(zero + 1 - message->at) - MSG_HEAD_BYTES;
+	return (const char *)at;
+}
+
+/* A name that is not here yet: wait for it, within reason. */
+static enum relay_verdict
+relay_name_missing(struct relay *relay, const struct relay_message *message)
+{
+	if (message->here == message->total)
+		return relay_bad_message(relay, message,
+		    "a name in it does not end");
+	if (message->here >= LOOP_BUFFER_BYTES / 2)
+		return relay_bad_message(relay, message,
+		    "a name in it is too long");
+	return RELAY_LATER;
+}
+
+/* Begin the message anew under a changed name: type, length, first bytes. */
+static void
+relay_put_renamed(struct relay_io *io, const struct relay_message *message,
+    size_t keep, const char *name, size_t old_after)
+{
+	uint8_t		head[MSG_HEAD_BYTES];
+	size_t		name_bytes = strlen(name) + 1;
+	uint32_t	length = (uint32_t)(message->total - 1 - old_after +
+			    keep + name_bytes);
+
+	head[0] = message->at[0];
+	head[1] = (uint8_t)(length >> 24);
+	head[2] = (uint8_t)(length >> 16);
+	head[3] = (uint8_t)(length >> 8);
+	head[4] = (uint8_t)length;
+	parcel_piece(&io->to_server, head, sizeof head);
+	if (keep > 0)
+		parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES,
+		    keep);
+	parcel_piece(&io->to_server, name, name_bytes);
+}
+
+/*
+ * The shelf of a server.
+ */
+
+/* Room on the shelf: the least recently used statement is closed. */
+static void
+relay_trim_shelf(struct server_session *session, struct relay_io *io,
+    size_t limit)
+{
+	struct shelf_entry	*oldest;
+	struct expectation	*entry;
+	char			 name[STATEMENT_NAME_BYTES];
+	struct buf		 message;
+
+	while ((oldest = shelf_oldest_beyond(&session->shelf, limit)) !=
+	    NULL) {
+		statement_server_name(oldest->number, name);
+		buf_init(&message);
+		put_close(&message, 'S', name);
+		parcel_piece(&io->to_server, buf_bytes(&message),
+		    buf_length(&message));
+		buf_done(&message);
+		entry = expected_add(&session->expected, EXPECT_CLOSE,
+		    FATE_SWALLOW);
+		entry->statement = statement_hold(oldest->statement);
+		entry->number = oldest->number;
+		shelf_remove(&session->shelf, oldest);
+	}
+}
+
+static size_t
+relay_shelf_size(void)
+{
+	return relay_prepared_max > 1 ? relay_prepared_max - 1 : 0;
+}
+
+/* Send Parse for this statement under a name of the server's own. */
+static struct expectation *
+relay_shelve(struct relay *relay, struct relay_io *io,
+    struct statement *statement, enum expect_fate fate)
+{
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+	struct shelf_entry	*shelved;
+	char			 name[STATEMENT_NAME_BYTES];
+	uint8_t			 head[MSG_HEAD_BYTES];
+	size_t			 bytes;
+	uint32_t		 length;
+
+	relay_trim_shelf(session, io, relay_shelf_size());
+	shelved = shelf_add(&session->shelf, statement);
+	bytes = statement_server_name(shelved->number, name) + 1;
+	length = (uint32_t)(4 + bytes + statement->length);
+	head[0] = MSG_PARSE;
+	head[1] = (uint8_t)(length >> 24);
+	head[2] = (uint8_t)(length >> 16);
+	head[3] = (uint8_t)(length >> 8);
+	head[4] = (uint8_t)length;
+	parcel_piece(&io->to_server, head, sizeof head);
+	parcel_piece(&io->to_server, name, bytes);
+	parcel_run(&io->to_server, statement->body, statement->length);
+	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
+	entry->statement = statement_hold(statement);
+	entry->number = shelved->number;
+	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
+	return entry;
+}
+
+/* The server has this statement, or gets it now; its name there. */
+static void
+relay_ensure(struct relay *relay, struct relay_io *io,
+    struct statement *statement, char name[STATEMENT_NAME_BYTES])
+{
+	struct server_session	*session = relay->server->session;
+	struct shelf_entry	*shelved;
+
+	shelved = shelf_find(&session->shelf, statement);
+	if (shelved == NULL) {
+		relay_shelve(relay, io, statement, FATE_SWALLOW);
+		shelved = shelf_find(&session->shelf, statement);
+	}
+	statement_server_name(shelved->number, name);
+}
+
+/* The server's unnamed statement is this client's, or becomes it. */
+static void
+relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
+{
+	static const uint8_t	 no_name[1];
+	struct server_session	*session = relay->server->session;
+	struct statement	*statement = relay->unnamed;
+	uint32_t		 length = 4 + 1 + statement->length;
+	uint8_t			 head[MSG_HEAD_BYTES] = { MSG_PARSE,
+				    (uint8_t)(length >> 24),
+				    (uint8_t)(length >> 16),
+				    (uint8_t)(length >> 8),
+				    (uint8_t)length };
+
+	if (session->unnamed == statement)
+		return;
+	parcel_piece(&io->to_server, head, sizeof head);
+	parcel_piece(&io->to_server, no_name, sizeof no_name);
+	parcel_run(&io->to_server, statement->body, statement->length);
+	expected_add(&session->expected, EXPECT_PARSE, FATE_SWALLOW);
+	session_set_unnamed(session, statement);
+	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
+}
+
+/*
+ * Parse.
+ */
+
+static enum relay_verdict
+relay_parse_unnamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, struct statement *statement)
+{
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+
+	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
+	if (relay->unnamed != statement) {
+		entry->before = relay->unnamed;	/* its reference moves */
+		relay->unnamed = statement_hold(statement);
+	} else
+		entry->before = statement_hold(statement);
+	session_set_unnamed(session, statement);
+	relay->pins &= ~(uint32_t)PIN_STATEMENT;
+	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_parse_named(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name,
+    struct statement *statement)
+{
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+	struct buf		 nothing;
+
+	if (names_find(&relay->names, name) != NULL) {
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_STATEMENT_EXISTS), NULL,
+		    "prepared statement \"%s\" already exists", name);
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (shelf_find(&session->shelf, statement) != NULL) {
+		buf_init(&nothing);
+		put_empty(&nothing, MSG_PARSE_COMPLETE);
+		relay_answer(relay, io, EXPECT_PARSE, &nothing);
+		buf_done(&nothing);
+		entry = session->expected.count == 0 ? NULL :
+		    expected_at(&session->expected,
+		    session->expected.count - 1);
+	} else
+		entry = relay_shelve(relay, io, statement, FATE_PASS);
+	if (entry != NULL) {
+		entry->is_named = true;
+		entry->name = mem_string(name);
+	}
+	names_set(&relay->names, name, statement);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
+
+/* Too long to be kept: it passes, and the client keeps this server. */
+static enum relay_verdict
+relay_parse_long(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	struct server_session	*session;
+
+	if (name[0] != '\0') {
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_MESSAGE_TOO_LONG),
+		    "Raise max_statement_bytes, or do not name it.",
+		    "prepared statement \"%s\" is longer than "
+		    "max_statement_bytes (%zu)", name, statement_bytes_max);
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	session = relay->server->session;
+	expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
+	session_set_unnamed(session, NULL);
+	relay_set_unnamed(relay, NULL);
+	relay->pins |= PIN_STATEMENT;
+	relay->touches |= SQL_TOUCHES_UNKNOWN;
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+enum relay_verdict
+relay_on_parse(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	struct statement	*statement;
+	enum relay_verdict	 verdict;
+	const uint8_t		*body;
+	const char		*name;
+	size_t			 after, n;
+
+	if ((name = relay_body_name(message, 0, &after)) == NULL)
+		return relay_name_missing(relay, message);
+	n = message->head.length - after;
+	if (n > statement_bytes_max)
+		return relay_parse_long(relay, io, message, name);
+	if (message->here < message->total)
+		return RELAY_LATER;
+	body = message->at + MSG_HEAD_BYTES + after;
+	if (!statement_body_is_valid(body, n))
+		return relay_bad_message(relay, message,
+		    "its text or its parameter types do not fit");
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	statement = statement_intern(body, n,
+	    settings_meaning(relay->settings), relay->unnamed);
+	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
+	verdict = name[0] == '\0' ?
+	    relay_parse_unnamed(relay, io, message, statement) :
+	    relay_parse_named(relay, io, message, name, statement);
+	statement_release(statement);
+	return verdict;
+}
+
+/*
+ * Bind, Describe, Close.
+ */
+
+static enum relay_verdict
+relay_no_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	if (name[0] == '\0')
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "unnamed prepared statement does not exist");
+	else
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "prepared statement \"%s\" does not exist", name);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
+
+/*
+ * The statement that a Bind or Describe names, or NULL: *passes says whether
+ * PostgreSQL knows it under this very name (SQL PREPARE, too long to keep).
+ */
+static struct statement *
+relay_statement_named(const struct relay *relay, const char *name,
+    bool *passes)
+{
+	if (name[0] == '\0') {
+		*passes = (relay->pins & PIN_STATEMENT) != 0;
+		return relay->unnamed;
+	}
+	*passes = ((relay->pins | relay_pins_of(relay->touches)) &
+	    PIN_PREPARE) != 0;
+	return names_find(&relay->names, name);
+}
+
+/* The shared part of Bind and Describe: put the statement's name right. */
+static enum relay_verdict
+relay_pass_named(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const char *name, size_t before, size_t after)
+{
+	struct statement	*statement;
+	char			 server_name[STATEMENT_NAME_BYTES];
+	bool			 passes;
+
+	statement = relay_statement_named(relay, name, &passes);
+	if (statement == NULL && !passes)
+		return relay_no_statement(relay, io, message, name);
+	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
+	    relay_limits(relay)->mode == POOL_MODE_STATEMENT) {
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
+		    "Use pool_mode = transaction for this database.",
+		    "transaction blocks are not allowed in pool_mode "
+		    "statement");
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (statement != NULL && kind == EXPECT_BIND)
+		relay->touches |= statement->touches;
+	if (statement != NULL && name[0] == '\0')
+		relay_ensure_unnamed(relay, io);
+	if (statement == NULL || name[0] == '\0') {
+		expected_add(&relay->server->session->expected, kind,
+		    FATE_PASS);
+		relay_pass(relay, io, message);
+		return RELAY_USED;
+	}
+	relay_ensure(relay, io, statement, server_name);
+	expected_add(&relay->server->session->expected, kind, FATE_PASS);
+	relay_put_renamed(io, message, before, server_name, after);
+	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
+	    message->here - MSG_HEAD_BYTES - after);
+	relay->skip = (uint32_t)(message->total - message->here);
+	relay->skip_passes = true;
+	return RELAY_USED;
+}
+
+enum relay_verdict
+relay_on_bind(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	enum relay_verdict	 verdict;
+	const char		*name;
+	size_t			 before, after;
+
+	if (relay_body_name(message, 0, &before) == NULL ||
+	    (name = relay_body_name(message, before, &after)) == NULL)
+		return relay_name_missing(relay, message);
+	verdict = relay_pass_named(relay, io, message, EXPECT_BIND, name,
+	    before, after);
+	if (verdict == RELAY_USED)
+		COUNT(relay_lane(relay)->counters.bind_count, 1);
+	return verdict;
+}
+
+/* Describe and Close: a letter, a name, nothing behind it. */
+static const char *
+relay_kind_and_name(struct relay *relay, const struct relay_message *message,
+    enum relay_verdict *verdict)
+{
+	const char	*name;
+	size_t		 after;
+
+	*verdict = RELAY_LATER;
+	if (message->here < message->total &&
+	    message->total <= LOOP_BUFFER_BYTES / 2)
+		return NULL;
+	name = relay_body_name(message, 1, &after);
+	if (name != NULL && after == message->head.length &&
+	    (name[-1] == 'S' || name[-1] == 'P'))
+		return name;
+	*verdict = relay_bad_message(relay, message,
+	    "it has to name a statement or a portal");
+	return NULL;
+}
+
+/* What needs no change: it is about a portal. */
+static enum relay_verdict
+relay_pass_portal(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind)
+{
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	expected_add(&relay->server->session->expected, kind, FATE_PASS);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+enum relay_verdict
+relay_on_describe(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	enum relay_verdict	 verdict;
+	const char		*name;
+
+	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
+		return verdict;
+	if (name[-1] == 'P')
+		return relay_pass_portal(relay, io, message, EXPECT_DESCRIBE);
+	return relay_pass_named(relay, io, message, EXPECT_DESCRIBE, name, 1,
+	    message->head.length);
+}
+
+/* Closing a statement that does not exist is no error (55.2.3). */
+static enum relay_verdict
+relay_close_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	struct statement	*statement = names_find(&relay->names, name);
+	struct expectation	*entry;
+	struct buf		 answer;
+
+	if (statement != NULL)
+		statement_hold(statement);
+	buf_init(&answer);
+	put_empty(&answer, MSG_CLOSE_COMPLETE);
+	relay_answer(relay, io, EXPECT_CLOSE, &answer);
+	buf_done(&answer);
+	if (relay_has_expected(relay)) {
+		entry = expected_at(&relay->server->session->expected,
+		    relay->server->session->expected.count - 1);
+		entry->before = statement;
+		entry->name = mem_string(name);
+	} else if (statement != NULL)
+		statement_release(statement);
+	names_remove(&relay->names, name);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
+
+enum relay_verdict
+relay_on_close(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	enum relay_verdict	 verdict;
+	const char		*name;
+	bool			 passes;
+
+	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
+		return verdict;
+	if (name[-1] == 'P')
+		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
+	if (name[0] != '\0' &&
+	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
+		return relay_close_statement(relay, io, message, name);
+	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
+	if (verdict == RELAY_USED && name[0] == '\0') {
+		session_set_unnamed(relay->server->session, NULL);
+		relay_set_unnamed(relay, NULL);
+	}
+	return verdict;
+}
+
+/*
+ * Undoing.
+ */
+
+static void
+relay_undo_parse(struct relay *relay, const struct expectation *entry,
+    bool skipped)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (entry->number != 0)
+		shelf_remove_number(&session->shelf, entry->statement,
+		    entry->number);
+	if (entry->is_named)
+		names_remove(&relay->names, entry->name);
+	if (entry->number != 0 || entry->is_named)
+		return;
+	session_set_unnamed(session, NULL);
+	if (entry->fate == FATE_PASS)
+		relay_set_unnamed(relay, skipped ? entry->before : NULL);
+}
+
+void
+relay_undo(struct relay *relay, const struct expectation *entry, bool skipped)
+{
+	if (entry->kind == EXPECT_PARSE)
+		relay_undo_parse(relay, entry, skipped);
+	else if (entry->kind == EXPECT_CLOSE && skipped) {
+		if (entry->fate == FATE_SWALLOW)
+			shelf_restore(&relay->server->session->shelf,
+			    entry->statement, entry->number);
+		else if (entry->before != NULL && entry->name != NULL)
+			names_set(&relay->names, entry->name, entry->before);
+	}
+}

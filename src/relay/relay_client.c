@@ -1,0 +1,392 @@
+/*
+ * What the client says: one pass over the bytes, message by message.
+ *
+ * Messages that need nothing are passed on as runs, also when only a part of
+ * them is here; the rest of such a message is relay->skip and is followed
+ * without being collected.  A message that must be looked at is waited for
+ * (RELAY_LATER) until enough of it is here.  The table at the end says for
+ * each type what it is and who handles it.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/relay_private.h"
+
+typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
+    const struct relay_message *);
+
+void
+relay_pass(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	parcel_run(&io->to_server, message->at, message->here);
+	relay->skip = (uint32_t)(message->total - message->here);
+	relay->skip_passes = true;
+}
+
+void
+relay_drop(struct relay *relay, const struct relay_message *message)
+{
+	relay->skip = (uint32_t)(message->total - message->here);
+	relay->skip_passes = false;
+}
+
+enum relay_verdict
+relay_bad_message(struct relay *relay, const struct relay_message *message,
+    const char *what)
+{
+	client_fail(relay->client, REASON_BAD_MESSAGE, "message of type "
+	    "0x%02x and length %zu from the client is malformed: %s",
+	    message->at[0], message->total - 1, what);
+	return RELAY_GONE;
+}
+
+/* A statement begins: its time counts, and the idle limits do not. */
+static void
+relay_begin_query(struct relay *relay)
+{
+	struct client	*client = relay->client;
+
+	if (relay->query_us != 0)
+		return;
+	relay->query_us = loop_now_us(client->loop);
+	client->requested_us = relay->query_us;
+	deadline_set(client->loop, &client->deadline,
+	    relay_limits(relay)->query_timeout_us, relay_on_query_timeout);
+}
+
+static bool
+relay_refuses_block(const struct relay *relay, uint32_t touches)
+{
+	return touches & SQL_TOUCHES_BLOCK &&
+	    relay_limits(relay)->mode == POOL_MODE_STATEMENT;
+}
+
+/*
+ * DEALLOCATE of what the client prepared through the protocol: PostgreSQL
+ * knows it under another name, or not at all.  False: let PostgreSQL answer.
+ */
+static bool
+relay_deallocate(struct relay *relay, struct relay_io *io,
+    const struct sqlscan *scan, const char *text, size_t n)
+{
+	struct sqlscan_statement	 statement;
+	struct buf			 answer;
+	const char			*tag = "DEALLOCATE";
+	size_t				 offset = 0;
+
+	if (scan->statements != 1 || relay->pins & PIN_PREPARE ||
+	    (relay->server != NULL &&
+	    relay->server->transaction_status == STATUS_FAILED))
+		return false;
+	if (scan->first == SQL_DEALLOCATE_ALL) {
+		names_clear(&relay->names);
+		tag = "DEALLOCATE ALL";
+	} else if (scan->first != SQL_DEALLOCATE ||
+	    !sqlscan_statement_next(text, n, &offset, &statement) ||
+	    !names_remove(&relay->names, statement.name))
+		return false;
+	buf_init(&answer);
+	put_command_complete(&answer, tag);
+	relay_answer(relay, io, EXPECT_QUERY, &answer);
+	buf_done(&answer);
+	return true;
+}
+
+/* The session's statements go with DISCARD ALL and DEALLOCATE ALL. */
+static void
+relay_forget_shelf(struct relay *relay, uint32_t touches)
+{
+	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
+		shelf_clear(&relay->server->session->shelf);
+	if (touches & SQL_TOUCHES_DEALLOCATE_ALL &&
+	    relay->server->transaction_status != STATUS_FAILED)
+		names_clear(&relay->names);
+}
+
+static void
+relay_expect_query(struct relay *relay, enum expect_kind kind)
+{
+	expected_add(&relay->server->session->expected, kind, FATE_PASS);
+	session_set_unnamed(relay->server->session, NULL);
+	relay_set_unnamed(relay, NULL);
+	relay_begin_query(relay);
+}
+
+/* A Query that does not fit into the buffer is scanned as it passes. */
+static enum relay_verdict
+relay_stream_query(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (relay->scan == NULL)
+		relay->scan = mem_new(sizeof *relay->scan);
+	sqlscan_init(relay->scan, true);
+	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
+	    message->here - MSG_HEAD_BYTES);
+	relay_expect_query(relay, EXPECT_QUERY);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_on_query(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
+	size_t		 n = message->head.length;
+	struct sqlscan	 scan;
+
+	if (message->here < message->total)
+		return message->total > LOOP_BUFFER_BYTES ?
+		    relay_stream_query(relay, io, message) : RELAY_LATER;
+	if (n == 0 || text[n - 1] != '\0')
+		return relay_bad_message(relay, message,
+		    "the query does not end with a zero byte");
+	sqlscan_init(&scan, true);
+	sqlscan_feed(&scan, text, n - 1);
+	sqlscan_end(&scan);
+	if (relay_refuses_block(relay, scan.touches)) {
+		relay_answer_error(relay, io, true,
+		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
+		    "Use pool_mode = transaction for this database.",
+		    "transaction blocks are not allowed in pool_mode "
+		    "statement");
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (scan.touches & (SQL_TOUCHES_DEALLOCATE |
+	    SQL_TOUCHES_DEALLOCATE_ALL) &&
+	    relay_deallocate(relay, io, &scan, text, n - 1))
+		return RELAY_USED;
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (scan.touches != 0) {
+		relay->touches |= scan.touches;
+		relay_forget_shelf(relay, scan.touches);
+	}
+	relay_expect_query(relay, EXPECT_QUERY);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_on_function(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	relay->touches |= SQL_TOUCHES_UNKNOWN;
+	relay_expect_query(relay, EXPECT_FUNCTION);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_on_batch(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	static relay_handler *const handlers[128] = {
+		[MSG_PARSE] = relay_on_parse,
+		[MSG_BIND] = relay_on_bind,
+		[MSG_DESCRIBE] = relay_on_describe,
+		[MSG_CLOSE] = relay_on_close,
+	};
+	enum relay_verdict	verdict;
+
+	verdict = handlers[message->at[0]](relay, io, message);
+	if (verdict == RELAY_USED && relay->server != NULL) {
+		relay->is_unsynced = true;
+		relay_begin_query(relay);
+	}
+	return verdict;
+}
+
+static enum relay_verdict
+relay_on_execute(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
+	    FATE_PASS);
+	relay->is_unsynced = true;
+	relay_begin_query(relay);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_on_flush(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	if (relay->state == RELAY_LINKED && !relay->is_holding)
+		relay_pass(relay, io, message);
+	else
+		relay_drop(relay, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_on_sync(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	struct buf	nothing;
+
+	relay->is_refusing = false;
+	if (relay->state == RELAY_IDLE) {
+		buf_init(&nothing);
+		relay_answer(relay, io, EXPECT_SYNC, &nothing);
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	expected_add(&relay->server->session->expected, EXPECT_SYNC,
+	    FATE_PASS);
+	relay->is_unsynced = false;
+	relay_begin_query(relay);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+/* COPY data after the COPY has failed is ignored, as PostgreSQL does. */
+static enum relay_verdict
+relay_on_copy(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	if (relay->state == RELAY_LINKED && !relay->is_holding)
+		relay_pass(relay, io, message);
+	else
+		relay_drop(relay, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_on_terminate(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	relay_drop(relay, message);
+	if (relay_has_expected(relay) && !relay->is_unsynced) {
+		relay->is_leaving = true;
+		return RELAY_USED;
+	}
+	relay_io_send(io, relay);
+	client_close(relay->client, REASON_CLIENT_LEFT, NULL);
+	return RELAY_GONE;
+}
+
+static enum relay_verdict
+relay_on_password(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	(void)io;
+	return relay_bad_message(relay, message,
+	    "a password is not expected after login");
+}
+
+static relay_handler *const	relay_handlers[256] = {
+	[MSG_QUERY] = relay_on_query,
+	[MSG_PARSE] = relay_on_batch,
+	[MSG_BIND] = relay_on_batch,
+	[MSG_DESCRIBE] = relay_on_batch,
+	[MSG_CLOSE] = relay_on_batch,
+	[MSG_EXECUTE] = relay_on_execute,
+	[MSG_FLUSH] = relay_on_flush,
+	[MSG_SYNC] = relay_on_sync,
+	[MSG_FUNCTION_CALL] = relay_on_function,
+	[MSG_COPY_DATA] = relay_on_copy,
+	[MSG_COPY_DONE] = relay_on_copy,
+	[MSG_COPY_FAIL] = relay_on_copy,
+	[MSG_TERMINATE] = relay_on_terminate,
+	[MSG_PASSWORD] = relay_on_password,
+};
+
+/* More of a message whose head was handled before. */
+static size_t
+relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
+    size_t n)
+{
+	if (n > relay->skip)
+		n = relay->skip;
+	relay->skip -= (uint32_t)n;
+	if (!relay->skip_passes || relay->state != RELAY_LINKED)
+		return n;
+	parcel_run(&io->to_server, at, n);
+	if (relay->scan == NULL)
+		return n;
+	/* The zero byte at the end is none of the text. */
+	sqlscan_feed(relay->scan, at, n - (relay->skip == 0));
+	if (relay->skip == 0) {
+		sqlscan_end(relay->scan);
+		relay->touches |= relay->scan->touches;
+		relay_forget_shelf(relay, relay->scan->touches);
+		free(relay->scan);
+		relay->scan = NULL;
+	}
+	return n;
+}
+
+static enum relay_verdict
+relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
+    size_t left, size_t *used)
+{
+	struct relay_message	 message = { .at = at };
+	enum relay_verdict	 verdict;
+	relay_handler		*handler = relay_handlers[at[0]];
+
+	switch (msg_peek(at, left, &message.head)) {
+	case MSG_MORE:
+		return RELAY_LATER;
+	case MSG_BAD:
+		message.total = message.head.length;
+		return relay_bad_message(relay, &message,
+		    "its length is impossible");
+	case MSG_OK:
+		break;
+	}
+	message.total = MSG_HEAD_BYTES + (size_t)message.head.length;
+	message.here = left < message.total ? left : message.total;
+	if (handler == NULL)
+		return relay_bad_message(relay, &message,
+		    "there is no such message");
+	if (relay->is_refusing && at[0] != MSG_SYNC &&
+	    at[0] != MSG_TERMINATE) {
+		relay_drop(relay, &message);
+		verdict = RELAY_USED;
+	} else
+		verdict = handler(relay, io, &message);
+	if (verdict == RELAY_USED)
+		*used = message.here;
+	return verdict;
+}
+
+size_t
+relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
+    size_t n)
+{
+	enum relay_verdict	verdict;
+	size_t			at = 0, used;
+
+	while (at < n && !relay->is_leaving) {
+		if (relay->skip > 0) {
+			at += relay_read_skipped(relay, io, data + at,
+			    n - at);
+			continue;
+		}
+		if (relay->is_holding || relay->state == RELAY_WAITING)
+			break;
+		verdict = relay_read_message(relay, io, data + at, n - at,
+		    &used);
+		if (verdict == RELAY_GONE)
+			return n;
+		if (verdict == RELAY_LATER || relay->state == RELAY_CLOSED)
+			break;
+		at += used;
+	}
+	return relay->is_leaving ? n : at;
+}

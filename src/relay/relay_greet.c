@@ -1,0 +1,205 @@
+/*
+ * The end of a login: what PostgreSQL would tell a new connection.
+ *
+ * It is told from what is known.  Only when this pool has never had a server,
+ * or when the client wants settings that no server has accepted yet, is a
+ * server taken for a moment; and where none can be had, a client whose pool
+ * is known is let in all the same, and its settings are tried at its first
+ * statement.
+ */
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+#include "wire/put.h"
+
+static void	relay_greet_take(struct relay *);
+static void	relay_on_greet_timeout(struct loop *, struct deadline *);
+
+static void
+relay_greet_now(struct relay *relay)
+{
+	struct client		*client = relay->client;
+	struct pool_welcome	*welcome = pool_welcome_hold(client->pool);
+	struct buf		 greeting;
+
+	assert(relay->state == RELAY_GREETING && relay->server == NULL);
+	buf_init(&greeting);
+	settings_greeting(&greeting, relay->settings, client->pool,
+	    welcome->bytes, welcome->length);
+	client_make_key(client, &greeting);
+	put_ready(&greeting, STATUS_IDLE);
+	stream_write(&client->stream, buf_bytes(&greeting),
+	    buf_length(&greeting));
+	COUNT(relay_lane(relay)->counters.sent, buf_length(&greeting));
+	buf_done(&greeting);
+	pool_welcome_release(welcome);
+	relay_set_state(relay, RELAY_IDLE);
+	relay_watch_rest(relay);
+	relay_go_on(relay);
+}
+
+static bool
+relay_is_known(const struct relay *relay)
+{
+	struct pool_welcome	*welcome = pool_welcome_hold(
+				    relay->client->pool);
+
+	pool_welcome_release(welcome);
+	return welcome != NULL;
+}
+
+/* The settings of the startup packet, as they came. */
+static void
+relay_take_defaults(struct relay *relay, const struct client_start *start)
+{
+	struct settings_draft	*draft = settings_draft_new(settings_none());
+
+	for (size_t i = 0; start->settings != NULL &&
+	    start->settings[i] != NULL; i += 2)
+		settings_draft_set(draft, start->settings[i],
+		    start->settings[i + 1]);
+	settings_release(relay->defaults);
+	relay->defaults = settings_draft_intern(draft);
+	relay_set_settings(relay, relay->defaults);
+}
+
+static void
+relay_greet_take(struct relay *relay)
+{
+	struct server	*server;
+
+	relay->ticket.is_impatient = true;
+	relay->ticket.wish = relay->settings;
+	server = pool_take(relay->client->pool, &relay->ticket);
+	if (server == NULL)
+		return;
+	server->user = relay;
+	server->on_event = relay_on_server_event;
+	relay->server = server;
+	relay_greet_linked(relay);
+}
+
+void
+relay_greet(struct relay *relay, const struct client_start *start)
+{
+	struct client	*client = relay->client;
+
+	relay_take_defaults(relay, start);
+	pool_fill(client->pool, client->loop);
+	if (relay_is_known(relay) &&
+	    settings_are_accepted(relay->settings, client->pool)) {
+		relay_greet_now(relay);
+		return;
+	}
+	deadline_set(client->loop, &client->deadline,
+	    relay_is_known(relay) ?
+	    relay_limits(relay)->server_connect_timeout_us :
+	    relay_limits(relay)->query_wait_timeout_us,
+	    relay_on_greet_timeout);
+	relay_greet_take(relay);
+}
+
+void
+relay_greet_linked(struct relay *relay)
+{
+	struct relay_io	io;
+
+	if (!settings_can_switch(session_of(relay->server)->settings,
+	    relay->settings)) {
+		relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+		    "a custom setting of another client is left on it");
+		relay_greet_take(relay);
+		return;
+	}
+	if (relay->server->session->settings == relay->settings) {
+		relay_greet_done(relay, false);
+		return;
+	}
+	relay_io_init(&io, relay);
+	relay_send_switch(relay, &io, PURPOSE_GREETING);
+	relay_io_send(&io, relay);
+}
+
+/* The server is free again; the client is in, or out. */
+void
+relay_greet_done(struct relay *relay, bool failed)
+{
+	struct server		*server = relay->server;
+	struct server_session	*session = server->session;
+	struct client		*client = relay->client;
+	struct error_fields	 fields;
+	char			 text[500], sqlstate[6];
+
+	deadline_clear(client->loop, &client->deadline);
+	relay->ticket.is_impatient = false;
+	relay->server = NULL;
+	if (!failed) {
+		pool_give(client->pool, &server);
+		relay_greet_now(relay);
+		return;
+	}
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	snprintf(text, sizeof text, "%s", fields.message);
+	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
+	buf_done(&session->error);
+	session->has_failed = false;
+	pool_give(client->pool, &server);
+	client_fail_as(client, REASON_BAD_PARAMETER, sqlstate, text, NULL);
+}
+
+void
+relay_greet_refused(struct relay *relay, const struct pool_error *error)
+{
+	struct client	*client = relay->client;
+
+	deadline_clear(client->loop, &client->deadline);
+	relay->ticket.is_impatient = false;
+	if (relay_is_known(relay))
+		relay_greet_now(relay);
+	else
+		client_fail_as(client, error->reason, error->sqlstate,
+		    error->text, error->hint);
+}
+
+void
+relay_greet_lost(struct relay *relay, const char *sqlstate, const char *text)
+{
+	deadline_clear(relay->client->loop, &relay->client->deadline);
+	if (relay_is_known(relay))
+		relay_greet_now(relay);
+	else
+		client_fail_as(relay->client, REASON_SERVER_LOST, sqlstate,
+		    text, NULL);
+}
+
+static void
+relay_on_greet_timeout(struct loop *loop, struct deadline *deadline)
+{
+	struct client	*client = container_of(deadline, struct client,
+			    deadline);
+	struct relay	*relay = relay_of_client(client);
+	char		 text[600], limit[32];
+
+	(void)loop;
+	if (relay->server != NULL)
+		relay_drop_server(relay, REASON_SERVER_LOST,
+		    "it did not answer a login in time");
+	else if (!pool_withdraw(client->pool, &relay->ticket))
+		return;
+	if (relay_is_known(relay)) {
+		relay_greet_now(relay);
+		return;
+	}
+	text_from_duration(relay_limits(relay)->query_wait_timeout_us, limit,
+	    sizeof limit);
+	pool_explain_wait(client->pool, limit, text, sizeof text);
+	client_fail_as(client, REASON_WAIT_TIMEOUT,
+	    reason_sqlstate(REASON_WAIT_TIMEOUT), text, NULL);
+}

@@ -1,0 +1,259 @@
+/*
+ * Queries of our own on a client's server: looking whether it still lives,
+ * giving it the client's settings, reading back what the client has set.
+ *
+ * The settings are not guessed from what the client said: after a transaction
+ * that may have changed some, the server is asked for all that are set.  So
+ * commit, rollback, savepoints and functions follow PostgreSQL's own rules.
+ *
+ * A query of ours destroys the server's unnamed statement, as any simple
+ * query does.
+ */
+
+#include <assert.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+#include "wire/put.h"
+
+static void
+relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
+    enum expect_purpose purpose)
+{
+	struct server_session	*session = relay->server->session;
+	struct buf		 message;
+
+	buf_init(&message);
+	put_query(&message, query);
+	parcel_piece(&io->to_server, buf_bytes(&message),
+	    buf_length(&message));
+	if (io->to_server.count > 0 &&
+	    buf_length(&message) > LOOP_BUFFER_BYTES / 8)
+		parcel_send(&io->to_server);
+	buf_done(&message);
+	expected_add(&session->expected, EXPECT_QUERY,
+	    FATE_SWALLOW)->purpose = (uint8_t)purpose;
+	session_set_unnamed(session, NULL);
+	session->has_failed = false;
+	buf_done(&session->reported);
+}
+
+/* It was idle for long: does it still answer? */
+static bool
+relay_wants_check(const struct relay *relay)
+{
+	const struct pool_profile *profile =
+	    pool_profile(relay->client->pool);
+
+	return profile->check_query[0] != '\0' &&
+	    strcmp(profile->check_query, "<empty>") != 0 &&
+	    loop_now_us(relay->client->loop) - relay->server->used_us >=
+	    profile->check_delay_us;
+}
+
+void
+relay_send_switch(struct relay *relay, struct relay_io *io,
+    enum expect_purpose purpose)
+{
+	struct buf	query;
+
+	buf_init(&query);
+	settings_switch_query(&query, relay->server->session->settings,
+	    relay->settings);
+	buf_add(&query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
+	buf_done(&query);
+}
+
+bool
+relay_prepare_server(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = session_of(relay->server);
+	bool			 sure = true;
+
+	if (relay_wants_check(relay)) {
+		relay_send_own(relay, io,
+		    pool_profile(relay->client->pool)->check_query,
+		    PURPOSE_CHECK);
+		sure = false;
+	}
+	if (session->settings != relay->settings) {
+		sure = sure && !relay->tells_settings &&
+		    settings_switch_is_sure(session->settings,
+		    relay->settings, relay->client->pool);
+		relay_send_switch(relay, io, PURPOSE_SETTINGS);
+	}
+	relay->is_holding = !sure;
+	return sure;
+}
+
+void
+relay_start_read_back(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+
+	settings_draft_free(session->draft);
+	session->draft = settings_draft_new(settings_none());
+	relay_send_own(relay, io, settings_read_back_query,
+	    PURPOSE_READ_BACK);
+	relay->is_holding = true;
+}
+
+/* The startup values come back where the client has RESET its own. */
+static void
+relay_read_back_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct settings_draft	*draft = session->draft;
+	const struct settings	*found, *wanted;
+
+	session->draft = NULL;
+	if (session->has_failed) {
+		settings_draft_free(draft);
+		relay->pins |= PIN_SETTINGS;
+		return;
+	}
+	found = settings_draft_intern(draft);
+	settings_accepted(found, relay->client->pool, NULL, 0);
+	draft = settings_draft_new(found);
+	settings_draft_add_missing(draft, relay->defaults);
+	wanted = settings_draft_intern(draft);
+	session_set_settings(relay->server, found);
+	relay_set_settings(relay, wanted);
+	relay->tells_settings = wanted != found;
+	settings_release(found);
+	settings_release(wanted);
+}
+
+static void
+relay_switch_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (session->has_failed)
+		return;
+	settings_accepted(relay->settings, relay->client->pool,
+	    buf_bytes(&session->reported), buf_length(&session->reported));
+	session_set_settings(relay->server, relay->settings);
+	relay->tells_settings = false;
+}
+
+void
+relay_query_done(struct relay *relay, enum expect_purpose purpose)
+{
+	relay->server->session->own_purpose = (uint8_t)purpose;
+	switch (purpose) {
+	case PURPOSE_READ_BACK:
+		relay_read_back_done(relay);
+		break;
+	case PURPOSE_SETTINGS:
+	case PURPOSE_GREETING:
+		relay_switch_done(relay);
+		break;
+	default:
+		break;
+	}
+}
+
+/*
+ * The settings were refused: what PostgreSQL says about them is the answer
+ * to the client's statement, which was never sent.
+ */
+static void
+relay_settings_refused(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+	char			 text[500], sqlstate[6];
+
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	snprintf(text, sizeof text, "%s", fields.message);
+	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
+	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+	    "a client's settings were refused");
+	relay_refuse_held(relay, sqlstate, text, "A setting of this session "
+	    "cannot be applied to a server any more; RESET it.");
+}
+
+void
+relay_hold_over(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	enum expect_purpose	 purpose = session->own_purpose;
+
+	relay->is_holding = false;
+	if (session->has_failed && purpose != PURPOSE_READ_BACK) {
+		if (purpose == PURPOSE_SETTINGS) {
+			relay_settings_refused(relay);
+			return;
+		}
+		relay_drop_server(relay, REASON_SERVER_LOST,
+		    "server_check_query failed");
+		relay_go_on(relay);
+		return;
+	}
+	if (purpose == PURPOSE_READ_BACK)
+		relay_finish(relay);
+	if (relay->state != RELAY_CLOSED)
+		relay_go_on(relay);
+}
+
+/*
+ * The server has gone.  If the client can go on with another one it is told
+ * what happened to its statement and stays; otherwise its session is lost.
+ */
+void
+relay_lose_server(struct relay *relay, enum reason reason, const char *what,
+    uint8_t type)
+{
+	struct server_session	*session = relay->server->session;
+	const char		*sqlstate = reason_sqlstate(reason);
+	struct error_fields	 fields;
+	char			 text[500];
+	struct relay_io		 io;
+	bool			 unsent = relay->is_holding &&
+				    session->draft == NULL;
+
+	snprintf(text, sizeof text, "the connection to %s was lost: %s",
+	    relay->client->pool->backend->name, what);
+	if (type != 0)
+		snprintf(text, sizeof text, "%s (type 0x%02x)", what, type);
+	if (buf_length(&session->error) > 0 && !session->has_failed) {
+		error_fields_parse(buf_bytes(&session->error),
+		    buf_length(&session->error), &fields);
+		snprintf(text, sizeof text, "the connection to %s was lost: "
+		    "%s", relay->client->pool->backend->name, fields.message);
+	}
+	log_warning(relay_who(relay), "%s", text);
+	if (relay->state == RELAY_GREETING) {
+		relay_drop_server(relay, reason, what);
+		relay_greet_lost(relay, sqlstate, text);
+		return;
+	}
+	if (unsent) {
+		/* Only queries of ours were sent: another server will do. */
+		relay_drop_server(relay, reason, what);
+		relay_go_on(relay);
+		return;
+	}
+	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
+	    session->draft != NULL ||
+	    relay->server->transaction_status != STATUS_IDLE) {
+		client_fail_as(relay->client, reason, sqlstate, text,
+		    "The transaction, if one was open, is rolled back; "
+		    "connect again.");
+		return;
+	}
+	relay_io_init(&io, relay);
+	relay->server->transaction_status = STATUS_IDLE;
+	relay_refuse_expected(relay, &io, sqlstate, text);
+	relay_drop_server(relay, reason, what);
+	relay->query_us = 0;
+	parcel_send(&io.to_client);
+	relay_watch_rest(relay);
+	relay_go_on(relay);
+}

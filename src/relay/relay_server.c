@@ -1,0 +1,448 @@
+/*
+ * What the server says: every answer belongs to the entry at the head of
+ * what is expected, which says who gets it.
+ *
+ * Rows and copy data are passed on as runs without a look; a message that is
+ * larger than the buffer streams through.  What says something about the
+ * state of affairs has a handler in the table at the end.  The transaction is
+ * over at ReadyForQuery 'I' with nothing expected; that is acted upon after
+ * all bytes were used, in relay_finish().
+ */
+
+#include <assert.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+
+/* What becomes of an answer. */
+enum answer_fate {
+	ANSWER_PASS,
+	ANSWER_DROP,
+	ANSWER_WRONG,	/* the server and we are out of step */
+};
+
+struct answer {
+	uint8_t		 type;
+	const uint8_t	*body;
+	size_t		 length;
+	struct expectation *head;	/* NULL: nothing is expected */
+};
+
+typedef enum answer_fate answer_handler(struct relay *, struct relay_io *,
+    const struct answer *);
+
+static enum answer_fate
+answer_fate_of(const struct expectation *head)
+{
+	if (head == NULL)
+		return ANSWER_WRONG;
+	return head->fate == FATE_PASS ? ANSWER_PASS : ANSWER_DROP;
+}
+
+/* The head is answered; what was made here and comes next is due. */
+static void
+relay_strike(struct relay *relay)
+{
+	expected_strike(&relay->server->session->expected);
+}
+
+/* '1', '2', '3': just this kind of entry. */
+static enum answer_fate
+relay_on_complete(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	static const uint8_t	kinds[] = {
+		[MSG_PARSE_COMPLETE - '1'] = EXPECT_PARSE,
+		[MSG_BIND_COMPLETE - '1'] = EXPECT_BIND,
+		[MSG_CLOSE_COMPLETE - '1'] = EXPECT_CLOSE,
+	};
+	enum answer_fate	fate = answer_fate_of(answer->head);
+
+	(void)io;
+	if (fate == ANSWER_WRONG ||
+	    answer->head->kind != kinds[answer->type - '1'])
+		return ANSWER_WRONG;
+	relay_strike(relay);
+	return fate;
+}
+
+/* 'T', 'n': the end of a description, or the shape of a query's rows. */
+static enum answer_fate
+relay_on_description(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	enum answer_fate	fate = answer_fate_of(answer->head);
+
+	(void)io;
+	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
+		relay_strike(relay);
+	return fate;
+}
+
+/* 'C', 'I', 's': the end of an Execute, or of one statement of a query. */
+static enum answer_fate
+relay_on_command_end(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	enum answer_fate	fate = answer_fate_of(answer->head);
+
+	(void)io;
+	if (fate == ANSWER_WRONG)
+		return fate;
+	if (answer->head->kind == EXPECT_EXECUTE)
+		relay_strike(relay);
+	else if (answer->head->kind < EXPECT_SYNC)
+		return ANSWER_WRONG;
+	return fate;
+}
+
+static enum answer_fate
+relay_on_data(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	struct server_session	*session = relay->server->session;
+
+	(void)io;
+	if (answer->head != NULL &&
+	    answer->head->purpose == PURPOSE_READ_BACK &&
+	    !settings_draft_take_row(session->draft, answer->body,
+	    answer->length, relay->client->pool->user))
+		session->has_failed = true;
+	return answer_fate_of(answer->head);
+}
+
+/* 't', 'G', 'H', 'W', 'V', 'd', 'c': no end of anything. */
+static enum answer_fate
+relay_on_middle(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	(void)relay;
+	(void)io;
+	return answer_fate_of(answer->head);
+}
+
+/* Notice, notification: the client's, unless a query of ours caused it. */
+static enum answer_fate
+relay_on_notice(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	(void)relay;
+	(void)io;
+	return answer->head != NULL && answer->head->purpose != PURPOSE_NONE ?
+	    ANSWER_DROP : ANSWER_PASS;
+}
+
+static enum answer_fate
+relay_on_parameter(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	struct server_session	*session = relay->server->session;
+
+	(void)io;
+	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE)
+		return ANSWER_PASS;
+	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
+	    answer->length + MSG_HEAD_BYTES);
+	return relay->tells_settings &&
+	    answer->head->purpose == PURPOSE_SETTINGS ?
+	    ANSWER_PASS : ANSWER_DROP;
+}
+
+/* Everything up to Sync was skipped: nothing of it has happened. */
+static void
+relay_skip_batch(struct relay *relay)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*head;
+	bool			 skipped = false;
+
+	while ((head = expected_head(expected)) != NULL &&
+	    head->kind < EXPECT_SYNC) {
+		relay_undo(relay, head, skipped);
+		expected_strike(expected);
+		skipped = true;
+	}
+	if (head == NULL && relay->is_unsynced)
+		relay->is_refusing = true;
+}
+
+static void
+relay_keep_error(struct server_session *session, const struct answer *answer)
+{
+	buf_clear(&session->error);
+	buf_add(&session->error, answer->body, answer->length);
+}
+
+static enum answer_fate
+relay_on_error(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+
+	(void)io;
+	relay->had_error = true;
+	error_fields_parse(answer->body, answer->length, &fields);
+	if (strcmp(fields.severity, "ERROR") != 0) {
+		/* FATAL: told when the connection ends, in our words. */
+		relay_keep_error(session, answer);
+		return ANSWER_DROP;
+	}
+	if (answer->head == NULL)
+		return ANSWER_WRONG;
+	if (answer->head->purpose != PURPOSE_NONE) {
+		session->has_failed = true;
+		relay_keep_error(session, answer);
+		return ANSWER_DROP;
+	}
+	if (answer->head->kind < EXPECT_SYNC)
+		relay_skip_batch(relay);
+	return ANSWER_PASS;
+}
+
+/* The books of a query, and of a transaction if it has ended. */
+static void
+relay_count_ready(struct relay *relay)
+{
+	struct pool_lane	*lane = relay_lane(relay);
+	int64_t			 now = loop_now_us(relay->client->loop);
+
+	COUNT(lane->counters.query_count, 1);
+	COUNT(lane->counters.query_time, now - relay->query_us);
+	histogram_record(&lane->times->query, now - relay->query_us);
+	relay->query_us = relay->server->session->expected.count > 0 ?
+	    now : 0;
+	if (relay->server->transaction_status != STATUS_IDLE)
+		return;
+	COUNT(lane->counters.xact_count, 1);
+	COUNT(lane->counters.xact_time, now - relay->linked_us);
+	histogram_record(&lane->times->transaction, now - relay->linked_us);
+	relay->linked_us = now;
+}
+
+static enum answer_fate
+relay_on_ready(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	struct server		*server = relay->server;
+	enum answer_fate	 fate = answer_fate_of(answer->head);
+	enum expect_purpose	 purpose;
+
+	(void)io;
+	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
+	    answer->length != 1)
+		return ANSWER_WRONG;
+	server->transaction_status = (char)answer->body[0];
+	purpose = answer->head->purpose;
+	relay_strike(relay);
+	if (purpose != PURPOSE_NONE) {
+		relay_query_done(relay, purpose);
+		return ANSWER_DROP;
+	}
+	relay_count_ready(relay);
+	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
+	    server->transaction_status != STATUS_IDLE) {
+		client_fail(relay->client, REASON_TRANSACTION_REFUSED,
+		    "transaction blocks are not allowed in pool_mode "
+		    "statement");
+		return ANSWER_DROP;
+	}
+	return fate;
+}
+
+static const struct {
+	answer_handler	*handle;
+	bool		 is_whole;	/* waits until all of it is here */
+} answers[256] = {
+	[MSG_PARSE_COMPLETE] = { relay_on_complete, true },
+	[MSG_BIND_COMPLETE] = { relay_on_complete, true },
+	[MSG_CLOSE_COMPLETE] = { relay_on_complete, true },
+	[MSG_ROW_DESCRIPTION] = { relay_on_description, false },
+	[MSG_NO_DATA] = { relay_on_description, true },
+	[MSG_PARAMETER_DESCRIPTION] = { relay_on_middle, false },
+	[MSG_DATA_ROW] = { relay_on_data, false },
+	[MSG_COMMAND_COMPLETE] = { relay_on_command_end, true },
+	[MSG_EMPTY_QUERY] = { relay_on_command_end, true },
+	[MSG_PORTAL_SUSPENDED] = { relay_on_command_end, true },
+	[MSG_COPY_IN] = { relay_on_middle, false },
+	[MSG_COPY_OUT] = { relay_on_middle, false },
+	[MSG_COPY_BOTH] = { relay_on_middle, false },
+	[MSG_COPY_DATA] = { relay_on_middle, false },
+	[MSG_COPY_DONE] = { relay_on_middle, false },
+	[MSG_FUNCTION_RESULT] = { relay_on_middle, false },
+	[MSG_ERROR] = { relay_on_error, true },
+	[MSG_NOTICE] = { relay_on_notice, false },
+	[MSG_NOTIFICATION] = { relay_on_notice, false },
+	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
+	[MSG_READY] = { relay_on_ready, true },
+};
+
+/* The end of the run of whole rows that begins here. */
+static const uint8_t *
+relay_rows_end(const uint8_t *at, const uint8_t *end)
+{
+	struct msg_head	head;
+
+	while (msg_peek(at, (size_t)(end - at), &head) == MSG_OK &&
+	    at[0] == MSG_DATA_ROW &&
+	    (size_t)(end - at) >= MSG_HEAD_BYTES + (size_t)head.length)
+		at += MSG_HEAD_BYTES + (size_t)head.length;
+	return at;
+}
+
+/* A server that does not speak the protocol is not spoken to again. */
+static void
+relay_on_rubbish(struct relay *relay, uint8_t type)
+{
+	relay_lose_server(relay, REASON_SERVER_RUBBISH,
+	    "the server sent a message that was not expected", type);
+}
+
+/* Use one message; 0: more bytes are needed, or the relay is done with. */
+static size_t
+relay_read_answer(struct relay *relay, struct relay_io *io,
+    const uint8_t *at, size_t left)
+{
+	struct server_session	*session = relay->server->session;
+	struct msg_head		 msg;
+	struct answer		 answer;
+	enum answer_fate	 fate;
+	size_t			 total, here;
+
+	switch (msg_peek(at, left, &msg)) {
+	case MSG_MORE:
+		return 0;
+	case MSG_BAD:
+		relay_on_rubbish(relay, at[0]);
+		return 0;
+	case MSG_OK:
+		break;
+	}
+	total = MSG_HEAD_BYTES + (size_t)msg.length;
+	here = left < total ? left : total;
+	answer.type = at[0];
+	answer.body = at + MSG_HEAD_BYTES;
+	answer.length = here - MSG_HEAD_BYTES;
+	answer.head = expected_head(&session->expected);
+	if (here < total && total <= LOOP_BUFFER_BYTES &&
+	    (answers[at[0]].is_whole || (answer.head != NULL &&
+	    answer.head->purpose != PURPOSE_NONE)))
+		return 0;
+	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
+	    answers[at[0]].handle(relay, io, &answer);
+	if (relay->state == RELAY_CLOSED)
+		return 0;
+	if (fate == ANSWER_WRONG) {
+		relay_on_rubbish(relay, at[0]);
+		return 0;
+	}
+	if (fate == ANSWER_PASS)
+		parcel_run(&io->to_client, at, here);
+	session->skip = (uint32_t)(total - here);
+	session->skip_passes = fate == ANSWER_PASS;
+	relay_answer_due(relay, io);
+	return here;
+}
+
+static size_t
+relay_read_rest(struct relay *relay, struct relay_io *io, const uint8_t *at,
+    size_t n)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (n > session->skip)
+		n = session->skip;
+	if (session->skip_passes)
+		parcel_run(&io->to_client, at, n);
+	session->skip -= (uint32_t)n;
+	return n;
+}
+
+static size_t
+relay_read_answers(struct relay *relay, struct relay_io *io,
+    const uint8_t *data, size_t n)
+{
+	const uint8_t		*at = data, *end = data + n, *rows;
+	const struct expectation *head;
+	size_t			 used;
+
+	while (at < end) {
+		if (relay->server->session->skip > 0) {
+			at += relay_read_rest(relay, io, at,
+			    (size_t)(end - at));
+			continue;
+		}
+		head = expected_head(&relay->server->session->expected);
+		if (at[0] == MSG_DATA_ROW && head != NULL &&
+		    head->fate == FATE_PASS) {
+			rows = relay_rows_end(at, end);
+			parcel_run(&io->to_client, at, (size_t)(rows - at));
+			if (rows != at) {
+				at = rows;
+				continue;
+			}
+		}
+		used = relay_read_answer(relay, io, at, (size_t)(end - at));
+		if (used == 0 || relay->server == NULL)
+			break;
+		at += used;
+	}
+	return (size_t)(at - data);
+}
+
+/* After all bytes were used: what comes next. */
+static void
+relay_after_answers(struct relay *relay)
+{
+	enum relay_state	before = relay->state;
+
+	if (before == RELAY_GREETING) {
+		if (!relay_has_expected(relay))
+			relay_greet_done(relay,
+			    relay->server->session->has_failed);
+		return;
+	}
+	if (relay->is_holding && !relay_has_expected(relay)) {
+		relay_hold_over(relay);
+		return;
+	}
+	relay_finish(relay);
+}
+
+void
+relay_read_server(struct relay *relay)
+{
+	struct server		*server = relay->server;
+	struct server_session	*session = server->session;
+	uint8_t			*buffer = relay->client->loop->buffer;
+	size_t			 held = buf_length(&session->held), all, used;
+	struct relay_io		 io;
+	ssize_t			 n;
+
+	if (held > 0)
+		memcpy(buffer, buf_bytes(&session->held), held);
+	n = stream_read(&server->stream, buffer + held,
+	    LOOP_BUFFER_BYTES - held);
+	if (n == STREAM_AGAIN)
+		return;
+	if (n <= 0) {
+		relay_lose_server(relay, REASON_SERVER_LOST, n == STREAM_EOF ?
+		    "the server closed the connection" :
+		    stream_error(&server->stream), 0);
+		return;
+	}
+	all = held + (size_t)n;
+	relay_io_init(&io, relay);
+	used = relay_read_answers(relay, &io, buffer, all);
+	if (relay->state == RELAY_CLOSED || relay->server != server)
+		return;
+	relay_io_send(&io, relay);
+	buf_clear(&session->held);
+	if (used < all)
+		buf_add(&session->held, buffer + used, all - used);
+	else if (held > 0)
+		buf_done(&session->held);
+	relay_after_answers(relay);
+}

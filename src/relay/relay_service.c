@@ -1,0 +1,267 @@
+/*
+ * The relay as its client sees it: starting, reading, cancelling, closing.
+ *
+ * A relay that is closed while a server is on its way to it stays as an empty
+ * shell until the server arrives; relay.c gives it back and frees the shell.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "pool/cancel.h"
+#include "relay/relay_private.h"
+
+void
+relay_on_server_event(struct server *server, enum stream_event event)
+{
+	struct relay	*relay = server->user;
+
+	switch (event) {
+	case STREAM_DRAINED:
+		if (relay->state == RELAY_LINKED)
+			relay_pace(relay);
+		break;
+	default:
+		relay_read_server(relay);
+		break;
+	}
+}
+
+void
+relay_go_on(struct relay *relay)
+{
+	struct relay_io	io;
+	size_t		used;
+
+	if (buf_length(&relay->held) > 0) {
+		relay_io_init(&io, relay);
+		used = relay_read_client(relay, &io, buf_bytes(&relay->held),
+		    buf_length(&relay->held));
+		if (relay->state == RELAY_CLOSED)
+			return;
+		relay_io_send(&io, relay);
+		buf_consume(&relay->held, used);
+		if (buf_length(&relay->held) == 0)
+			buf_done(&relay->held);
+	}
+	relay_pace(relay);
+	if (relay->state == RELAY_LINKED && !relay->is_holding)
+		relay_finish(relay);
+}
+
+/* Read behind what is held back, which is too much to copy or not usable. */
+static ssize_t
+relay_read_held(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	uint8_t		*room;
+	ssize_t		 n;
+	size_t		 want = LOOP_BUFFER_BYTES;
+
+	n = stream_read(&client->stream, client->loop->buffer, want);
+	if (n > 0) {
+		room = buf_try_reserve(&relay->held, (size_t)n, UINT32_MAX / 2);
+		if (room == NULL) {
+			client_fail(client, REASON_OUT_OF_MEMORY, "out of "
+			    "memory for a message of this client");
+			return STREAM_AGAIN;
+		}
+		memcpy(room, client->loop->buffer, (size_t)n);
+		buf_commit(&relay->held, (size_t)n);
+		COUNT(relay_lane(relay)->counters.received, n);
+	}
+	return n;
+}
+
+static ssize_t
+relay_read_shared(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	struct loop	*loop = client->loop;
+	size_t		 held = buf_length(&relay->held), all, used;
+	struct relay_io	 io;
+	ssize_t		 n;
+
+	if (held > 0)
+		memcpy(loop->buffer, buf_bytes(&relay->held), held);
+	n = stream_read(&client->stream, loop->buffer + held,
+	    LOOP_BUFFER_BYTES - held);
+	if (n <= 0)
+		return n;
+	COUNT(relay_lane(relay)->counters.received, n);
+	all = held + (size_t)n;
+	relay_io_init(&io, relay);
+	used = relay_read_client(relay, &io, loop->buffer, all);
+	if (relay->state == RELAY_CLOSED)
+		return n;
+	relay_io_send(&io, relay);
+	if (used < all) {
+		buf_clear(&relay->held);
+		buf_add(&relay->held, loop->buffer + used, all - used);
+		relay_pace(relay);
+	} else if (held > 0)
+		buf_done(&relay->held);
+	return n;
+}
+
+static void
+relay_on_client_readable(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	bool		 waits = relay->state == RELAY_WAITING ||
+			    relay->state == RELAY_GREETING ||
+			    relay->is_holding;
+	ssize_t		 n;
+
+	if (waits || buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
+		n = relay_read_held(relay);
+	else
+		n = relay_read_shared(relay);
+	if (relay->state == RELAY_CLOSED)
+		return;
+	if (n == STREAM_EOF)
+		client_close(client, REASON_CLIENT_LOST,
+		    "it closed the connection without a word");
+	else if (n == STREAM_ERROR)
+		client_close(client, REASON_CLIENT_LOST,
+		    stream_error(&client->stream));
+	else if (waits)
+		relay_pace(relay);
+	else if (buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
+		relay_go_on(relay);
+	else if (relay->state == RELAY_LINKED)
+		relay_finish(relay);
+}
+
+static void
+relay_on_client_event(struct client *client, enum stream_event event)
+{
+	struct relay	*relay = relay_of_client(client);
+
+	switch (event) {
+	case STREAM_READABLE:
+		relay_on_client_readable(relay);
+		break;
+	case STREAM_DRAINED:
+		relay_pace(relay);
+		break;
+	default:
+		client_close(client, REASON_CLIENT_LOST,
+		    stream_error(&client->stream));
+		break;
+	}
+}
+
+static void
+relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
+    void *arg)
+{
+	struct relay	*relay = relay_of_client(client);
+
+	if (relay->state == RELAY_LINKED && relay_has_expected(relay)) {
+		cancel_server(relay->server, done, arg);
+		return;
+	}
+	if (relay->state == RELAY_WAITING &&
+	    pool_withdraw(client->pool, &relay->ticket)) {
+		deadline_clear(client->loop, &client->deadline);
+		relay_set_state(relay, RELAY_IDLE);
+		relay_refuse_held(relay, "57014",
+		    "canceling statement due to user request", NULL);
+	}
+	done(client->loop, arg);
+}
+
+static void
+relay_on_dismiss(struct client *client, enum reason reason, const char *text,
+    bool is_now)
+{
+	struct relay	*relay = relay_of_client(client);
+	bool		 rests = relay->state == RELAY_GREETING ||
+			    (relay->state == RELAY_IDLE &&
+			    relay->skip == 0) ||
+			    (relay_is_at_rest(relay) &&
+			    relay->server->transaction_status ==
+			    STATUS_IDLE);
+
+	if (is_now || rests) {
+		client_fail(client, reason, "%s", text);
+		return;
+	}
+	relay->dismissal = reason;
+	free(relay->dismissal_text);
+	relay->dismissal_text = mem_string(text);
+}
+
+static void
+relay_on_start(struct client *client, const struct client_start *start)
+{
+	struct relay	*relay = mem_new(sizeof *relay);
+
+	relay->client = client;
+	client->served = relay;
+	relay->state = RELAY_GREETING;
+	relay->ticket.loop = client->loop;
+	relay->ticket.granted = relay_on_granted;
+	relay->ticket.refused = relay_on_refused;
+	buf_init(&relay->held);
+	relay->settings = settings_hold(settings_none());
+	relay->defaults = settings_hold(settings_none());
+	atomic_fetch_add(&relay_lane(relay)->clients, 1);
+	COUNT(relay_lane(relay)->counters.client_login_count, 1);
+	relay_greet(relay, start);
+}
+
+static void
+relay_on_free(struct loop *loop, struct task *task)
+{
+	(void)loop;
+	relay_free(container_of(task, struct relay, ticket.task));
+}
+
+static void
+relay_on_stop(struct client *client)
+{
+	struct relay	*relay = relay_of_client(client);
+	bool		 on_its_way;
+
+	if (relay->server != NULL)
+		relay_abandon_server(relay);
+	on_its_way = relay->ticket.state != TICKET_NONE &&
+	    !pool_withdraw(client->pool, &relay->ticket);
+	deadline_clear(client->loop, &client->deadline);
+	deadline_clear(client->loop, &relay->transaction_deadline);
+	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
+	buf_done(&relay->held);
+	free(relay->scan);
+	free(relay->dismissal_text);
+	names_clear(&relay->names);
+	relay_set_unnamed(relay, NULL);
+	settings_release(relay->settings);
+	settings_release(relay->defaults);
+	client->served = NULL;
+	relay->client = NULL;
+	relay_set_state(relay, RELAY_CLOSED);
+	if (on_its_way)
+		return;
+	relay->ticket.task.run = relay_on_free;
+	loop_defer(client->loop, &relay->ticket.task);
+}
+
+const struct client_service	relay_service = {
+	.name = "relay",
+	.start = relay_on_start,
+	.on_event = relay_on_client_event,
+	.cancel = relay_on_cancel,
+	.dismiss = relay_on_dismiss,
+	.stop = relay_on_stop,
+};
+
+void
+relay_init(void)
+{
+	server_hooks.session_free = session_free;
+	server_hooks.session_reset = session_reset;
+}

@@ -1,0 +1,77 @@
+/*
+ * Time limits.  client->deadline has one meaning at a time: waiting for a
+ * server, a query that runs, a transaction that idles, a client that idles.
+ */
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "relay/relay_private.h"
+
+static struct relay *
+relay_of_deadline(struct deadline *deadline)
+{
+	return relay_of_client(container_of(deadline, struct client,
+	    deadline));
+}
+
+void
+relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
+{
+	struct relay	*relay = relay_of_deadline(deadline);
+	struct pool	*pool = relay->client->pool;
+	char		 text[600], limit[32];
+
+	(void)loop;
+	if (!pool_withdraw(pool, &relay->ticket))
+		return;		/* a server is on its way after all */
+	text_from_duration(relay_limits(relay)->query_wait_timeout_us, limit,
+	    sizeof limit);
+	pool_explain_wait(pool, limit, text, sizeof text);
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, reason_sqlstate(REASON_WAIT_TIMEOUT), text,
+	    "Raise default_pool_size or pool_size if the pool is always in "
+	    "use, or query_wait_timeout to wait longer.");
+}
+
+void
+relay_on_idle_timeout(struct loop *loop, struct deadline *deadline)
+{
+	struct relay	*relay = relay_of_deadline(deadline);
+
+	(void)loop;
+	client_fail(relay->client, REASON_IDLE_CLIENT, "the connection was "
+	    "idle for longer than client_idle_timeout");
+}
+
+void
+relay_on_idle_transaction(struct loop *loop, struct deadline *deadline)
+{
+	struct relay	*relay = relay_of_deadline(deadline);
+
+	(void)loop;
+	client_fail(relay->client, REASON_IDLE_TRANSACTION, "the transaction "
+	    "was idle for longer than idle_transaction_timeout; it is rolled "
+	    "back");
+}
+
+void
+relay_on_transaction_timeout(struct loop *loop, struct deadline *deadline)
+{
+	struct relay	*relay = container_of(deadline, struct relay,
+			    transaction_deadline);
+
+	(void)loop;
+	client_fail(relay->client, REASON_TRANSACTION_TIMEOUT, "the "
+	    "transaction ran for longer than transaction_timeout; it is "
+	    "rolled back");
+}
+
+void
+relay_on_query_timeout(struct loop *loop, struct deadline *deadline)
+{
+	struct relay	*relay = relay_of_deadline(deadline);
+
+	(void)loop;
+	client_fail(relay->client, REASON_QUERY_TIMEOUT, "the query ran for "
+	    "longer than query_timeout; it is cancelled");
+}

@@ -1,0 +1,82 @@
+/*
+ * See relay/session.h.
+ */
+
+#include <assert.h>
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "pool/server.h"
+#include "relay/session.h"
+
+struct server_session *
+session_of(struct server *server)
+{
+	struct server_session	*session = server->session;
+
+	if (session != NULL)
+		return session;
+	session = server->session = mem_new(sizeof *session);
+	session->settings = settings_hold(settings_none());
+	server->mark = session->settings;
+	shelf_init(&session->shelf);
+	buf_init(&session->held);
+	buf_init(&session->reported);
+	buf_init(&session->error);
+	return session;
+}
+
+void
+session_set_settings(struct server *server, const struct settings *settings)
+{
+	struct server_session	*session = session_of(server);
+
+	settings_hold(settings);
+	settings_release(session->settings);
+	session->settings = settings;
+	server->mark = settings;
+}
+
+void
+session_set_unnamed(struct server_session *session,
+    struct statement *statement)
+{
+	if (session->unnamed == statement)
+		return;
+	if (statement != NULL)
+		statement_hold(statement);
+	if (session->unnamed != NULL)
+		statement_release(session->unnamed);
+	session->unnamed = statement;
+}
+
+/* DISCARD ALL and the like: nothing of any client is left. */
+void
+session_reset(struct server *server)
+{
+	struct server_session	*session = session_of(server);
+
+	session_set_settings(server, settings_none());
+	session_set_unnamed(session, NULL);
+	shelf_clear(&session->shelf);
+}
+
+void
+session_free(struct server *server)
+{
+	struct server_session	*session = server->session;
+
+	if (session == NULL)
+		return;
+	session_set_unnamed(session, NULL);
+	shelf_clear(&session->shelf);
+	settings_release(session->settings);
+	settings_draft_free(session->draft);
+	expected_done(&session->expected);
+	buf_done(&session->held);
+	buf_done(&session->reported);
+	buf_done(&session->error);
+	free(session);
+	server->session = NULL;
+	server->mark = NULL;
+}

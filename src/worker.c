@@ -1,0 +1,165 @@
+/*
+ * Worker threads.  What the main thread wants of one travels as a letter.
+ */
+
+#include <assert.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/log.h"
+#include "base/mem.h"
+#include "client/client.h"
+#include "net/loop.h"
+#include "worker.h"
+
+struct worker {
+	struct loop	*loop;
+	pthread_t	 thread;
+};
+
+static struct {
+	struct worker	*list;
+	int		 count;
+} workers;
+
+struct accepted {
+	struct letter	letter;
+	int		fd;
+};
+
+struct dismissal {
+	struct letter	letter;
+	enum reason	reason;
+	char		*text;
+	bool		is_now;
+};
+
+static void *
+worker_run(void *arg)
+{
+	struct worker	*worker = arg;
+
+	loop_run(worker->loop);
+	return NULL;
+}
+
+void
+workers_start(int n)
+{
+	sigset_t	all, before;
+	char		name[16];
+
+	workers.list = mem_new((size_t)n * sizeof workers.list[0]);
+	workers.count = n;
+	/* Signals are the main thread's. */
+	sigfillset(&all);
+	pthread_sigmask(SIG_BLOCK, &all, &before);
+	for (int i = 0; i < n; i++) {
+		struct worker	*worker = &workers.list[i];
+
+		worker->loop = loop_new(i + 1);
+		worker->loop->owner = worker;
+		if (pthread_create(&worker->thread, NULL, worker_run,
+		    worker) != 0) {
+			log_fatal(NULL, "cannot start worker thread %d", i + 1);
+			abort();
+		}
+		snprintf(name, sizeof name, "worker %d", i + 1);
+		pthread_setname_np(worker->thread, name);
+	}
+	pthread_sigmask(SIG_SETMASK, &before, NULL);
+}
+
+int
+workers_count(void)
+{
+	return workers.count;
+}
+
+struct loop *
+worker_loop(int index)
+{
+	assert(index >= 1 && index <= workers.count);
+	return workers.list[index - 1].loop;
+}
+
+static void
+worker_on_accepted(struct loop *loop, struct letter *letter)
+{
+	struct accepted	*accepted = container_of(letter, struct accepted,
+			    letter);
+	int		 fd = accepted->fd;
+
+	free(accepted);
+	client_accept(loop, fd);
+}
+
+void
+workers_accept(int fd)
+{
+	struct worker	*best = &workers.list[0];
+	struct accepted	*accepted = mem_new(sizeof *accepted);
+
+	for (int i = 1; i < workers.count; i++)
+		if (client_count_of(workers.list[i].loop) <
+		    client_count_of(best->loop))
+			best = &workers.list[i];
+	accepted->fd = fd;
+	accepted->letter.read = worker_on_accepted;
+	client_count_add(best->loop);
+	loop_post(best->loop, &accepted->letter);
+}
+
+static void
+worker_on_dismissal(struct loop *loop, struct letter *letter)
+{
+	struct dismissal	*dismissal = container_of(letter,
+				    struct dismissal, letter);
+	struct client		*client, *next;
+
+	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
+	    client = next) {
+		next = TAILQ_NEXT(client, all);
+		client_dismiss(client, dismissal->reason, dismissal->text,
+		    dismissal->is_now);
+	}
+	free(dismissal->text);
+	free(dismissal);
+}
+
+void
+workers_dismiss(enum reason reason, const char *text, bool is_now)
+{
+	for (int i = 0; i < workers.count; i++) {
+		struct dismissal	*dismissal =
+					    mem_new(sizeof *dismissal);
+
+		dismissal->reason = reason;
+		dismissal->text = mem_string(text);
+		dismissal->is_now = is_now;
+		dismissal->letter.read = worker_on_dismissal;
+		loop_post(workers.list[i].loop, &dismissal->letter);
+	}
+}
+
+static void
+worker_on_stop(struct loop *loop, struct letter *letter)
+{
+	free(letter);
+	loop_stop(loop);
+}
+
+void
+workers_stop(void)
+{
+	for (int i = 0; i < workers.count; i++) {
+		struct letter	*letter = mem_new(sizeof *letter);
+
+		letter->read = worker_on_stop;
+		loop_post(workers.list[i].loop, letter);
+	}
+	for (int i = 0; i < workers.count; i++)
+		pthread_join(workers.list[i].thread, NULL);
+}

@@ -110,6 +110,9 @@ struct config_report {
  */
 struct config	*config_read(const char *file, char *const *environment,
 		    const struct config_report *);
+/* The same anew, with one option that goes before all others. */
+struct config	*config_read_with(const struct config *, const char *option,
+		    const char *value, const struct config_report *);
 /* A copy with one option changed, for the console; NULL: error says why. */
 struct config	*config_with(const struct config *, const char *option,
 		    const char *value, char *error, size_t);
@@ -153,5 +156,6 @@ void	config_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
 
 const char	*config_pool_mode_name(enum pool_mode);
+bool		 config_pool_mode_parse(const char *, enum pool_mode *);
 
 #endif

@@ -59,6 +59,7 @@ struct loop {
 	struct event		*wake;		/* the eventfd */
 	int			 wake_fd;
 	bool			 stopping;
+	int64_t			 now_us;	/* 0: not asked in this round */
 	void			*owner;		/* the worker or main */
 	struct {
 		pthread_mutex_t		mutex;
@@ -90,7 +91,10 @@ void		 loop_undefer(struct loop *, struct task *);
  */
 void		 loop_run_tasks(struct loop *);
 
-/* The time at which this round of events began: free of system calls. */
-int64_t		 loop_now_us(const struct loop *);
+/*
+ * The time of this round of events: asked for once a round, when somebody
+ * first wants to know.
+ */
+int64_t		 loop_now_us(struct loop *);
 
 #endif

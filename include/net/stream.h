@@ -68,6 +68,7 @@ struct stream {
 	uint8_t		 state;		/* private to stream.c */
 	uint8_t		 watched;	/* EV_READ | EV_WRITE as registered */
 	bool		 reading;	/* the owner wants STREAM_READABLE */
+	bool		 tls_wants_write; /* OpenSSL waits for EV_WRITE */
 	bool		 broken;	/* failed; STREAM_FAILED told or due */
 	int		 error;		/* errno, or negative: TLS */
 };

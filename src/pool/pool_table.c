@@ -16,6 +16,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/userlist.h"
 #include "pool/backend.h"
 #include "pool/cancel.h"
 #include "pool/pool.h"

@@ -1,0 +1,25 @@
+/*
+ * The lines of [databases] and [users]: connect strings, URLs, overrides.
+ */
+
+#ifndef CONFIG_DATABASES_H
+#define CONFIG_DATABASES_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+#include "config/config.h"
+
+/*
+ * A database from "host=... port=..." or "postgresql://...".  NULL: error
+ * says what is wrong, and never contains a password.
+ */
+struct database	*database_parse(const char *name, const char *text,
+		    char *error, size_t);
+void		 database_free(struct database *);	/* wipes */
+
+struct user	*user_parse(const char *name, const char *text, char *error,
+		    size_t);
+void		 user_free(struct user *);
+
+#endif

@@ -1,0 +1,267 @@
+/*
+ * THE table of options.  The struct, the parser, SHOW CONFIG, the sample file
+ * and the manual come from it.
+ *
+ *	X(kind, name, field, default, PgBouncer's default, min, max,
+ *	    reloadable, meaning)
+ *
+ * kind gives the C type and how a value is written:
+ *	INT		a number between min and max
+ *	BOOL		1 or 0, on or off, yes or no, true or false
+ *	TIME		seconds, or with a unit; the field is in microseconds,
+ *			min and max in seconds
+ *	BYTES		a size, also with kB, MB, GB
+ *	TEXT		anything
+ *	OCTAL		the rights of a file
+ *	TLS		libpq's sslmode
+ *	MODE		session, transaction or statement
+ *	AUTH		how clients prove who they are
+ */
+
+#ifndef CONFIG_OPTION_LIST_H
+#define CONFIG_OPTION_LIST_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#define OPTION_DAY	(24 * 3600)
+#define OPTION_YEAR	(366 * OPTION_DAY)
+
+#define OPTION_AUTH_QUERY						\
+	"SELECT rolname, CASE WHEN rolvaliduntil < now() THEN NULL "	\
+	"ELSE rolpassword END FROM pg_authid WHERE rolname=$1 "		\
+	"AND rolcanlogin"
+
+#define OPTION_LIST(X)							\
+X(INT, workers, workers, "auto", "1", 0, 256, false,			\
+    "threads that serve clients; auto: as many as the cores it may use")\
+X(TEXT, listen_addr, listen_addr, "*", "", 0, 0, false,			\
+    "numeric addresses to listen on, * for all, empty for none")	\
+X(INT, listen_port, listen_port, "6432", "6432", 0, 65535, false,	\
+    "TCP port; 0: a free one, which the log tells")			\
+X(INT, listen_backlog, listen_backlog, "512", "128", 1, 65535, false,	\
+    "connections that may wait to be accepted")				\
+X(TEXT, unix_socket_dir, unix_socket_dir, "/tmp", "/tmp", 0, 0, false,	\
+    "directory of the unix socket, empty for none")			\
+X(OCTAL, unix_socket_mode, unix_socket_mode, "0777", "0777", 0, 0777,	\
+    false, "rights of the unix socket file")				\
+X(TEXT, unix_socket_group, unix_socket_group, "", "", 0, 0, false,	\
+    "group of the unix socket file")					\
+X(BOOL, so_reuseport, so_reuseport, "0", "0", 0, 0, false,		\
+    "let several processes listen on the same port")			\
+X(TEXT, user, user, "", "", 0, 0, false,				\
+    "system user to run as, when started by root")			\
+X(TEXT, pidfile, pidfile, "", "", 0, 0, false,				\
+    "file for the process number")					\
+X(MODE, pool_mode, pool_mode, "transaction", "session", 0, 0, true,	\
+    "when a server goes back: at the end of the session, the transaction "\
+    "or the statement")							\
+X(INT, max_client_conn, max_client_conn, "1000", "100", 1, 1000000,	\
+    true, "client connections at most")					\
+X(INT, default_pool_size, default_pool_size, "20", "20", 0, 100000,	\
+    true, "servers of one database and user at most; 0: unlimited")	\
+X(INT, min_pool_size, min_pool_size, "0", "0", 0, 100000, true,		\
+    "servers of one database and user that are kept open")		\
+X(INT, reserve_pool_size, reserve_pool_size, "0", "0", 0, 100000, true,	\
+    "additional servers for clients that wait long")			\
+X(TIME, reserve_pool_timeout, reserve_pool_timeout_us, "5", "5", 0,	\
+    OPTION_DAY, true, "how long is long for the reserve; 0: no reserve")\
+X(INT, max_db_connections, max_db_connections, "0", "0", 0, 100000,	\
+    true, "servers of one database and host over all users; 0: unlimited")\
+X(INT, max_user_connections, max_user_connections, "0", "0", 0, 100000,	\
+    true, "servers of one user and host over all databases; 0: unlimited")\
+X(INT, max_db_client_connections, max_db_client_connections, "0", "0",	\
+    0, 1000000, true, "clients of one database; 0: unlimited")		\
+X(INT, max_user_client_connections, max_user_client_connections, "0",	\
+    "0", 0, 1000000, true, "clients of one user; 0: unlimited")		\
+X(BOOL, server_round_robin, server_round_robin, "0", "0", 0, 0, true,	\
+    "use idle servers in turn instead of the last one first")		\
+X(TIME, server_idle_timeout, server_idle_timeout_us, "30s", "600", 0,	\
+    OPTION_YEAR, true, "close a server that was idle for this long; "	\
+    "0: never")								\
+X(TIME, server_lifetime, server_lifetime_us, "3600", "3600", 0,		\
+    OPTION_YEAR, true, "close a server that is this old when it is given "\
+    "back; 0: never")							\
+X(TIME, server_connect_timeout, server_connect_timeout_us, "2s", "15",	\
+    0, 3600, true, "give up opening a server after this long")		\
+X(TIME, server_login_retry, server_login_retry_us, "1s", "15", 0, 3600,	\
+    true, "pause after a failure to open a server; it doubles up to 15 s")\
+X(TEXT, server_reset_query, server_reset_query, "DISCARD ALL",		\
+    "DISCARD ALL", 0, 0, true,						\
+    "run on a server before another client gets it (session mode)")	\
+X(BOOL, server_reset_query_always, server_reset_query_always, "0", "0",	\
+    0, 0, true, "run it in all modes, after every transaction")		\
+X(TEXT, server_check_query, server_check_query, "<empty>", "<empty>",	\
+    0, 0, true, "run before a server is used that was idle for "	\
+    "server_check_delay; <empty>: none, a closed connection is noticed "\
+    "anyway")								\
+X(TIME, server_check_delay, server_check_delay_us, "30", "30", 0,	\
+    OPTION_DAY, true, "see server_check_query")				\
+X(TIME, query_wait_timeout, query_wait_timeout_us, "120", "120", 0,	\
+    OPTION_YEAR, true, "how long a statement waits for a server; "	\
+    "0: for ever")							\
+X(TIME, query_timeout, query_timeout_us, "0", "0", 0, OPTION_YEAR,	\
+    true, "cancel a query and close its client after this long; 0: never")\
+X(TIME, idle_transaction_timeout, idle_transaction_timeout_us, "0",	\
+    "0", 0, OPTION_YEAR, true,						\
+    "close a client whose open transaction idles this long; 0: never")	\
+X(TIME, transaction_timeout, transaction_timeout_us, "0", "0", 0,	\
+    OPTION_YEAR, true,							\
+    "close a client whose transaction lasts this long; 0: never")	\
+X(TIME, client_idle_timeout, client_idle_timeout_us, "0", "0", 0,	\
+    OPTION_YEAR, true, "close a client that idles this long; 0: never")	\
+X(TIME, client_login_timeout, client_login_timeout_us, "60", "60", 0,	\
+    3600, true, "close a client that has not logged in by then; 0: never")\
+X(TIME, cancel_wait_timeout, cancel_wait_timeout_us, "10", "10", 0,	\
+    3600, true, "give up a cancel request after this long")		\
+X(TIME, shutdown_delay, shutdown_delay_us, "0", "0", 0, 3600, true,	\
+    "after SIGTERM go on accepting clients for this long")		\
+X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
+    OPTION_DAY, true, "after SIGTERM exit at the latest after this long")\
+X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
+    0, 100000, true, "prepared statements that a server keeps; 0 counts "\
+    "as 1")								\
+X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
+    256 * 1024 * 1024, true,						\
+    "length of a statement's text that is kept to be shared")		\
+X(TEXT, ignore_startup_parameters, ignore_startup_parameters, "", "", 0,\
+    0, true, "startup parameters that are dropped; all others are applied")\
+X(BOOL, application_name_add_host, application_name_add_host, "0", "0",	\
+    0, 0, true, "add the client's address to application_name")	\
+X(AUTH, auth_type, auth_type, "scram-sha-256", "md5", 0, 0, true,	\
+    "scram-sha-256, md5, plain, cert, hba, trust or any")		\
+X(TEXT, auth_file, auth_file, "", "", 0, 0, true,			\
+    "file with lines of \"user\" \"secret\"")				\
+X(TEXT, auth_hba_file, auth_hba_file, "", "", 0, 0, true,		\
+    "file in the format of pg_hba.conf, for auth_type hba")		\
+X(TEXT, auth_ident_file, auth_ident_file, "", "", 0, 0, true,		\
+    "file in the format of pg_ident.conf, for maps in auth_hba_file")	\
+X(TEXT, auth_user, auth_user, "", "", 0, 0, true,			\
+    "user that asks PostgreSQL for the secrets of users not in auth_file")\
+X(TEXT, auth_query, auth_query, OPTION_AUTH_QUERY, OPTION_AUTH_QUERY, 0,\
+    0, true, "what it asks; $1 is the user's name")			\
+X(TEXT, auth_dbname, auth_dbname, "", "", 0, 0, true,			\
+    "database in which it asks; empty: the client's")			\
+X(TIME, auth_cache_ttl, auth_cache_ttl_us, "10s", "10s", 0, OPTION_DAY,	\
+    true, "how long an answer to auth_query is kept")			\
+X(INT, scram_iterations, scram_iterations, "4096", "4096", 1, 1000000,	\
+    true, "iterations where a secret in auth_file is plain")		\
+X(TEXT, admin_users, admin_users, "", "", 0, 0, true,			\
+    "users with all rights in the console; *: everybody")		\
+X(TEXT, stats_users, stats_users, "", "", 0, 0, true,			\
+    "users who may look at the console; *: everybody")			\
+X(TLS, client_tls_sslmode, client_tls_sslmode, "prefer", "disable", 0,	\
+    0, true, "TLS towards clients: disable, allow, prefer, require, "	\
+    "verify-ca, verify-full")						\
+X(TEXT, client_tls_key_file, client_tls_key_file, "", "", 0, 0, true,	\
+    "key; without key and certificate one is made for this process")	\
+X(TEXT, client_tls_cert_file, client_tls_cert_file, "", "", 0, 0, true,	\
+    "certificate, with its chain")					\
+X(TEXT, client_tls_ca_file, client_tls_ca_file, "", "", 0, 0, true,	\
+    "authorities that sign client certificates")			\
+X(TEXT, client_tls_protocols, client_tls_protocols, "secure", "secure",	\
+    0, 0, true, "secure, all, or a list of tlsv1.2 and tlsv1.3")	\
+X(TEXT, client_tls_ciphers, client_tls_ciphers, "default", "default",	\
+    0, 0, true, "default, secure, or OpenSSL's syntax")			\
+X(TEXT, client_tls13_ciphers, client_tls13_ciphers, "", "", 0, 0, true,	\
+    "cipher suites of TLS 1.3")						\
+X(TEXT, client_tls_ecdhcurve, client_tls_ecdhcurve, "auto", "auto", 0,	\
+    0, true, "auto, or OpenSSL's names of groups")			\
+X(TEXT, client_tls_dheparams, client_tls_dheparams, "auto", "auto", 0,	\
+    0, true, "auto or none")						\
+X(TLS, server_tls_sslmode, server_tls_sslmode, "prefer", "prefer", 0, 0,\
+    true, "TLS towards PostgreSQL, as libpq's sslmode")			\
+X(TEXT, server_tls_ca_file, server_tls_ca_file, "", "", 0, 0, true,	\
+    "authorities that sign PostgreSQL's certificate")			\
+X(TEXT, server_tls_key_file, server_tls_key_file, "", "", 0, 0, true,	\
+    "key towards PostgreSQL")						\
+X(TEXT, server_tls_cert_file, server_tls_cert_file, "", "", 0, 0, true,	\
+    "certificate towards PostgreSQL")					\
+X(TEXT, server_tls_protocols, server_tls_protocols, "secure", "secure",	\
+    0, 0, true, "as client_tls_protocols")				\
+X(TEXT, server_tls_ciphers, server_tls_ciphers, "default", "default",	\
+    0, 0, true, "as client_tls_ciphers")				\
+X(TEXT, server_tls13_ciphers, server_tls13_ciphers, "", "", 0, 0, true,	\
+    "as client_tls13_ciphers")						\
+X(TEXT, logfile, logfile, "", "", 0, 0, true,				\
+    "file to log to, beside stderr")					\
+X(BOOL, syslog, syslog, "0", "0", 0, 0, true, "log to syslog")		\
+X(TEXT, syslog_ident, syslog_ident, "pgweir", "pgbouncer", 0, 0, true,	\
+    "our name in syslog")						\
+X(TEXT, syslog_facility, syslog_facility, "daemon", "daemon", 0, 0,	\
+    true, "facility in syslog")						\
+X(INT, verbose, verbose, "0", "0", 0, 3, true, "log more")		\
+X(BOOL, log_connections, log_connections, "1", "1", 0, 0, true,	\
+    "log logins")							\
+X(BOOL, log_disconnections, log_disconnections, "1", "1", 0, 0, true,	\
+    "log the ends of connections, and why")				\
+X(BOOL, log_pooler_errors, log_pooler_errors, "1", "1", 0, 0, true,	\
+    "log the errors that clients get from the pooler")			\
+X(INT, tcp_defer_accept, tcp_defer_accept, "0", "1", 0, 1, false,	\
+    "accept TCP connections only when they have sent something")	\
+X(BOOL, tcp_keepalive, tcp_keepalive, "1", "1", 0, 0, true,		\
+    "keep-alive on TCP connections")					\
+X(INT, tcp_keepcnt, tcp_keepcnt, "0", "0", 0, 127, true,		\
+    "keep-alive probes; 0: the system's default")			\
+X(INT, tcp_keepidle, tcp_keepidle, "0", "0", 0, 32767, true,		\
+    "seconds before the first probe; 0: the system's default")		\
+X(INT, tcp_keepintvl, tcp_keepintvl, "0", "0", 0, 32767, true,		\
+    "seconds between probes; 0: the system's default")			\
+X(INT, tcp_user_timeout, tcp_user_timeout, "0", "0", 0, 86400000, true,	\
+    "milliseconds that sent data may stay unacknowledged; 0: the "	\
+    "system's default")							\
+X(BYTES, tcp_socket_buffer, tcp_socket_buffer, "0", "0", 0,		\
+    1024 * 1024 * 1024, true, "socket buffers; 0: the system's default")\
+X(TIME, dns_max_ttl, dns_max_ttl_us, "15", "15", 0, OPTION_DAY, true,	\
+    "look a host's name up again after this long at the latest")	\
+X(TIME, dns_nxdomain_ttl, dns_nxdomain_ttl_us, "15", "15", 0,		\
+    OPTION_DAY, true, "try again this long after a look-up has failed")	\
+X(TEXT, resolv_conf, resolv_conf, "", "", 0, 0, false,			\
+    "file to read instead of /etc/resolv.conf")
+
+/*
+ * Names of PgBouncer's that have no meaning here: accepted, and named once at
+ * start.
+ */
+#define OPTION_IGNORED_LIST(X)						\
+X(pkt_buf, "buffers are shared and need no size")			\
+X(sbuf_loopcnt, "one read a connection and round")			\
+X(max_packet_size, "messages stream through, whatever their size")	\
+X(disable_pqexec, "simple queries are followed by a lexer")		\
+X(track_extra_parameters, "every setting of a client is followed")	\
+X(service_name, "there is no such thing outside of Windows")		\
+X(job_name, "there is no such thing outside of Windows")		\
+X(conffile, "the file given on the command line is read again")	\
+X(autodb_idle_timeout, "databases made from * are kept")		\
+X(pool_idle_timeout, "pools without servers cost nothing")		\
+X(dns_zone_check_period, "names are looked up again, see dns_max_ttl")	\
+X(suspend_timeout, "there is no online restart by handing over sockets")\
+X(server_fast_close, "servers are closed at their transaction's end")	\
+X(log_stats, "ask the console, SHOW STATS")				\
+X(stats_period, "averages are over the life of the process")		\
+X(query_wait_notify, "the reason is in the error at query_wait_timeout")\
+X(login_notify_message, "nothing is said to clients at login")		\
+X(peer_id, "cancel requests are answered by this process alone")
+
+/* Refused: they decide about who may log in, or what cannot be done. */
+#define OPTION_REFUSED_LIST(X)						\
+X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
+
+#define OPTION_TYPE_INT		int
+#define OPTION_TYPE_BOOL	bool
+#define OPTION_TYPE_TIME	int64_t
+#define OPTION_TYPE_BYTES	int64_t
+#define OPTION_TYPE_TEXT	char *
+#define OPTION_TYPE_OCTAL	int
+#define OPTION_TYPE_TLS		int
+#define OPTION_TYPE_MODE	int
+#define OPTION_TYPE_AUTH	int
+
+struct option_values {
+#define OPTION_FIELD(kind, name, field, ours, theirs, min, max, reloadable, \
+    meaning)	OPTION_TYPE_##kind field;
+	OPTION_LIST(OPTION_FIELD)
+#undef OPTION_FIELD
+};
+
+#endif

@@ -1,0 +1,473 @@
+/*
+ * The snapshot: reading all of it, and the one that is current.
+ *
+ * Order: the file (its section decides whose defaults count), then the
+ * environment, then the files that are named, then what does not fit
+ * together.  Every fault is reported; one is enough to refuse the whole.
+ */
+
+#include <pthread.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "config/databases.h"
+#include "config/hba.h"
+#include "config/ini.h"
+#include "config/options.h"
+#include "config/userlist.h"
+#include "net/addr.h"
+
+extern char	**environ;
+
+static struct {
+	pthread_mutex_t	 mutex;
+	struct config	*config;
+} current = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+/* While a snapshot is being read. */
+struct reading {
+	struct config			*config;
+	const struct config_report	*report;
+	struct buf			 ignored;	/* names, for one note */
+	bool				 has_section;
+	bool				 has_faults;
+};
+
+static void __attribute__((format(printf, 3, 4)))
+reading_say(struct reading *reading, bool is_error, const char *format, ...)
+{
+	char	sentence[1200];
+	va_list	args;
+
+	va_start(args, format);
+	vsnprintf(sentence, sizeof sentence, format, args);
+	va_end(args);
+	reading->has_faults = reading->has_faults || is_error;
+	reading->report->say(reading->report->arg, is_error, sentence);
+}
+
+/*
+ * The file.
+ */
+
+static void
+reading_option(struct reading *reading, const char *where, const char *name,
+    const char *value)
+{
+	const struct option	*option = option_find(name);
+	const char		*nearest, *why;
+	char			 error[600];
+
+	if (option != NULL) {
+		if (!option_parse(option, &reading->config->option, value,
+		    error, sizeof error))
+			reading_say(reading, true, "%s%s", where, error);
+	} else if (option_ignored(name) != NULL)
+		buf_printf(&reading->ignored, "%s%s (%s)",
+		    buf_length(&reading->ignored) > 0 ? "; " : "", name,
+		    option_ignored(name));
+	else if ((why = option_refused(name)) != NULL)
+		reading_say(reading, true, "%s%s: %s", where, name, why);
+	else {
+		nearest = option_nearest(name);
+		reading_say(reading, true, "%sthere is no option "
+		    "\"%s\"%s%s%s", where, name,
+		    nearest != NULL ? "; did you mean \"" : "",
+		    nearest != NULL ? nearest : "",
+		    nearest != NULL ? "\"?" : "");
+	}
+}
+
+static void
+config_add_database(struct config *config, struct database *database)
+{
+	for (size_t i = 0; i < config->database_count; i++)
+		if (strcmp(config->databases[i]->name, database->name) == 0) {
+			database_free(config->databases[i]);
+			config->databases[i] = database;
+			return;
+		}
+	config->databases = mem_resize(config->databases,
+	    (config->database_count + 1) * sizeof config->databases[0]);
+	config->databases[config->database_count++] = database;
+}
+
+static void
+reading_database(struct reading *reading, const char *where,
+    const char *name, const char *text)
+{
+	struct database	*database;
+	char		 error[400];
+
+	if (strcmp(name, "pgweir") == 0 || strcmp(name, "pgbouncer") == 0) {
+		reading_say(reading, true, "%sthe database name \"%s\" is the "
+		    "console's", where, name);
+		return;
+	}
+	database = database_parse(name, text, error, sizeof error);
+	if (database == NULL)
+		reading_say(reading, true, "%sdatabase \"%s\": %s", where,
+		    name, error);
+	else
+		config_add_database(reading->config, database);
+}
+
+static void
+reading_user(struct reading *reading, const char *where, const char *name,
+    const char *text)
+{
+	struct config	*config = reading->config;
+	struct user	*user;
+	char		 error[400];
+
+	if ((user = user_parse(name, text, error, sizeof error)) == NULL) {
+		reading_say(reading, true, "%suser \"%s\": %s", where, name,
+		    error);
+		return;
+	}
+	config->users = mem_resize(config->users,
+	    (config->user_count + 1) * sizeof config->users[0]);
+	config->users[config->user_count++] = user;
+}
+
+/* The first of [pgweir] and [pgbouncer] decides on the defaults. */
+static bool
+reading_main_section(struct reading *reading, const char *where,
+    const char *section)
+{
+	bool	is_pgbouncer = strcmp(section, "pgbouncer") == 0;
+
+	if (reading->has_section &&
+	    is_pgbouncer != reading->config->is_pgbouncer) {
+		reading_say(reading, true, "%s[pgweir] and [pgbouncer] cannot "
+		    "both be there: they have different defaults", where);
+		return false;
+	}
+	reading->has_section = true;
+	return true;
+}
+
+static void
+reading_on_line(void *arg, const struct ini_line *line)
+{
+	struct reading	*reading = arg;
+	char		 where[700];
+
+	snprintf(where, sizeof where, "%s:%d: ", line->file, line->number);
+	if (strcmp(line->section, "databases") == 0)
+		reading_database(reading, where, line->key, line->value);
+	else if (strcmp(line->section, "users") == 0)
+		reading_user(reading, where, line->key, line->value);
+	else if (strcmp(line->section, "pgweir") == 0 ||
+	    strcmp(line->section, "pgbouncer") == 0) {
+		if (reading_main_section(reading, where, line->section))
+			reading_option(reading, where, line->key,
+			    line->value);
+	} else
+		reading_say(reading, true, "%sthere is no section [%s]; there "
+		    "are [databases], [users] and [pgweir]%s", where,
+		    line->section, strcmp(line->section, "peers") == 0 ?
+		    ": peers are not supported" : "");
+}
+
+static void
+reading_on_fault(void *arg, const char *sentence)
+{
+	reading_say(arg, true, "%s", sentence);
+}
+
+/* Whose defaults: looked for first, because options may precede it. */
+static void
+sniff_on_line(void *arg, const struct ini_line *line)
+{
+	if (strcmp(line->section, "pgbouncer") == 0)
+		*(bool *)arg = true;
+}
+
+static void
+sniff_on_fault(void *arg, const char *sentence)
+{
+	(void)arg;
+	(void)sentence;
+}
+
+/*
+ * The environment.
+ */
+
+/* What Kubernetes sets for a Service that is called pgweir. */
+static bool
+environment_is_service(const char *name)
+{
+	size_t	n = strlen(name);
+
+	return strncmp(name, "SERVICE_", 8) == 0 ||
+	    strncmp(name, "PORT", 4) == 0 ||
+	    strstr(name, "_SERVICE_") != NULL || strstr(name, "_TCP") != NULL ||
+	    (n > 5 && strcmp(name + n - 5, "_PORT") == 0);
+}
+
+static void
+reading_variable(struct reading *reading, const char *name,
+    const char *value)
+{
+	char	lower[128], where[160];
+	size_t	n = strlen(name);
+
+	if (n >= sizeof lower)
+		return;
+	for (size_t i = 0; i <= n; i++)
+		lower[i] = name[i] >= 'A' && name[i] <= 'Z' ?
+		    (char)(name[i] - 'A' + 'a') : name[i];
+	snprintf(where, sizeof where, "PGWEIR_%s: ", name);
+	if (option_find(lower) != NULL)
+		reading_option(reading, where, lower, value);
+	else if (!environment_is_service(name))
+		reading_say(reading, false, "%sthere is no option \"%s\"%s%s"
+		    "; ignored", where, lower,
+		    option_nearest(lower) != NULL ? "; did you mean " : "",
+		    option_nearest(lower) != NULL ?
+		    option_nearest(lower) : "");
+}
+
+/* The database of a URL, to clients that know its user and password. */
+static void
+reading_database_url(struct reading *reading, const char *url)
+{
+	struct config	*config = reading->config;
+	struct database	*database;
+	const char	*name;
+	char		 error[400];
+
+	database = database_parse("", url, error, sizeof error);
+	if (database == NULL || database->user == NULL) {
+		reading_say(reading, true, "PGWEIR_DATABASE_URL: %s",
+		    database == NULL ? error : "it names no user");
+		if (database != NULL)
+			database_free(database);
+		return;
+	}
+	name = database->dbname != NULL ? database->dbname : database->user;
+	free(database->name);
+	database->name = mem_string(name);
+	userlist_add(config->userlist, database->user,
+	    database->password != NULL ? database->password : "");
+	config_add_database(config, database);
+}
+
+static void
+reading_environment(struct reading *reading, char *const *environment)
+{
+	const char	*equals;
+	char		*name;
+
+	for (; environment != NULL && *environment != NULL; environment++) {
+		if (strncmp(*environment, "PGWEIR_", 7) != 0 ||
+		    (equals = strchr(*environment, '=')) == NULL)
+			continue;
+		name = mem_string_n(*environment + 7,
+		    (size_t)(equals - *environment) - 7);
+		if (strcmp(name, "DATABASE_URL") != 0)
+			reading_variable(reading, name, equals + 1);
+		free(name);
+	}
+}
+
+static const char *
+environment_url(char *const *environment)
+{
+	for (; environment != NULL && *environment != NULL; environment++)
+		if (strncmp(*environment, "PGWEIR_DATABASE_URL=", 20) == 0)
+			return *environment + 20;
+	return NULL;
+}
+
+/*
+ * What is named and what must fit.
+ */
+
+static void
+reading_files(struct reading *reading)
+{
+	struct config	*config = reading->config;
+	char		 error[600];
+
+	userlist_free(config->userlist);
+	config->userlist = userlist_read(config->option.auth_file, error,
+	    sizeof error);
+	if (config->userlist == NULL) {
+		reading_say(reading, true, "%s", error);
+		config->userlist = userlist_new();
+	}
+	if (config->option.auth_hba_file[0] == '\0')
+		return;
+	config->hba = hba_read(config->option.auth_hba_file,
+	    config->option.auth_ident_file, error, sizeof error);
+	if (config->hba == NULL)
+		reading_say(reading, true, "%s", error);
+}
+
+static void
+reading_check_addresses(struct reading *reading)
+{
+	char		*list = mem_string(reading->config->option.listen_addr);
+	char		*rest = list, *word;
+	struct addr	 addr;
+
+	while ((word = text_next_word(&rest)) != NULL)
+		if (strcmp(word, "*") != 0 &&
+		    strcmp(word, "localhost") != 0 &&
+		    !addr_parse_ip(&addr, word, 0))
+			reading_say(reading, true, "listen_addr: \"%s\" is "
+			    "not a numeric address", word);
+	free(list);
+}
+
+static void
+reading_check(struct reading *reading)
+{
+	struct config			*config = reading->config;
+	const struct option_values	*option = &config->option;
+
+	reading_check_addresses(reading);
+	if (option->auth_type == AUTH_HBA && option->auth_hba_file[0] == '\0')
+		reading_say(reading, true, "auth_type hba needs "
+		    "auth_hba_file");
+	if (option->auth_type == AUTH_CERT &&
+	    option->client_tls_ca_file[0] == '\0')
+		reading_say(reading, true, "auth_type cert needs "
+		    "client_tls_ca_file");
+	if ((option->client_tls_cert_file[0] == '\0') !=
+	    (option->client_tls_key_file[0] == '\0'))
+		reading_say(reading, true, "client_tls_cert_file and "
+		    "client_tls_key_file go together");
+	if (option->auth_type == AUTH_ANY)
+		for (size_t i = 0; i < config->database_count; i++)
+			if (config->databases[i]->user == NULL)
+				reading_say(reading, true, "auth_type any "
+				    "needs user= in database \"%s\"",
+				    config->databases[i]->name);
+	if (config->database_count == 0)
+		reading_say(reading, false, "no database is configured: only "
+		    "the console can be used");
+	if (buf_length(&reading->ignored) > 0) {
+		buf_add(&reading->ignored, "", 1);
+		reading_say(reading, false, "without meaning here: %s",
+		    (const char *)buf_bytes(&reading->ignored));
+	}
+}
+
+static void
+config_free(struct config *config)
+{
+	for (size_t i = 0; i < config->database_count; i++)
+		database_free(config->databases[i]);
+	for (size_t i = 0; i < config->user_count; i++)
+		user_free(config->users[i]);
+	option_values_done(&config->option);
+	userlist_free(config->userlist);
+	hba_free(config->hba);
+	free(config->databases);
+	free(config->users);
+	free(config->file);
+	free(config);
+}
+
+/* name and value: one option that goes before file and environment. */
+static struct config *
+config_read_all(const char *file, char *const *environment,
+    const char *name, const char *value, const struct config_report *report)
+{
+	struct reading	 reading = { .report = report };
+	struct config	*config = mem_new(sizeof *config);
+	const char	*url = environment_url(environment);
+
+	reading.config = config;
+	buf_init(&reading.ignored);
+	atomic_init(&config->references, 1);
+	config->file = mem_string(file);
+	if (file != NULL)
+		ini_read(file, sniff_on_line, sniff_on_fault,
+		    &config->is_pgbouncer);
+	option_values_init(&config->option, config->is_pgbouncer);
+	config->userlist = userlist_new();
+	if (file != NULL)
+		ini_read(file, reading_on_line, reading_on_fault, &reading);
+	else {
+		/* Beside its application: nobody else is to reach it. */
+		free(config->option.listen_addr);
+		config->option.listen_addr = mem_string("127.0.0.1");
+	}
+	reading_environment(&reading, environment);
+	if (name != NULL)
+		reading_option(&reading, "", name, value);
+	reading_files(&reading);
+	if (url != NULL)
+		reading_database_url(&reading, url);
+	reading_check(&reading);
+	buf_done(&reading.ignored);
+	if (!reading.has_faults)
+		return config;
+	config_free(config);
+	return NULL;
+}
+
+struct config *
+config_read(const char *file, char *const *environment,
+    const struct config_report *report)
+{
+	return config_read_all(file, environment, NULL, NULL, report);
+}
+
+struct config *
+config_read_with(const struct config *config, const char *name,
+    const char *value, const struct config_report *report)
+{
+	return config_read_all(config->file, environ, name, value, report);
+}
+
+struct config *
+config_hold(const struct config *config)
+{
+	struct config	*held = (struct config *)(uintptr_t)config;
+
+	atomic_fetch_add(&held->references, 1);
+	return held;
+}
+
+void
+config_release(struct config *config)
+{
+	if (config != NULL &&
+	    atomic_fetch_sub(&config->references, 1) == 1)
+		config_free(config);
+}
+
+struct config *
+config_current(void)
+{
+	struct config	*config;
+
+	pthread_mutex_lock(&current.mutex);
+	config = config_hold(current.config);
+	pthread_mutex_unlock(&current.mutex);
+	return config;
+}
+
+void
+config_replace(struct config *fresh)
+{
+	struct config	*old;
+
+	pthread_mutex_lock(&current.mutex);
+	old = current.config;
+	current.config = fresh;
+	pthread_mutex_unlock(&current.mutex);
+	config_release(old);
+}

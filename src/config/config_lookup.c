@@ -1,0 +1,147 @@
+/*
+ * Questions to a snapshot: which database, which user, what counts for a
+ * pool; and a copy of one with an option changed.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "config/options.h"
+
+const struct database *
+config_database(const struct config *config, const char *name)
+{
+	const struct database	*fallback = NULL;
+
+	for (size_t i = 0; i < config->database_count; i++) {
+		if (strcmp(config->databases[i]->name, name) == 0)
+			return config->databases[i];
+		if (strcmp(config->databases[i]->name, "*") == 0)
+			fallback = config->databases[i];
+	}
+	return fallback;
+}
+
+const struct user *
+config_user(const struct config *config, const char *name)
+{
+	const struct user	*found = NULL;
+
+	for (size_t i = 0; i < config->user_count; i++)
+		if (strcmp(config->users[i]->name, name) == 0)
+			found = config->users[i];
+	return found;
+}
+
+static int64_t
+first_set(int64_t a, int64_t b, int64_t otherwise)
+{
+	if (a != CONFIG_UNSET)
+		return a;
+	return b != CONFIG_UNSET ? b : otherwise;
+}
+
+/* A user's override goes before a database's, as in PgBouncer. */
+void
+config_pool_settings(const struct config *config,
+    const struct database *database, const char *name,
+    struct pool_settings *settings)
+{
+	static const struct user	 nobody = {
+		NULL, POOL_MODE_DEFAULT, CONFIG_UNSET, CONFIG_UNSET,
+		CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET,
+		CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET,
+	};
+	const struct option_values	*option = &config->option;
+	const struct user		*user = config_user(config, name);
+
+	if (user == NULL)
+		user = &nobody;
+	memset(settings, 0, sizeof *settings);
+	settings->mode = (enum pool_mode)option->pool_mode;
+	if (database->pool_mode != POOL_MODE_DEFAULT)
+		settings->mode = database->pool_mode;
+	if (user->pool_mode != POOL_MODE_DEFAULT)
+		settings->mode = user->pool_mode;
+	settings->pool_size = (int)first_set(user->pool_size,
+	    database->pool_size, option->default_pool_size);
+	settings->min_pool_size = (int)first_set(CONFIG_UNSET,
+	    database->min_pool_size, option->min_pool_size);
+	settings->reserve_pool_size = (int)first_set(user->reserve_pool_size,
+	    database->reserve_pool_size, option->reserve_pool_size);
+	if (option->reserve_pool_timeout_us == 0)
+		settings->reserve_pool_size = 0;
+	settings->max_db_connections = (int)first_set(CONFIG_UNSET,
+	    database->max_db_connections, option->max_db_connections);
+	settings->max_user_connections = (int)first_set(
+	    user->max_user_connections, CONFIG_UNSET,
+	    option->max_user_connections);
+	settings->max_db_client_connections = (int)first_set(CONFIG_UNSET,
+	    database->max_db_client_connections,
+	    option->max_db_client_connections);
+	settings->max_user_client_connections = (int)first_set(
+	    user->max_user_client_connections, CONFIG_UNSET,
+	    option->max_user_client_connections);
+	settings->reserve_pool_timeout_us = option->reserve_pool_timeout_us;
+	settings->server_idle_timeout_us = option->server_idle_timeout_us;
+	settings->server_lifetime_us = first_set(CONFIG_UNSET,
+	    database->server_lifetime_us, option->server_lifetime_us);
+	settings->server_connect_timeout_us =
+	    option->server_connect_timeout_us;
+	settings->server_login_retry_us = option->server_login_retry_us;
+	settings->query_wait_timeout_us = first_set(
+	    user->query_wait_timeout_us, database->query_wait_timeout_us,
+	    option->query_wait_timeout_us);
+	settings->query_timeout_us = first_set(user->query_timeout_us,
+	    CONFIG_UNSET, option->query_timeout_us);
+	settings->idle_transaction_timeout_us = first_set(
+	    user->idle_transaction_timeout_us, CONFIG_UNSET,
+	    option->idle_transaction_timeout_us);
+	settings->transaction_timeout_us = first_set(
+	    user->transaction_timeout_us, CONFIG_UNSET,
+	    option->transaction_timeout_us);
+	settings->client_idle_timeout_us = first_set(
+	    user->client_idle_timeout_us, CONFIG_UNSET,
+	    option->client_idle_timeout_us);
+}
+
+struct found_fault {
+	char	*error;
+	size_t	 size;
+};
+
+static void
+found_on_fault(void *arg, bool is_error, const char *sentence)
+{
+	struct found_fault	*found = arg;
+
+	if (is_error && found->error[0] == '\0')
+		snprintf(found->error, found->size, "%s", sentence);
+}
+
+/*
+ * Everything is read again with the option added to the environment, so that
+ * SET passes the same checks as the file.
+ */
+struct config *
+config_with(const struct config *config, const char *name, const char *value,
+    char *error, size_t size)
+{
+	const struct option	*option = option_find(name);
+	struct found_fault	 found = { error, size };
+	struct config_report	 report = { found_on_fault, &found };
+	struct config		*fresh;
+
+	error[0] = '\0';
+	if (option == NULL || !option->reloadable) {
+		snprintf(error, size, option == NULL ?
+		    "there is no option \"%s\"" :
+		    "option \"%s\" cannot be changed while pgweir runs",
+		    name);
+		return NULL;
+	}
+	fresh = config_read_with(config, name, value, &report);
+	return fresh;
+}

@@ -1,0 +1,405 @@
+/*
+ * See config/databases.h.  The keys stand in one table a section; a URL is
+ * turned into the same keys.
+ */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/databases.h"
+
+enum key_kind {
+	KEY_TEXT,
+	KEY_PORT,
+	KEY_NUMBER,
+	KEY_TIME,
+	KEY_MODE,
+};
+
+struct key {
+	const char	*name;
+	enum key_kind	 kind;
+	size_t		 offset;
+};
+
+#define DATABASE_KEY(kind, name, field)					\
+	{ name, kind, offsetof(struct database, field) }
+#define USER_KEY(kind, name, field)					\
+	{ name, kind, offsetof(struct user, field) }
+
+static const struct key	database_keys[] = {
+	DATABASE_KEY(KEY_TEXT, "host", host),
+	DATABASE_KEY(KEY_PORT, "port", port),
+	DATABASE_KEY(KEY_TEXT, "dbname", dbname),
+	DATABASE_KEY(KEY_TEXT, "user", user),
+	DATABASE_KEY(KEY_TEXT, "password", password),
+	DATABASE_KEY(KEY_TEXT, "auth_user", auth_user),
+	DATABASE_KEY(KEY_TEXT, "auth_query", auth_query),
+	DATABASE_KEY(KEY_TEXT, "auth_dbname", auth_dbname),
+	DATABASE_KEY(KEY_TEXT, "connect_query", connect_query),
+	DATABASE_KEY(KEY_TEXT, "client_encoding", client_encoding),
+	DATABASE_KEY(KEY_TEXT, "datestyle", datestyle),
+	DATABASE_KEY(KEY_TEXT, "timezone", timezone),
+	DATABASE_KEY(KEY_TEXT, "application_name", application_name),
+	DATABASE_KEY(KEY_MODE, "pool_mode", pool_mode),
+	DATABASE_KEY(KEY_NUMBER, "pool_size", pool_size),
+	DATABASE_KEY(KEY_NUMBER, "min_pool_size", min_pool_size),
+	DATABASE_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
+	DATABASE_KEY(KEY_NUMBER, "reserve_pool", reserve_pool_size),
+	DATABASE_KEY(KEY_NUMBER, "max_db_connections", max_db_connections),
+	DATABASE_KEY(KEY_NUMBER, "max_db_client_connections",
+	    max_db_client_connections),
+	DATABASE_KEY(KEY_TIME, "server_lifetime", server_lifetime_us),
+	DATABASE_KEY(KEY_TIME, "query_wait_timeout", query_wait_timeout_us),
+	{ NULL, KEY_TEXT, 0 },
+};
+
+static const struct key	user_keys[] = {
+	USER_KEY(KEY_MODE, "pool_mode", pool_mode),
+	USER_KEY(KEY_NUMBER, "pool_size", pool_size),
+	USER_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
+	USER_KEY(KEY_NUMBER, "max_user_connections", max_user_connections),
+	USER_KEY(KEY_NUMBER, "max_user_client_connections",
+	    max_user_client_connections),
+	USER_KEY(KEY_TIME, "query_timeout", query_timeout_us),
+	USER_KEY(KEY_TIME, "query_wait_timeout", query_wait_timeout_us),
+	USER_KEY(KEY_TIME, "idle_transaction_timeout",
+	    idle_transaction_timeout_us),
+	USER_KEY(KEY_TIME, "transaction_timeout", transaction_timeout_us),
+	USER_KEY(KEY_TIME, "client_idle_timeout", client_idle_timeout_us),
+	{ NULL, KEY_TEXT, 0 },
+};
+
+static const struct key *
+key_find(const struct key *keys, const char *name)
+{
+	for (; keys->name != NULL; keys++)
+		if (strcmp(keys->name, name) == 0)
+			return keys;
+	return NULL;
+}
+
+static const char *
+key_nearest(const struct key *keys, const char *name)
+{
+	const char	*nearest = NULL;
+	int		 distance, least = 4;
+
+	for (; keys->name != NULL; keys++) {
+		distance = text_distance(name, keys->name, least);
+		if (distance < least) {
+			least = distance;
+			nearest = keys->name;
+		}
+	}
+	return nearest;
+}
+
+static bool
+key_set(const struct key *keys, void *record, const char *name,
+    const char *value, char *error, size_t size)
+{
+	const struct key	*key = key_find(keys, name);
+	const char		*nearest;
+	int64_t			 number;
+	void			*at;
+
+	if (key == NULL) {
+		nearest = key_nearest(keys, name);
+		snprintf(error, size, "there is no key \"%s\"%s%s%s", name,
+		    nearest != NULL ? "; did you mean \"" : "",
+		    nearest != NULL ? nearest : "",
+		    nearest != NULL ? "\"?" : "");
+		return false;
+	}
+	at = (char *)record + key->offset;
+	switch (key->kind) {
+	case KEY_TEXT:
+		mem_free_secret(*(char **)at);
+		*(char **)at = mem_string(value);
+		return true;
+	case KEY_PORT:
+	case KEY_NUMBER:
+		if (text_to_integer(value, &number) && number >= 0 &&
+		    number <= (key->kind == KEY_PORT ? 65535 : 1000000) &&
+		    (key->kind != KEY_PORT || number > 0)) {
+			*(int *)at = (int)number;
+			return true;
+		}
+		break;
+	case KEY_TIME:
+		if (text_to_duration(value, &number) && number >= 0) {
+			*(int64_t *)at = number;
+			return true;
+		}
+		break;
+	case KEY_MODE:
+		if (config_pool_mode_parse(value, at))
+			return true;
+		break;
+	}
+	snprintf(error, size, "%s=%s is not possible", name, value);
+	return false;
+}
+
+/*
+ * key=value key='va lue' ...; inside quotes '' is one quote.
+ */
+
+static bool
+pairs_next(char **at, char **name, char **value)
+{
+	char	*from, *to;
+	bool	 quoted;
+
+	*name = *at;
+	*at += strcspn(*at, "= \t");
+	from = *at + strspn(*at, " \t");
+	if (*at == *name || *from != '=')
+		return false;
+	**at = '\0';
+	from++;
+	from += strspn(from, " \t");
+	quoted = *from == '\'';
+	from += quoted;
+	for (*value = to = from; *from != '\0'; *to++ = *from++) {
+		if (quoted && *from == '\'') {
+			if (from[1] != '\'')
+				break;
+			from++;
+		} else if (!quoted && strchr(" \t", *from) != NULL)
+			break;
+	}
+	if (quoted && *from != '\'')
+		return false;
+	*at = from + (*from != '\0');
+	*to = '\0';
+	return true;
+}
+
+static bool
+pairs_parse(const struct key *keys, void *record, const char *text,
+    char *error, size_t size)
+{
+	char	*copy = mem_string(text), *at = copy, *name, *value;
+	bool	 good = true;
+
+	while (good && *(at += strspn(at, " \t")) != '\0') {
+		if (!pairs_next(&at, &name, &value)) {
+			snprintf(error, size, "it is not a list of "
+			    "key=value");
+			good = false;
+		} else
+			good = key_set(keys, record, name, value, error,
+			    size);
+	}
+	mem_free_secret(copy);
+	return good;
+}
+
+/*
+ * postgresql://user:password@host:port/dbname?key=value&...
+ */
+
+static int
+url_hex(char digit)
+{
+	if (digit >= '0' && digit <= '9')
+		return digit - '0';
+	digit = (char)tolower((unsigned char)digit);
+	return digit >= 'a' && digit <= 'f' ? digit - 'a' + 10 : -1;
+}
+
+/* In place; false: a % that is not followed by two digits, or NUL. */
+static bool
+url_decode(char *text)
+{
+	char	*to = text;
+	int	 high, low;
+
+	for (; *text != '\0'; text++, to++) {
+		*to = *text;
+		if (*text != '%')
+			continue;
+		if ((high = url_hex(text[1])) < 0 ||
+		    (low = url_hex(text[2])) < 0 || high + low == 0)
+			return false;
+		*to = (char)(high << 4 | low);
+		text += 2;
+	}
+	*to = '\0';
+	return true;
+}
+
+static bool
+url_set(struct database *database, const char *name, char *value,
+    char *error, size_t size)
+{
+	if (value == NULL || value[0] == '\0')
+		return true;
+	if (!url_decode(value)) {
+		snprintf(error, size, "the URL's %s has a bad %% in it",
+		    name);
+		return false;
+	}
+	return key_set(database_keys, database, name, value, error, size);
+}
+
+/* "host", "host:port", "[v6]:port"; an encoded path is a socket directory. */
+static bool
+url_set_host(struct database *database, char *host, char *error, size_t size)
+{
+	char	*port = NULL, *end;
+
+	if (host[0] == '[' && (end = strchr(host, ']')) != NULL) {
+		*end = '\0';
+		host++;
+		if (end[1] == ':')
+			port = end + 2;
+	} else if ((end = strchr(host, ':')) != NULL) {
+		*end = '\0';
+		port = end + 1;
+	}
+	return url_set(database, "host", host, error, size) &&
+	    url_set(database, "port", port, error, size);
+}
+
+static bool
+url_set_query(struct database *database, char *query, char *error,
+    size_t size)
+{
+	char	*pair, *value;
+
+	while ((pair = strsep(&query, "&")) != NULL) {
+		if ((value = strchr(pair, '=')) == NULL)
+			continue;
+		*value++ = '\0';
+		/* TOWARDS PostgreSQL this is server_tls_sslmode's. */
+		if (strcmp(pair, "sslmode") == 0)
+			continue;
+		if (!url_set(database, pair, value, error, size))
+			return false;
+	}
+	return true;
+}
+
+static bool
+url_parse(struct database *database, const char *text, char *error,
+    size_t size)
+{
+	char	*copy = mem_string(strstr(text, "://") + 3);
+	char	*at = copy, *query, *path, *host, *password = NULL, *user;
+	bool	 good;
+
+	if ((query = strchr(at, '?')) != NULL)
+		*query++ = '\0';
+	if ((path = strchr(at, '/')) != NULL)
+		*path++ = '\0';
+	user = at;
+	if ((host = strrchr(at, '@')) != NULL) {
+		*host++ = '\0';
+		if ((password = strchr(user, ':')) != NULL)
+			*password++ = '\0';
+	} else {
+		host = at;
+		user = NULL;
+	}
+	good = url_set(database, "user", user, error, size) &&
+	    url_set(database, "password", password, error, size) &&
+	    url_set_host(database, host, error, size) &&
+	    url_set(database, "dbname", path, error, size) &&
+	    (query == NULL || url_set_query(database, query, error, size));
+	mem_free_secret(copy);
+	return good;
+}
+
+static bool
+database_is_url(const char *text)
+{
+	return strncmp(text, "postgresql://", 13) == 0 ||
+	    strncmp(text, "postgres://", 11) == 0;
+}
+
+static bool
+database_check(const struct database *database, char *error, size_t size)
+{
+	if (database->host != NULL && strchr(database->host, ',') != NULL) {
+		snprintf(error, size, "several hosts in one database are not "
+		    "supported: give each a database of its own");
+		return false;
+	}
+	return true;
+}
+
+struct database *
+database_parse(const char *name, const char *text, char *error, size_t size)
+{
+	struct database	*database = mem_new(sizeof *database);
+
+	database->name = mem_string(name);
+	database->port = 5432;
+	database->pool_size = database->min_pool_size = CONFIG_UNSET;
+	database->reserve_pool_size = CONFIG_UNSET;
+	database->max_db_connections = CONFIG_UNSET;
+	database->max_db_client_connections = CONFIG_UNSET;
+	database->server_lifetime_us = CONFIG_UNSET;
+	database->query_wait_timeout_us = CONFIG_UNSET;
+	if ((database_is_url(text) ?
+	    url_parse(database, text, error, size) :
+	    pairs_parse(database_keys, database, text, error, size)) &&
+	    database_check(database, error, size))
+		return database;
+	database_free(database);
+	return NULL;
+}
+
+static void
+record_free_texts(const struct key *keys, void *record)
+{
+	char	**text;
+
+	for (; keys->name != NULL; keys++)
+		if (keys->kind == KEY_TEXT) {
+			text = (char **)((char *)record + keys->offset);
+			mem_free_secret(*text);
+			*text = NULL;
+		}
+}
+
+void
+database_free(struct database *database)
+{
+	record_free_texts(database_keys, database);
+	free(database->name);
+	free(database);
+}
+
+struct user *
+user_parse(const char *name, const char *text, char *error, size_t size)
+{
+	struct user	*user = mem_new(sizeof *user);
+
+	user->name = mem_string(name);
+	user->pool_size = user->reserve_pool_size = CONFIG_UNSET;
+	user->max_user_connections = CONFIG_UNSET;
+	user->max_user_client_connections = CONFIG_UNSET;
+	user->query_timeout_us = user->query_wait_timeout_us = CONFIG_UNSET;
+	user->idle_transaction_timeout_us = CONFIG_UNSET;
+	user->transaction_timeout_us = CONFIG_UNSET;
+	user->client_idle_timeout_us = CONFIG_UNSET;
+	if (pairs_parse(user_keys, user, text, error, size))
+		return user;
+	user_free(user);
+	return NULL;
+}
+
+void
+user_free(struct user *user)
+{
+	free(user->name);
+	free(user);
+}

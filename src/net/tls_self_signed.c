@@ -1,0 +1,52 @@
+/*
+ * A certificate for a process that was given none: EC P-256, CN=pgweir,
+ * valid for ten years, known to nobody.  It keeps passwords and data from
+ * passive listeners; it proves nothing, and the log says so.
+ */
+
+#include <openssl/evp.h>
+#include <openssl/rand.h>
+#include <openssl/x509v3.h>
+
+#include "net/tls_private.h"
+
+#define VALID_SECONDS	(10L * 365 * 24 * 3600)
+
+static bool
+tls_fill_certificate(X509 *certificate, EVP_PKEY *key)
+{
+	X509_NAME	*name = X509_get_subject_name(certificate);
+	unsigned char	 serial[8];
+
+	if (RAND_bytes(serial, sizeof serial) != 1)
+		return false;
+	serial[0] &= 0x7f;
+	return X509_set_version(certificate, X509_VERSION_3) == 1 &&
+	    ASN1_STRING_set(X509_get_serialNumber(certificate), serial,
+	    sizeof serial) == 1 &&
+	    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) !=
+	    NULL &&
+	    X509_gmtime_adj(X509_getm_notAfter(certificate),
+	    VALID_SECONDS) != NULL &&
+	    X509_set_pubkey(certificate, key) == 1 &&
+	    X509_NAME_add_entry_by_txt(name, "CN", MBSTRING_ASC,
+	    (const unsigned char *)"pgweir", -1, -1, 0) == 1 &&
+	    X509_set_issuer_name(certificate, name) == 1 &&
+	    X509_sign(certificate, key, EVP_sha256()) > 0;
+}
+
+bool
+tls_self_sign(SSL_CTX *ssl)
+{
+	EVP_PKEY	*key = EVP_EC_gen("P-256");
+	X509		*certificate = X509_new();
+	bool		 good;
+
+	good = key != NULL && certificate != NULL &&
+	    tls_fill_certificate(certificate, key) &&
+	    SSL_CTX_use_certificate(ssl, certificate) == 1 &&
+	    SSL_CTX_use_PrivateKey(ssl, key) == 1;
+	X509_free(certificate);
+	EVP_PKEY_free(key);
+	return good;
+}

@@ -49,7 +49,7 @@ void
 workers_start(int n)
 {
 	sigset_t	all, before;
-	char		name[16];
+	char		name[32];
 
 	workers.list = mem_new((size_t)n * sizeof workers.list[0]);
 	workers.count = n;
@@ -67,6 +67,7 @@ workers_start(int n)
 			abort();
 		}
 		snprintf(name, sizeof name, "worker %d", i + 1);
+		name[15] = '\0';
 		pthread_setname_np(worker->thread, name);
 	}
 	pthread_sigmask(SIG_SETMASK, &before, NULL);

@@ -22,6 +22,7 @@
 #include "config/option_list.h"
 
 struct hba;
+struct tls_context;
 struct userlist;
 
 enum pool_mode {
@@ -95,6 +96,9 @@ struct config {
 	size_t		  user_count;
 	struct hba	 *hba;		/* NULL: no auth_hba_file */
 	struct userlist	 *userlist;	/* never NULL; may be empty */
+	struct tls_context *front_tls;	/* NULL: client_tls_sslmode disable */
+	struct tls_context *back_tls;	/* NULL: server_tls_sslmode disable */
+	bool		  is_self_signed;	/* front_tls was made here */
 	struct option_values option;	/* generated, see above */
 };
 

@@ -33,7 +33,6 @@ struct backend {
 	char			*host;		/* as configured */
 	int			 port;
 	char			*name;		/* "host:port", for people */
-	struct task		 task;		/* private: main loop */
 	struct {
 		pthread_mutex_t	 mutex;
 		struct addr	 addresses[BACKEND_ADDRESSES_MAX];

@@ -35,7 +35,9 @@
 #include "net/loop.h"
 #include "net/stream.h"
 
+struct canceller;
 struct pool;
+struct pool_error;
 struct server_login;
 struct server_session;
 struct ticket;
@@ -61,10 +63,12 @@ struct server {
 	char			 transaction_status;	/* 'I', 'T', 'E' */
 	bool			 is_stale;	/* close when given back */
 	bool			 is_reserve;	/* took a reserve place */
+	bool			 is_resetting;	/* CLEANING by the reset query */
 	bool			 awaits_cancel;	/* to be given when the last
 						 * cancel is over */
 	uint32_t		 generation;	/* the pool's when it opened */
-	uint8_t			 cancels;	/* cancel connections open */
+	uint16_t		 cancels;	/* cancel connections open */
+	struct canceller	*cancellers;	/* they; cancel.c's */
 	uint64_t		 id;
 	int64_t			 opened_us;	/* login finished */
 	int64_t			 used_us;	/* last given back */
@@ -84,7 +88,7 @@ struct server {
 
 	/* BackendKeyData; length 0: none came, it cannot be cancelled. */
 	uint32_t		 backend_pid;
-	uint8_t			 key_length;
+	uint16_t		 key_length;
 	uint8_t			*key;
 
 	TAILQ_ENTRY(server)	 entry;		/* pool lane, while IDLE */
@@ -138,8 +142,17 @@ void	server_enter_awaiting_cancel(struct server *);	/* CLEANING */
 void	server_leave_loop(struct server *);
 void	server_join_loop(struct server *, struct loop *);
 
+/* Asserts that the state may follow, and what it guarantees. */
+void	server_set_state(struct server *, enum server_state);
+/* What a server's stream calls: passes it to on_event. */
+void	server_on_stream(struct stream *, enum stream_event);
+
 /* Whom a log line is about; the text lives until the next call. */
 void	server_who(const struct server *, struct log_who *);
+
+/* Opening failed: tells the pool, then closes.  Takes *server. */
+void	server_fail(struct server **, const struct pool_error *,
+	    bool is_lasting);
 
 /* All servers of a loop, in its own thread. */
 struct server_list	*server_list_of(const struct loop *);

@@ -34,7 +34,6 @@ struct statement {
 	const struct settings	*meaning;	/* held */
 	uint32_t		 touches;	/* sqlscan's, of the text */
 	enum sql_verb		 verb;
-	bool			 is_interned;	/* false: too long to share */
 	uint32_t		 length;	/* of body */
 	uint8_t			 body[];	/* Parse, behind the name: text,
 						 * NUL, count, types */
@@ -54,7 +53,10 @@ void			 statement_release(struct statement *);	/* NULL ok */
 /* A Parse message behind its name: a text, a count and that many types. */
 bool			 statement_body_is_valid(const uint8_t *, size_t);
 
-/* Numbers for SHOW MEM: prepared_cache_bytes is compared with bytes. */
+/* Longer bodies are not kept (max_statement_bytes); main's to set. */
+extern size_t		 statement_bytes_max;
+
+/* Numbers for SHOW MEM. */
 void			 statements_memory(size_t *count, size_t *bytes);
 
 /* A client's names.  All zero is an empty table that owns no memory. */

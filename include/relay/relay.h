@@ -97,6 +97,9 @@ struct relay_io {
 extern const struct client_service	relay_service;
 void		 relay_init(void);	/* before any thread: hooks */
 
+/* max_prepared_statements: main's to set, at start and at a reload. */
+extern size_t	 relay_prepared_max;
+
 /* The pins as words, "temporary table, listen"; "" for none. */
 void		 relay_pins_text(uint32_t pins, char *, size_t);
 

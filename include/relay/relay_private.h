@@ -111,9 +111,7 @@ void	relay_drop(struct relay *, const struct relay_message *);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 
-/* Messages, settings of the process: set before any thread, changed at a
- * reload by the main thread. */
-extern size_t	relay_prepared_max;	/* max_prepared_statements */
+/* What a transaction that touched this leaves on its server. */
 uint32_t	relay_pins_of(uint32_t touches);
 
 /* relay_batch.c */

@@ -63,16 +63,16 @@ enum msg_server {
 
 /* The number that a MSG_AUTH body begins with. */
 enum msg_auth {
-	AUTH_OK = 0,
-	AUTH_KERBEROS = 2,
-	AUTH_CLEARTEXT = 3,
-	AUTH_MD5 = 5,			/* then 4 bytes of salt */
-	AUTH_GSS = 7,
-	AUTH_GSS_CONTINUE = 8,
-	AUTH_SSPI = 9,
-	AUTH_SASL = 10,			/* then the mechanisms */
-	AUTH_SASL_CONTINUE = 11,
-	AUTH_SASL_FINAL = 12,
+	MSG_AUTH_OK = 0,
+	MSG_AUTH_KERBEROS = 2,
+	MSG_AUTH_CLEARTEXT = 3,
+	MSG_AUTH_MD5 = 5,			/* then 4 bytes of salt */
+	MSG_AUTH_GSS = 7,
+	MSG_AUTH_GSS_CONTINUE = 8,
+	MSG_AUTH_SSPI = 9,
+	MSG_AUTH_SASL = 10,			/* then the mechanisms */
+	MSG_AUTH_SASL_CONTINUE = 11,
+	MSG_AUTH_SASL_FINAL = 12,
 };
 
 /* The byte in MSG_READY. */
@@ -88,7 +88,7 @@ struct msg_head {
 };
 
 enum msg_result {
-	MSG_MORE,		/* fewer than MSG_HEAD_BYTES */
+	MSG_SHORT,		/* fewer than MSG_HEAD_BYTES */
 	MSG_OK,			/* the head is known */
 	MSG_BAD,		/* no length that PostgreSQL would send */
 };
@@ -99,7 +99,7 @@ msg_peek(const uint8_t *data, size_t n, struct msg_head *head)
 	uint32_t	length;
 
 	if (n < MSG_HEAD_BYTES)
-		return MSG_MORE;
+		return MSG_SHORT;
 	length = (uint32_t)data[1] << 24 | (uint32_t)data[2] << 16 |
 	    (uint32_t)data[3] << 8 | data[4];
 	head->type = data[0];

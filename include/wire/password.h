@@ -35,7 +35,7 @@ bool	password_md5_secret(const char *password, const char *user,
 	    char text[PASSWORD_MD5_CHARS + 1]);
 
 /*
- * What to answer to AUTH_MD5, from a plain or an md5 secret.  False from a
+ * What to answer to MSG_AUTH_MD5, from a plain or an md5 secret.  False from a
  * SCRAM secret, or without MD5.
  */
 bool	password_md5_answer(const char *secret, const char *user,
@@ -50,7 +50,7 @@ bool	password_verify_plain(const char *secret, const char *user,
 	    const char *password, enum password_kind mock);
 
 /*
- * Whether an answer to AUTH_MD5 fits.  Never from a SCRAM secret, nor from
+ * Whether an answer to MSG_AUTH_MD5 fits.  Never from a SCRAM secret, nor from
  * NULL.
  */
 bool	password_verify_md5(const char *secret, const char *user,

@@ -7,15 +7,15 @@
  * caller only sends and reads.
  *
  *	server					client
- *	scram_server_start()  -- AUTH_SASL ------------> scram_client_step()
+ *	scram_server_start()  -- MSG_AUTH_SASL ------------> scram_client_step()
  *	scram_server_step()   <- MSG_PASSWORD, initial --
- *	                      -- AUTH_SASL_CONTINUE ---> scram_client_step()
+ *	                      -- MSG_AUTH_SASL_CONTINUE ---> scram_client_step()
  *	scram_server_step()   <- MSG_PASSWORD ----------
- *	                      -- AUTH_SASL_FINAL ------> scram_client_step()
+ *	                      -- MSG_AUTH_SASL_FINAL ------> scram_client_step()
  *	SCRAM_DONE                                       SCRAM_DONE
  *
- * After SCRAM_DONE the server's caller says AUTH_OK; the client's caller must
- * refuse an AUTH_OK that comes before it.
+ * After SCRAM_DONE the server's caller says MSG_AUTH_OK; the client's caller must
+ * refuse an MSG_AUTH_OK that comes before it.
  *
  * The binding is the data of tls-server-end-point (RFC 5929): the hash of the
  * server's certificate.  Without one there is no -PLUS.
@@ -61,7 +61,7 @@ struct scram_server	*scram_server_new(const char *user,
 			    const void *binding, size_t binding_length);
 void			 scram_server_free(struct scram_server *);
 
-/* Append AUTH_SASL with the mechanisms. */
+/* Append MSG_AUTH_SASL with the mechanisms. */
 void			 scram_server_start(struct scram_server *,
 			    struct buf *out);
 /* The body of each MSG_PASSWORD; after anything but CONTINUE: no more. */
@@ -92,8 +92,8 @@ struct scram_client	*scram_client_new(const char *password,
 void			 scram_client_free(struct scram_client *);
 
 /*
- * The code of a MSG_AUTH and what follows it: AUTH_SASL, AUTH_SASL_CONTINUE,
- * AUTH_SASL_FINAL.  SCRAM_REFUSED: the server does not know the password
+ * The code of a MSG_AUTH and what follows it: MSG_AUTH_SASL, MSG_AUTH_SASL_CONTINUE,
+ * MSG_AUTH_SASL_FINAL.  SCRAM_REFUSED: the server does not know the password
  * either, so it is not the one it says it is.
  */
 enum scram_result	 scram_client_step(struct scram_client *, uint32_t code,

@@ -22,6 +22,7 @@
 #include "config/options.h"
 #include "config/userlist.h"
 #include "net/addr.h"
+#include "net/tls.h"
 
 extern char	**environ;
 
@@ -329,6 +330,44 @@ reading_check_addresses(struct reading *reading)
 	free(list);
 }
 
+/* Contexts are made with the snapshot, so that bad files refuse it. */
+static void
+reading_tls(struct reading *reading)
+{
+	struct config			*config = reading->config;
+	const struct option_values	*option = &config->option;
+	struct tls_settings		 front = {
+		.mode = (enum tls_mode)option->client_tls_sslmode,
+		.key_file = option->client_tls_key_file,
+		.cert_file = option->client_tls_cert_file,
+		.ca_file = option->client_tls_ca_file,
+		.protocols = option->client_tls_protocols,
+		.ciphers = option->client_tls_ciphers,
+		.ciphers13 = option->client_tls13_ciphers,
+		.ecdhcurve = option->client_tls_ecdhcurve,
+		.dheparams = option->client_tls_dheparams,
+	};
+	struct tls_settings		 back = {
+		.mode = (enum tls_mode)option->server_tls_sslmode,
+		.key_file = option->server_tls_key_file,
+		.cert_file = option->server_tls_cert_file,
+		.ca_file = option->server_tls_ca_file,
+		.protocols = option->server_tls_protocols,
+		.ciphers = option->server_tls_ciphers,
+		.ciphers13 = option->server_tls13_ciphers,
+	};
+	char				 error[600];
+
+	if (front.mode != TLS_DISABLE &&
+	    (config->front_tls = tls_context_new_server(&front,
+	    &config->is_self_signed, error, sizeof error)) == NULL)
+		reading_say(reading, true, "client_tls: %s", error);
+	if (back.mode != TLS_DISABLE &&
+	    (config->back_tls = tls_context_new_client(&back, error,
+	    sizeof error)) == NULL)
+		reading_say(reading, true, "server_tls: %s", error);
+}
+
 static void
 reading_check(struct reading *reading)
 {
@@ -373,6 +412,8 @@ config_free(struct config *config)
 	option_values_done(&config->option);
 	userlist_free(config->userlist);
 	hba_free(config->hba);
+	tls_context_release(config->front_tls);
+	tls_context_release(config->back_tls);
 	free(config->databases);
 	free(config->users);
 	free(config->file);
@@ -411,6 +452,7 @@ config_read_all(const char *file, char *const *environment,
 	if (url != NULL)
 		reading_database_url(&reading, url);
 	reading_check(&reading);
+	reading_tls(&reading);
 	buf_done(&reading.ignored);
 	if (!reading.has_faults)
 		return config;

@@ -303,7 +303,7 @@ void
 pool_move_locked(struct pool *pool, struct server *server,
     struct ticket *ticket, void (*read)(struct loop *, struct letter *))
 {
-	server->state = SERVER_MOVING;
+	server_set_state(server, SERVER_MOVING);
 	server->ticket = ticket;
 	server->letter.read = read;
 	pool->shared.moving++;
@@ -604,6 +604,7 @@ pool_give(struct pool *pool, struct server **given)
 		return;
 	}
 	server->user = NULL;
+	server->on_event = NULL;
 	is_new = server->used_us == 0;
 	server->used_us = loop_now_us(server->loop);
 	hungry_us = pool_hungry_since_us(pool);
@@ -630,7 +631,7 @@ pool_on_last_cancel(struct server *server)
 	if (!server->awaits_cancel)
 		return;
 	server->awaits_cancel = false;
-	server->state = SERVER_LINKED;
+	server_set_state(server, SERVER_LINKED);
 	pool_give(server->pool, &server);
 }
 

@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "relay/relay_private.h"
+#include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
     const struct relay_message *);
@@ -71,12 +72,10 @@ relay_refuses_block(const struct relay *relay, uint32_t touches)
  */
 static bool
 relay_deallocate(struct relay *relay, struct relay_io *io,
-    const struct sqlscan *scan, const char *text, size_t n)
+    const struct sqlscan *scan)
 {
-	struct sqlscan_statement	 statement;
-	struct buf			 answer;
-	const char			*tag = "DEALLOCATE";
-	size_t				 offset = 0;
+	struct buf	 answer;
+	const char	*tag = "DEALLOCATE";
 
 	if (scan->statements != 1 || relay->pins & PIN_PREPARE ||
 	    (relay->server != NULL &&
@@ -86,8 +85,7 @@ relay_deallocate(struct relay *relay, struct relay_io *io,
 		names_clear(&relay->names);
 		tag = "DEALLOCATE ALL";
 	} else if (scan->first != SQL_DEALLOCATE ||
-	    !sqlscan_statement_next(text, n, &offset, &statement) ||
-	    !names_remove(&relay->names, statement.name))
+	    !names_remove(&relay->names, sqlscan_last_word(scan)))
 		return false;
 	buf_init(&answer);
 	put_command_complete(&answer, tag);
@@ -147,9 +145,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	sqlscan_init(&scan, true);
-	sqlscan_feed(&scan, text, n - 1);
-	sqlscan_end(&scan);
+	sqlscan_text(&scan, text, n - 1);
 	if (relay_refuses_block(relay, scan.touches)) {
 		relay_answer_error(relay, io, true,
 		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
@@ -161,7 +157,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	}
 	if (scan.touches & (SQL_TOUCHES_DEALLOCATE |
 	    SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_deallocate(relay, io, &scan, text, n - 1))
+	    relay_deallocate(relay, io, &scan))
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
@@ -340,7 +336,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	relay_handler		*handler = relay_handlers[at[0]];
 
 	switch (msg_peek(at, left, &message.head)) {
-	case MSG_MORE:
+	case MSG_SHORT:
 		return RELAY_LATER;
 	case MSG_BAD:
 		message.total = message.head.length;
@@ -370,7 +366,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
     size_t n)
 {
 	enum relay_verdict	verdict;
-	size_t			at = 0, used;
+	size_t			at = 0, used = 0;
 
 	while (at < n && !relay->is_leaving) {
 		if (relay->skip > 0) {

@@ -312,7 +312,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	size_t			 total, here;
 
 	switch (msg_peek(at, left, &msg)) {
-	case MSG_MORE:
+	case MSG_SHORT:
 		return 0;
 	case MSG_BAD:
 		relay_on_rubbish(relay, at[0]);

@@ -118,7 +118,7 @@ scram_client_read_mechanisms(struct get *get, bool *has_plain, bool *has_plus)
 	return get_is_done(get);
 }
 
-/* The answer to AUTH_SASL: choose a mechanism and begin. */
+/* The answer to MSG_AUTH_SASL: choose a mechanism and begin. */
 static enum scram_result
 scram_client_start(struct scram_client *client, const uint8_t *data, size_t n,
     struct buf *out)
@@ -235,7 +235,7 @@ scram_client_put_final(struct scram_client *client, const char *server_first,
 	return ok ? NULL : "the cryptographic library failed";
 }
 
-/* The answer to AUTH_SASL_CONTINUE. */
+/* The answer to MSG_AUTH_SASL_CONTINUE. */
 static enum scram_result
 scram_client_continue(struct scram_client *client, const uint8_t *data,
     size_t n, struct buf *out)
@@ -280,7 +280,7 @@ scram_client_read_final(struct scram_client *client, char *at)
 	return SCRAM_DONE;
 }
 
-/* The end: AUTH_SASL_FINAL. */
+/* The end: MSG_AUTH_SASL_FINAL. */
 static enum scram_result
 scram_client_final(struct scram_client *client, const uint8_t *data, size_t n)
 {
@@ -301,13 +301,13 @@ scram_client_step(struct scram_client *client, uint32_t code,
 {
 	enum scram_result	result;
 
-	if (client->state == SCRAM_CLIENT_START && code == AUTH_SASL)
+	if (client->state == SCRAM_CLIENT_START && code == MSG_AUTH_SASL)
 		result = scram_client_start(client, data, n, out);
 	else if (client->state == SCRAM_CLIENT_FIRST &&
-	    code == AUTH_SASL_CONTINUE)
+	    code == MSG_AUTH_SASL_CONTINUE)
 		result = scram_client_continue(client, data, n, out);
 	else if (client->state == SCRAM_CLIENT_FINAL &&
-	    code == AUTH_SASL_FINAL)
+	    code == MSG_AUTH_SASL_FINAL)
 		result = scram_client_final(client, data, n);
 	else
 		result = scram_client_bad(client, "SASL message out of order");

@@ -156,7 +156,7 @@ scram_server_start(struct scram_server *server, struct buf *out)
 
 	if (server->binding_length == 0)
 		skip = sizeof SCRAM_PLUS;
-	put_auth(out, AUTH_SASL, mechanisms + skip, sizeof mechanisms - skip);
+	put_auth(out, MSG_AUTH_SASL, mechanisms + skip, sizeof mechanisms - skip);
 }
 
 static enum scram_result
@@ -243,7 +243,7 @@ scram_server_first(struct scram_server *server, char *text, struct buf *out)
 	base64_encode(verifier->salt, verifier->salt_length, salt);
 	server->server_first = mem_printf("r=%s,s=%s,i=%d", server->nonce,
 	    salt, verifier->iterations);
-	put_auth(out, AUTH_SASL_CONTINUE, server->server_first,
+	put_auth(out, MSG_AUTH_SASL_CONTINUE, server->server_first,
 	    strlen(server->server_first));
 	server->state = SCRAM_SERVER_FINAL;
 	return SCRAM_CONTINUE;
@@ -307,7 +307,7 @@ scram_server_put_final(const uint8_t signature[SCRAM_KEY_BYTES],
 	char	*text = scram_key_text(signature);
 	char	*message = mem_printf("v=%s", text);
 
-	put_auth(out, AUTH_SASL_FINAL, message, strlen(message));
+	put_auth(out, MSG_AUTH_SASL_FINAL, message, strlen(message));
 	free(message);
 	free(text);
 }
@@ -381,7 +381,7 @@ scram_server_step(struct scram_server *server, const uint8_t *body, size_t n,
 		get_init(&get, body, n);
 		error = scram_server_read_initial(server, &get, &body, &n);
 		if (error == NULL && body == NULL) {
-			put_auth(out, AUTH_SASL_CONTINUE, NULL, 0);
+			put_auth(out, MSG_AUTH_SASL_CONTINUE, NULL, 0);
 			return SCRAM_CONTINUE;
 		}
 	} else

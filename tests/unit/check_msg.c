@@ -27,10 +27,10 @@ START_TEST(fewer_than_five_bytes_say_nothing)
 	for (size_t n = 0; n < MSG_HEAD_BYTES; n++) {
 		bytes = malloc(n + 1);
 		memset(bytes, 0xff, n + 1);
-		ck_assert_int_eq(msg_peek(bytes, n, &head), MSG_MORE);
+		ck_assert_int_eq(msg_peek(bytes, n, &head), MSG_SHORT);
 		free(bytes);
 	}
-	ck_assert_int_eq(msg_peek(NULL, 0, &head), MSG_MORE);
+	ck_assert_int_eq(msg_peek(NULL, 0, &head), MSG_SHORT);
 }
 END_TEST
 

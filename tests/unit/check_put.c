@@ -26,9 +26,9 @@ holds(const char *bytes, size_t n)
 
 START_TEST(messages_of_a_server_are_as_documented)
 {
-	put_auth(&out, AUTH_OK, NULL, 0);
+	put_auth(&out, MSG_AUTH_OK, NULL, 0);
 	HOLDS("R\0\0\0\10\0\0\0\0");
-	put_auth(&out, AUTH_MD5, "salt", 4);
+	put_auth(&out, MSG_AUTH_MD5, "salt", 4);
 	HOLDS("R\0\0\0\14\0\0\0\5salt");
 	put_parameter_status(&out, "TimeZone", "UTC");
 	HOLDS("S\0\0\0\21TimeZone\0UTC\0");

@@ -88,7 +88,7 @@ START_TEST(the_server_holds_the_conversation_of_the_rfc)
 	scram_server_set_nonce(server, RFC_NONCE_ADDED);
 	scram_server_start(server, &out);
 	get = body(&out, MSG_AUTH);
-	ck_assert_uint_eq(get_u32(&get), AUTH_SASL);
+	ck_assert_uint_eq(get_u32(&get), MSG_AUTH_SASL);
 	ck_assert_str_eq(get_string(&get), "SCRAM-SHA-256");
 	ck_assert_str_eq(get_string(&get), "");
 	ck_assert(get_is_done(&get));
@@ -99,7 +99,7 @@ START_TEST(the_server_holds_the_conversation_of_the_rfc)
 	ck_assert_int_eq(scram_server_step(server, get.at, get_left(&get),
 	    &out), SCRAM_CONTINUE);
 	get = body(&out, MSG_AUTH);
-	ck_assert_uint_eq(get_u32(&get), AUTH_SASL_CONTINUE);
+	ck_assert_uint_eq(get_u32(&get), MSG_AUTH_SASL_CONTINUE);
 	ck_assert_uint_eq(get_left(&get), strlen(RFC_ANSWER));
 	ck_assert_mem_eq(get.at, RFC_ANSWER, strlen(RFC_ANSWER));
 	buf_clear(&out);
@@ -107,7 +107,7 @@ START_TEST(the_server_holds_the_conversation_of_the_rfc)
 	ck_assert_int_eq(scram_server_step(server, (const uint8_t *)final,
 	    strlen(final), &out), SCRAM_DONE);
 	get = body(&out, MSG_AUTH);
-	ck_assert_uint_eq(get_u32(&get), AUTH_SASL_FINAL);
+	ck_assert_uint_eq(get_u32(&get), MSG_AUTH_SASL_FINAL);
 	ck_assert_uint_eq(get_left(&get), strlen(RFC_SIGNATURE));
 	ck_assert_mem_eq(get.at, RFC_SIGNATURE, strlen(RFC_SIGNATURE));
 	scram_server_free(server);
@@ -126,13 +126,13 @@ START_TEST(the_client_holds_the_conversation_of_the_rfc)
 	ck_assert_uint_eq(get_u32(&get), strlen(RFC_FIRST));
 	ck_assert_mem_eq(get.at, RFC_FIRST, strlen(RFC_FIRST));
 	buf_clear(&out);
-	ck_assert_int_eq(client_step(client, AUTH_SASL_CONTINUE, RFC_ANSWER,
+	ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_CONTINUE, RFC_ANSWER,
 	    &out), SCRAM_CONTINUE);
 	get = body(&out, MSG_PASSWORD);
 	ck_assert_uint_eq(get_left(&get), strlen(RFC_BARE RFC_PROOF));
 	ck_assert_mem_eq(get.at, RFC_BARE RFC_PROOF, get_left(&get));
 	ck_assert(!scram_client_is_done(client));
-	ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL, RFC_SIGNATURE,
+	ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL, RFC_SIGNATURE,
 	    &out), SCRAM_DONE);
 	ck_assert(scram_client_is_done(client));
 	scram_client_free(client);
@@ -339,7 +339,7 @@ START_TEST(somebody_in_between_is_noticed)
 	talk_open(&talk, "pencil", "pencil", SCRAM_BINDING_PREFER, true,
 	    binding);
 	buf_clear(&talk.to_client);
-	put_auth(&talk.to_client, AUTH_SASL, "SCRAM-SHA-256\0", 15);
+	put_auth(&talk.to_client, MSG_AUTH_SASL, "SCRAM-SHA-256\0", 15);
 	talk_run(&talk);
 	ck_assert_int_eq(talk.server_result, SCRAM_BAD);
 	ck_assert_ptr_nonnull(strstr(scram_server_error(talk.server),

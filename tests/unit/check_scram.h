@@ -52,7 +52,7 @@ rfc_client(struct buf *out)
 	client = scram_client_new("pencil", NULL, SCRAM_BINDING_PREFER, NULL,
 	    0);
 	scram_client_set_nonce(client, "user", RFC_NONCE);
-	ck_assert_int_eq(scram_client_step(client, AUTH_SASL,
+	ck_assert_int_eq(scram_client_step(client, MSG_AUTH_SASL,
 	    (const uint8_t *)mechanisms, sizeof mechanisms, out),
 	    SCRAM_CONTINUE);
 	return client;

@@ -148,13 +148,13 @@ START_TEST(an_initial_response_without_data_is_asked_for_it)
 	ck_assert_int_eq(scram_server_step(server, buf_bytes(&in),
 	    buf_length(&in), &out), SCRAM_CONTINUE);
 	get = body(&out, MSG_AUTH);
-	ck_assert_uint_eq(get_u32(&get), AUTH_SASL_CONTINUE);
+	ck_assert_uint_eq(get_u32(&get), MSG_AUTH_SASL_CONTINUE);
 	ck_assert(get_is_done(&get));
 	buf_clear(&out);
 	ck_assert_int_eq(scram_server_step(server,
 	    (const uint8_t *)"n,,n=,r=abc", 11, &out), SCRAM_CONTINUE);
 	get = body(&out, MSG_AUTH);
-	ck_assert_uint_eq(get_u32(&get), AUTH_SASL_CONTINUE);
+	ck_assert_uint_eq(get_u32(&get), MSG_AUTH_SASL_CONTINUE);
 	ck_assert_uint_gt(get_left(&get), 5);
 	ck_assert_mem_eq(get.at, "r=abc", 5);
 	scram_server_free(server);
@@ -238,12 +238,12 @@ client_first(const char *text)
 	enum scram_result	 result;
 
 	buf_clear(&out);
-	result = client_step(client, AUTH_SASL_CONTINUE, text, &out);
+	result = client_step(client, MSG_AUTH_SASL_CONTINUE, text, &out);
 	ck_assert_int_eq(buf_length(&out) != 0, result == SCRAM_CONTINUE);
 	if (result != SCRAM_CONTINUE) {
-		ck_assert_int_eq(client_step(client, AUTH_SASL_CONTINUE,
+		ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_CONTINUE,
 		    RFC_ANSWER, &out), SCRAM_BAD);
-		ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL,
+		ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL,
 		    RFC_SIGNATURE, &out), SCRAM_BAD);
 	}
 	ck_assert(!scram_client_is_done(client));
@@ -325,26 +325,26 @@ START_TEST(a_server_that_does_not_know_the_password_is_refused)
 
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
 		client = rfc_client(&out);
-		client_step(client, AUTH_SASL_CONTINUE, RFC_ANSWER, &out);
-		ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL, bad[i],
+		client_step(client, MSG_AUTH_SASL_CONTINUE, RFC_ANSWER, &out);
+		ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL, bad[i],
 		    &out), SCRAM_BAD);
 		scram_client_free(client);
 	}
 	for (size_t i = 2; i < strlen(good) - 2; i++) {
 		client = rfc_client(&out);
-		client_step(client, AUTH_SASL_CONTINUE, RFC_ANSWER, &out);
+		client_step(client, MSG_AUTH_SASL_CONTINUE, RFC_ANSWER, &out);
 		memcpy(text, good, sizeof text);
 		text[i] = text[i] == 'A' ? 'B' : 'A';
-		ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL, text,
+		ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL, text,
 		    &out), SCRAM_REFUSED);
 		ck_assert(!scram_client_is_done(client));
-		ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL, good,
+		ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL, good,
 		    &out), SCRAM_BAD);
 		scram_client_free(client);
 	}
 	client = rfc_client(&out);
-	client_step(client, AUTH_SASL_CONTINUE, RFC_ANSWER, &out);
-	ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL,
+	client_step(client, MSG_AUTH_SASL_CONTINUE, RFC_ANSWER, &out);
+	ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL,
 	    "e=invalid-proof", &out), SCRAM_REFUSED);
 	ck_assert_ptr_nonnull(strstr(scram_client_error(client),
 	    "invalid-proof"));
@@ -355,8 +355,8 @@ END_TEST
 
 START_TEST(messages_out_of_order_are_bad)
 {
-	static const uint32_t	 codes[] = { AUTH_OK, AUTH_CLEARTEXT, AUTH_MD5,
-				    AUTH_SASL_CONTINUE, AUTH_SASL_FINAL, 99 };
+	static const uint32_t	 codes[] = { MSG_AUTH_OK, MSG_AUTH_CLEARTEXT, MSG_AUTH_MD5,
+				    MSG_AUTH_SASL_CONTINUE, MSG_AUTH_SASL_FINAL, 99 };
 	struct scram_client	*client;
 	struct buf		 out = { 0 };
 
@@ -369,7 +369,7 @@ START_TEST(messages_out_of_order_are_bad)
 		scram_client_free(client);
 	}
 	client = rfc_client(&out);
-	ck_assert_int_eq(client_step(client, AUTH_SASL_FINAL, RFC_SIGNATURE,
+	ck_assert_int_eq(client_step(client, MSG_AUTH_SASL_FINAL, RFC_SIGNATURE,
 	    &out), SCRAM_BAD);
 	scram_client_free(client);
 	buf_done(&out);
@@ -389,7 +389,7 @@ START_TEST(a_list_of_mechanisms_must_be_whole_and_have_ours)
 	for (size_t i = 0; i < ARRAY_LENGTH(bad); i++) {
 		client = scram_client_new("pencil", NULL, SCRAM_BINDING_PREFER,
 		    NULL, 0);
-		ck_assert_int_eq(scram_client_step(client, AUTH_SASL,
+		ck_assert_int_eq(scram_client_step(client, MSG_AUTH_SASL,
 		    (const uint8_t *)bad[i].bytes, bad[i].n, &out), SCRAM_BAD);
 		scram_client_free(client);
 	}

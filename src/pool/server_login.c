@@ -1,0 +1,765 @@
+/*
+ * Opening a server; see pool/server_login.h.
+ *
+ *	RESOLVING -> CONNECTING -> [ASKING_TLS -> HANDSHAKE] -> STARTED
+ *	STARTED: authentication, parameters, ReadyForQuery
+ *	-> [QUERYING: connect_query] -> given to the pool
+ *
+ * What a server sends before it has logged in is believed least of all: every
+ * message is bounded, and what is out of order ends it.
+ */
+
+#include <assert.h>
+#include <errno.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "net/listener.h"
+#include "net/tls.h"
+#include "pool/backend.h"
+#include "pool/pool.h"
+#include "pool/server_login.h"
+#include "wire/error_fields.h"
+#include "wire/get.h"
+#include "wire/msg.h"
+#include "wire/password.h"
+#include "wire/put.h"
+#include "wire/scram.h"
+
+/* Together and each: what a login may send. */
+#define LOGIN_MESSAGE_MAX	(64 * 1024)
+#define LOGIN_GREETING_MAX	(64 * 1024)
+#define ATTEMPTS_MAX		BACKEND_ADDRESSES_MAX
+
+enum login_stage {
+	LOGIN_RESOLVING,
+	LOGIN_CONNECTING,
+	LOGIN_ASKING_TLS,
+	LOGIN_HANDSHAKE,
+	LOGIN_STARTED,
+	LOGIN_QUERYING,
+};
+
+/* Outlives the login if that ends before the name is resolved. */
+struct login_wait {
+	struct letter	 letter;
+	struct server	*server;	/* NULL: nobody waits any more */
+};
+
+struct server_login {
+	enum login_stage	 stage;
+	struct config		*config;	/* held */
+	struct login_wait	*wait;
+	struct addr		 addr;
+	struct addr		 first;		/* tried first of all */
+	int			 attempts;
+	bool			 wants_tls;	/* on this attempt */
+	bool			 has_fallen_back; /* to the other one */
+	bool			 is_authenticated;
+	bool			 is_ready;
+	struct scram_client	*scram;
+	struct pool_secret	 secret;
+	struct buf		 in;
+	struct buf		 greeting;	/* ParameterStatus messages */
+};
+
+static void	login_connect(struct server *);
+static void	login_on_event(struct server *, enum stream_event);
+
+/*
+ * Failing.
+ */
+
+static void __attribute__((format(printf, 5, 6)))
+login_fail(struct server *server, enum reason reason, const char *hint,
+    bool is_lasting, const char *format, ...)
+{
+	struct pool_error	error = { .reason = reason };
+	char			text[300];
+	va_list			args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	snprintf(error.text, sizeof error.text, "%s: %s",
+	    server->pool->backend->name, text);
+	snprintf(error.sqlstate, sizeof error.sqlstate, "%s",
+	    reason_sqlstate(reason));
+	if (hint != NULL)
+		snprintf(error.hint, sizeof error.hint, "%s", hint);
+	server_fail(&server, &error, is_lasting);
+}
+
+/* Errors that come again as long as nobody changes something. */
+static bool
+login_is_lasting(const char *sqlstate)
+{
+	return strncmp(sqlstate, "28", 2) == 0 ||
+	    strncmp(sqlstate, "3D", 2) == 0 ||
+	    strncmp(sqlstate, "42", 2) == 0 ||
+	    strncmp(sqlstate, "0A", 2) == 0;
+}
+
+/* prefer and allow: the other way, once. */
+static bool
+login_falls_back(struct server *server)
+{
+	struct server_login	*login = server->login;
+	enum tls_mode		 mode = (enum tls_mode)
+				    login->config->option.server_tls_sslmode;
+
+	if (login->has_fallen_back || addr_is_unix(&login->addr) ||
+	    login->config->back_tls == NULL ||
+	    (mode != TLS_PREFER && mode != TLS_ALLOW))
+		return false;
+	login->has_fallen_back = true;
+	login->wants_tls = !login->wants_tls;
+	stream_close(&server->stream);
+	buf_clear(&login->in);
+	login_connect(server);
+	return true;
+}
+
+static void
+login_on_server_error(struct server *server, const uint8_t *body, size_t n)
+{
+	struct pool_error	error = { .reason = REASON_SERVER_REFUSED };
+	struct error_fields	fields;
+
+	error_fields_parse(body, n, &fields);
+	if (strncmp(fields.sqlstate, "28", 2) == 0 && login_falls_back(server))
+		return;
+	snprintf(error.sqlstate, sizeof error.sqlstate, "%s",
+	    fields.sqlstate);
+	snprintf(error.text, sizeof error.text, "%s", fields.message);
+	snprintf(error.hint, sizeof error.hint, "From %s, asked for database "
+	    "\"%s\" as user \"%s\".", server->pool->backend->name,
+	    pool_profile(server->pool)->dbname, server->pool->user);
+	server_fail(&server, &error, login_is_lasting(fields.sqlstate));
+}
+
+static void
+login_on_timeout(struct loop *loop, struct deadline *deadline)
+{
+	struct server	*server = container_of(deadline, struct server,
+			    deadline);
+	static const char	*const doing[] = {
+		[LOGIN_RESOLVING] = "its name was not resolved",
+		[LOGIN_CONNECTING] = "it did not accept the connection",
+		[LOGIN_ASKING_TLS] = "it did not answer about TLS",
+		[LOGIN_HANDSHAKE] = "the TLS handshake did not end",
+		[LOGIN_STARTED] = "the login did not end",
+		[LOGIN_QUERYING] = "connect_query did not end",
+	};
+	char		 limit[32];
+
+	(void)loop;
+	text_from_duration(pool_profile(server->pool)->settings
+	    .server_connect_timeout_us, limit, sizeof limit);
+	backend_blame(server->pool->backend, &server->login->addr);
+	login_fail(server, REASON_CONNECT_TIMEOUT, NULL, false,
+	    "%s within server_connect_timeout (%s)",
+	    doing[server->login->stage], limit);
+}
+
+/*
+ * Address and connection.
+ */
+
+static void
+login_on_resolved(struct loop *loop, struct letter *letter)
+{
+	struct login_wait	*wait = container_of(letter,
+				    struct login_wait, letter);
+	struct server		*server = wait->server;
+	char			 error[128];
+
+	free(wait);
+	if (server == NULL)
+		return;
+	server->login->wait = NULL;
+	if (!backend_address(server->pool->backend, &server->login->addr,
+	    loop, NULL)) {
+		backend_error(server->pool->backend, error, sizeof error);
+		login_fail(server, REASON_NAME_UNKNOWN, NULL, false,
+		    "the name cannot be resolved: %s", error);
+		return;
+	}
+	login_connect(server);
+}
+
+static bool
+login_is_own_lack(int error)
+{
+	return error == EMFILE || error == ENFILE || error == ENOMEM ||
+	    error == ENOBUFS || error == EADDRNOTAVAIL;
+}
+
+static void
+login_cannot_connect(struct server *server, int error)
+{
+	struct server_login	*login = server->login;
+	struct addr		 next;
+
+	if (login_is_own_lack(error)) {
+		login_fail(server, REASON_NO_DESCRIPTORS, "Raise the limit "
+		    "of file descriptors, or lower max_client_conn.", false,
+		    "cannot make a connection: %s", strerror(error));
+		return;
+	}
+	backend_blame(server->pool->backend, &login->addr);
+	if (++login->attempts < ATTEMPTS_MAX && backend_address(
+	    server->pool->backend, &next, server->loop, NULL) &&
+	    !addr_equal(&next, &login->addr) &&
+	    !addr_equal(&next, &login->first)) {
+		login->addr = next;
+		login_connect(server);
+		return;
+	}
+	login_fail(server, REASON_CONNECT_FAILED, "Is PostgreSQL running "
+	    "there?", false, "cannot connect: %s", strerror(error));
+}
+
+static void
+login_connect(struct server *server)
+{
+	struct server_login	*login = server->login;
+
+	login->stage = LOGIN_CONNECTING;
+	if (server->state == SERVER_LOGIN)
+		server_set_state(server, SERVER_CONNECTING);
+	server->on_event = login_on_event;
+	if (!stream_connect(&server->stream, server->loop, &login->addr,
+	    server_on_stream))
+		login_cannot_connect(server, errno);
+}
+
+void
+server_login_start(struct server *server)
+{
+	struct server_login	*login = mem_new(sizeof *login);
+	struct backend		*backend = server->pool->backend;
+	struct login_wait	*wait;
+
+	server->login = login;
+	login->config = config_current();
+	login->wants_tls = login->config->back_tls != NULL &&
+	    login->config->option.server_tls_sslmode >= TLS_PREFER;
+	buf_init(&login->in);
+	buf_init(&login->greeting);
+	pool_secret_copy(server->pool, &login->secret);
+	deadline_set(server->loop, &server->deadline,
+	    pool_profile(server->pool)->settings.server_connect_timeout_us,
+	    login_on_timeout);
+	wait = mem_new(sizeof *wait);
+	wait->server = server;
+	wait->letter.read = login_on_resolved;
+	if (backend_address(backend, &login->addr, server->loop,
+	    &wait->letter)) {
+		free(wait);
+		login->first = login->addr;
+		login_connect(server);
+	} else
+		login->wait = wait;
+}
+
+void
+server_login_free(struct server *server)
+{
+	struct server_login	*login = server->login;
+
+	if (login == NULL)
+		return;
+	if (login->wait != NULL)
+		login->wait->server = NULL;
+	scram_client_free(login->scram);
+	pool_secret_wipe(&login->secret);
+	buf_wipe(&login->in);
+	buf_done(&login->greeting);
+	config_release(login->config);
+	free(login);
+	server->login = NULL;
+}
+
+static void
+login_send(struct server *server, struct buf *message)
+{
+	stream_write(&server->stream, buf_bytes(message),
+	    buf_length(message));
+	buf_wipe(message);
+}
+
+/*
+ * Startup.
+ */
+
+static void
+login_send_startup(struct server *server)
+{
+	const struct pool_profile *profile = pool_profile(server->pool);
+	const char		*pairs[16];
+	size_t			 n = 0;
+	struct buf		 message;
+	const struct {
+		const char	*name, *value;
+	} parameters[] = {
+		{ "user", server->pool->user },
+		{ "database", profile->dbname },
+		{ "client_encoding", profile->client_encoding },
+		{ "DateStyle", profile->datestyle },
+		{ "TimeZone", profile->timezone },
+		{ "application_name", profile->application_name },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++)
+		if (parameters[i].value != NULL) {
+			pairs[n++] = parameters[i].name;
+			pairs[n++] = parameters[i].value;
+		}
+	server->login->stage = LOGIN_STARTED;
+	server_set_state(server, SERVER_LOGIN);
+	buf_init(&message);
+	put_startup(&message, 3, 0, pairs, n / 2);
+	login_send(server, &message);
+}
+
+static void
+login_on_connected(struct server *server)
+{
+	struct server_login	*login = server->login;
+	const struct option_values *option = &login->config->option;
+	struct socket_settings	 settings = {
+		.keepalive = option->tcp_keepalive,
+		.keepalive_count = option->tcp_keepcnt,
+		.keepalive_idle_s = option->tcp_keepidle,
+		.keepalive_interval_s = option->tcp_keepintvl,
+		.user_timeout_ms = option->tcp_user_timeout,
+		.buffer_bytes = (int)option->tcp_socket_buffer,
+	};
+	struct buf		 message;
+
+	if (!addr_is_unix(&login->addr))
+		socket_apply(server->stream.fd, &settings);
+	if (!login->wants_tls || addr_is_unix(&login->addr)) {
+		login_send_startup(server);
+		return;
+	}
+	login->stage = LOGIN_ASKING_TLS;
+	buf_init(&message);
+	put_ssl_request(&message);
+	login_send(server, &message);
+}
+
+/*
+ * One byte is read, and no more: what a meddler has put behind it goes to
+ * OpenSSL, which will not take it for TLS.
+ */
+static void
+login_on_tls_answer(struct server *server)
+{
+	struct server_login	*login = server->login;
+	uint8_t			 answer = 0;
+	ssize_t			 n;
+
+	if ((n = stream_read(&server->stream, &answer, 1)) == STREAM_AGAIN)
+		return;
+	if (n == 1 && answer == 'S') {
+		login->stage = LOGIN_HANDSHAKE;
+		if (!stream_start_tls(&server->stream,
+		    login->config->back_tls, false,
+		    server->pool->backend->host))
+			login_fail(server, REASON_TLS_FAILED, NULL, false,
+			    "TLS cannot be started");
+	} else if (n == 1 && answer == 'N' &&
+	    login->config->option.server_tls_sslmode < TLS_REQUIRE)
+		login_send_startup(server);
+	else if (n == 1 && answer == 'N')
+		login_fail(server, REASON_TLS_REQUIRED, "Turn ssl on there, "
+		    "or set server_tls_sslmode = prefer.", true,
+		    "it does not speak TLS, which server_tls_sslmode = %s "
+		    "demands", tls_mode_name((enum tls_mode)
+		    login->config->option.server_tls_sslmode));
+	else
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "it answered a request for TLS with neither S nor N");
+}
+
+/*
+ * Authentication (PostgreSQL documentation 55.2.1, 55.3).
+ */
+
+static void
+login_no_secret(struct server *server, const char *what)
+{
+	const struct pool_secret *secret = &server->login->secret;
+	const char	*why;
+
+	if (secret->secret == NULL)
+		why = "no secret is known for this user: put it into "
+		    "auth_file, or give the database a password=";
+	else if (password_kind(secret->secret) == PASSWORD_SCRAM)
+		why = "only a SCRAM secret is known for this user, and its "
+		    "key only after a client has logged in with "
+		    "scram-sha-256: log in as this user first, or put the "
+		    "plain password into auth_file";
+	else
+		why = "the secret in auth_file is of another kind: put the "
+		    "plain password there";
+	login_fail(server, REASON_NO_SECRET, NULL, true,
+	    "it asks user \"%s\" for %s, but %s", server->pool->user, what,
+	    why);
+}
+
+static void
+login_send_password(struct server *server, const char *password)
+{
+	struct buf	message;
+
+	buf_init(&message);
+	put_password(&message, password);
+	login_send(server, &message);
+}
+
+static void
+login_on_cleartext(struct server *server)
+{
+	const char	*secret = server->login->secret.secret;
+
+	if (secret == NULL || password_kind(secret) != PASSWORD_PLAIN)
+		login_no_secret(server, "a password");
+	else
+		login_send_password(server, secret);
+}
+
+static void
+login_on_md5(struct server *server, const uint8_t *salt, size_t n)
+{
+	const char	*secret = server->login->secret.secret;
+	char		 answer[PASSWORD_MD5_CHARS + 1];
+
+	if (n != PASSWORD_MD5_SALT_BYTES)
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "its md5 salt has %zu bytes", n);
+	else if (secret == NULL || !password_md5_answer(secret,
+	    server->pool->user, salt, answer))
+		login_no_secret(server, "an md5 password");
+	else {
+		login_send_password(server, answer);
+		mem_wipe(answer, sizeof answer);
+	}
+}
+
+static bool
+login_start_scram(struct server *server)
+{
+	struct server_login	*login = server->login;
+	const char		*secret = login->secret.secret;
+	struct scram_keys	 keys;
+	uint8_t			 binding[64];
+	size_t			 n = tls_server_end_point(&server->stream,
+				    false, binding);
+	bool			 has_keys = false;
+
+	if (secret != NULL && password_kind(secret) == PASSWORD_SCRAM &&
+	    login->secret.has_client_key &&
+	    scram_verifier_parse(secret, &keys.verifier)) {
+		memcpy(keys.client_key, login->secret.client_key,
+		    sizeof keys.client_key);
+		has_keys = true;
+	}
+	if (!has_keys && (secret == NULL ||
+	    password_kind(secret) != PASSWORD_PLAIN))
+		return false;
+	login->scram = scram_client_new(has_keys ? NULL : secret,
+	    has_keys ? &keys : NULL, SCRAM_BINDING_PREFER,
+	    n > 0 ? binding : NULL, n);
+	mem_wipe(&keys, sizeof keys);
+	return true;
+}
+
+static void
+login_on_sasl(struct server *server, uint32_t code, const uint8_t *data,
+    size_t n)
+{
+	struct server_login	*login = server->login;
+	struct buf		 answer;
+	enum scram_result	 result;
+
+	if (code == MSG_AUTH_SASL && login->scram == NULL &&
+	    !login_start_scram(server)) {
+		login_no_secret(server, "scram-sha-256");
+		return;
+	}
+	if (login->scram == NULL) {
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "it goes on with a SASL exchange that nobody began");
+		return;
+	}
+	buf_init(&answer);
+	result = scram_client_step(login->scram, code, data, n, &answer);
+	if (result == SCRAM_CONTINUE || result == SCRAM_DONE) {
+		if (buf_length(&answer) > 0)
+			login_send(server, &answer);
+		buf_wipe(&answer);
+		return;
+	}
+	buf_wipe(&answer);
+	login_fail(server, result == SCRAM_REFUSED ? REASON_SERVER_REFUSED :
+	    REASON_SERVER_RUBBISH, NULL, result == SCRAM_REFUSED,
+	    "SCRAM failed: %s", scram_client_error(login->scram));
+}
+
+static void
+login_on_auth(struct server *server, const uint8_t *body, size_t n)
+{
+	struct server_login	*login = server->login;
+	struct get		 get;
+	uint32_t		 code;
+
+	get_init(&get, body, n);
+	code = get_u32(&get);
+	if (get.bad || login->is_authenticated) {
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "it sent an authentication request out of order");
+		return;
+	}
+	switch (code) {
+	case MSG_AUTH_OK:
+		if (login->scram != NULL &&
+		    !scram_client_is_done(login->scram))
+			login_fail(server, REASON_SERVER_RUBBISH, NULL,
+			    false, "it did not prove that it knows the "
+			    "secret");
+		else
+			login->is_authenticated = true;
+		break;
+	case MSG_AUTH_CLEARTEXT:
+		login_on_cleartext(server);
+		break;
+	case MSG_AUTH_MD5:
+		login_on_md5(server, get.at, get_left(&get));
+		break;
+	case MSG_AUTH_SASL:
+	case MSG_AUTH_SASL_CONTINUE:
+	case MSG_AUTH_SASL_FINAL:
+		login_on_sasl(server, code, get.at, get_left(&get));
+		break;
+	default:
+		login_fail(server, REASON_UNSUPPORTED, "Use scram-sha-256, "
+		    "md5, password or trust in its pg_hba.conf.", true,
+		    "it asks for authentication of type %u, which is not "
+		    "supported", code);
+		break;
+	}
+}
+
+/*
+ * After authentication.
+ */
+
+static void
+login_on_key(struct server *server, const uint8_t *body, size_t n)
+{
+	struct get	get;
+
+	get_init(&get, body, n);
+	server->backend_pid = get_u32(&get);
+	if (get.bad || get_left(&get) < 4 ||
+	    get_left(&get) > SERVER_KEY_BYTES_MAX || server->key != NULL) {
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "its cancel key has %zu bytes", n);
+		return;
+	}
+	server->key_length = (uint16_t)get_left(&get);
+	server->key = mem_copy(get.at, server->key_length);
+}
+
+static void
+login_done(struct server *server)
+{
+	struct server_login	*login = server->login;
+	struct pool		*pool = server->pool;
+	struct log_who		 who;
+
+	server_who(server, &who);
+	log_debug(&who, "opened");
+	pool_greeted(pool, buf_bytes(&login->greeting),
+	    buf_length(&login->greeting));
+	server_login_free(server);
+	server->opened_us = loop_now_us(server->loop);
+	deadline_clear(server->loop, &server->deadline);
+	server_set_state(server, SERVER_LINKED);
+	pool_give(pool, &server);
+}
+
+static void
+login_on_ready(struct server *server, const uint8_t *body, size_t n)
+{
+	struct server_login	*login = server->login;
+	const char		*query =
+				    pool_profile(server->pool)->connect_query;
+	struct buf		 message;
+
+	if (n != 1 || !login->is_authenticated) {
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "it is ready before it has authenticated us");
+		return;
+	}
+	server->transaction_status = (char)body[0];
+	if (query == NULL || query[0] == '\0' ||
+	    login->stage == LOGIN_QUERYING) {
+		login->is_ready = true;
+		return;
+	}
+	login->stage = LOGIN_QUERYING;
+	buf_init(&message);
+	put_query(&message, query);
+	login_send(server, &message);
+}
+
+static void
+login_on_message(struct server *server, uint8_t type, const uint8_t *message,
+    size_t total)
+{
+	struct server_login	*login = server->login;
+	const uint8_t		*body = message + MSG_HEAD_BYTES;
+	size_t			 n = total - MSG_HEAD_BYTES;
+
+	switch (type) {
+	case MSG_AUTH:
+		login_on_auth(server, body, n);
+		break;
+	case MSG_ERROR:
+		login_on_server_error(server, body, n);
+		break;
+	case MSG_PARAMETER_STATUS:
+		if (n < 2 || body[n - 1] != '\0' ||
+		    buf_length(&login->greeting) + total > LOGIN_GREETING_MAX)
+			login_fail(server, REASON_SERVER_RUBBISH, NULL,
+			    false, "its parameters are malformed or too "
+			    "long");
+		else
+			buf_add(&login->greeting, message, total);
+		break;
+	case MSG_BACKEND_KEY:
+		login_on_key(server, body, n);
+		break;
+	case MSG_READY:
+		login_on_ready(server, body, n);
+		break;
+	case MSG_NOTICE:
+	case MSG_NOTIFICATION:
+	case MSG_NEGOTIATE_VERSION:
+		break;
+	default:
+		if (login->stage != LOGIN_QUERYING)
+			login_fail(server, REASON_SERVER_RUBBISH, NULL,
+			    false, "it sent a message of type 0x%02x during "
+			    "login", type);
+		break;
+	}
+}
+
+static void
+login_read_messages(struct server *server)
+{
+	struct buf	*in = &server->login->in;
+	struct msg_head	 head;
+	size_t		 total;
+
+	while (server->login != NULL && server->login->stage >= LOGIN_STARTED)
+		switch (msg_peek(buf_bytes(in), buf_length(in), &head)) {
+		case MSG_OK:
+			total = MSG_HEAD_BYTES + (size_t)head.length;
+			if (total <= LOGIN_MESSAGE_MAX) {
+				if (buf_length(in) < total)
+					return;
+				login_on_message(server, buf_bytes(in)[0],
+				    buf_bytes(in), total);
+				if (server->state == SERVER_CLOSING)
+					return;
+				if (buf_length(in) >= total)
+					buf_consume(in, total);
+				break;
+			}
+			/* FALLTHROUGH */
+		case MSG_BAD:
+			login_fail(server, REASON_SERVER_RUBBISH, NULL,
+			    false, "it sent a message of impossible length");
+			return;
+		default:
+			if (server->login->is_ready &&
+			    buf_length(in) == 0)
+				login_done(server);
+			return;
+		}
+}
+
+static void
+login_on_readable(struct server *server)
+{
+	struct buf	*in = &server->login->in;
+	ssize_t		 n;
+
+	if (server->login->stage == LOGIN_ASKING_TLS) {
+		login_on_tls_answer(server);
+		return;
+	}
+	n = stream_read(&server->stream, buf_reserve(in, 8192), 8192);
+	if (n == STREAM_AGAIN)
+		return;
+	if (n <= 0) {
+		login_fail(server, REASON_SERVER_LOST, NULL, false,
+		    "it closed the connection during login%s%s",
+		    n == STREAM_ERROR ? ": " : "",
+		    n == STREAM_ERROR ? stream_error(&server->stream) : "");
+		return;
+	}
+	buf_commit(in, (size_t)n);
+	login_read_messages(server);
+}
+
+static void
+login_on_failed(struct server *server)
+{
+	struct server_login	*login = server->login;
+
+	if (login->stage == LOGIN_CONNECTING) {
+		int	error = server->stream.error;
+
+		stream_close(&server->stream);
+		login_cannot_connect(server, error);
+	} else if (login->stage != LOGIN_HANDSHAKE ||
+	    !login_falls_back(server))
+		login_fail(server, login->stage == LOGIN_HANDSHAKE ?
+		    REASON_TLS_FAILED : REASON_SERVER_LOST, NULL, false,
+		    "%s: %s", login->stage == LOGIN_HANDSHAKE ?
+		    "TLS failed" : "the connection was lost",
+		    stream_error(&server->stream));
+}
+
+static void
+login_on_event(struct server *server, enum stream_event event)
+{
+	switch (event) {
+	case STREAM_CONNECTED:
+		login_on_connected(server);
+		break;
+	case STREAM_SECURED:
+		login_send_startup(server);
+		break;
+	case STREAM_READABLE:
+		login_on_readable(server);
+		break;
+	case STREAM_FAILED:
+		login_on_failed(server);
+		break;
+	case STREAM_DRAINED:
+		break;
+	}
+}

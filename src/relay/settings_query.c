@@ -1,0 +1,241 @@
+/*
+ * Settings as SQL: bringing a server from one set to another, and asking it
+ * what is set; and as ParameterStatus messages in a greeting.
+ *
+ * Names and values are hostile text.  They go in as E'' literals, in which
+ * quotes and backslashes are doubled, so that they mean the same whatever
+ * standard_conforming_strings is.  Everything is qualified, so that a
+ * search_path of the client's cannot put functions of its own in the way.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+#include <strings.h>
+
+#include "base/mem.h"
+#include "pool/pool.h"
+#include "relay/settings_private.h"
+#include "wire/get.h"
+#include "wire/msg.h"
+
+const char	settings_read_back_query[] =
+    "SELECT name, setting FROM pg_catalog.pg_settings "
+    "WHERE source OPERATOR(pg_catalog.=) 'session' "
+    "AND name OPERATOR(pg_catalog.!~~) 'transaction\\_%' "
+    "UNION ALL SELECT 'role', pg_catalog.current_setting('role') "
+    "UNION ALL SELECT 'session_authorization', "
+    "pg_catalog.current_setting('session_authorization')";
+
+static void
+settings_literal(struct buf *buf, const char *text)
+{
+	size_t	n;
+
+	buf_add_text(buf, "E'");
+	while (*text != '\0') {
+		n = strcspn(text, "'\\");
+		buf_add(buf, text, n);
+		text += n;
+		if (*text == '\0')
+			break;
+		buf_add(buf, text, 1);
+		buf_add(buf, text++, 1);
+	}
+	buf_add_text(buf, "'");
+}
+
+static bool
+setting_is(const char *name, const char *which)
+{
+	return strcasecmp(name, which) == 0;
+}
+
+/* Who one is comes first, since the rest may need the right to it. */
+static int
+setting_rank(const char *name)
+{
+	if (setting_is(name, "session_authorization"))
+		return 0;
+	return setting_is(name, "role") ? 1 : 2;
+}
+
+/* A custom name is kept by PostgreSQL as an empty string after RESET. */
+bool
+settings_can_switch(const struct settings *from, const struct settings *to)
+{
+	if (from == to)
+		return true;
+	for (size_t i = 0; i < settings_count(from); i++)
+		if (strchr(settings_name(from, i), '.') != NULL &&
+		    settings_get(to, settings_name(from, i)) == NULL)
+			return false;
+	return true;
+}
+
+static void
+settings_put_reset(struct buf *buf, const char *name)
+{
+	if (setting_is(name, "session_authorization"))
+		buf_add_text(buf, "RESET SESSION AUTHORIZATION;");
+	else if (setting_is(name, "role"))
+		buf_add_text(buf, "RESET ROLE;");
+	else {
+		/* Only names that PostgreSQL itself has reported. */
+		buf_add_text(buf, "RESET \"");
+		for (; *name != '\0'; name++)
+			buf_add(buf, *name == '"' ? "\"\"" : name,
+			    *name == '"' ? 2 : 1);
+		buf_add_text(buf, "\";");
+	}
+}
+
+static void
+settings_put_rank(struct buf *buf, const struct settings *from,
+    const struct settings *to, int rank)
+{
+	const char	*had, *name, *value;
+
+	for (size_t i = 0; i < settings_count(to); i++) {
+		name = settings_name(to, i);
+		value = settings_value(to, i);
+		if (setting_rank(name) != rank)
+			continue;
+		had = settings_get(from, name);
+		if (had != NULL && strcmp(had, value) == 0 && rank == 2)
+			continue;
+		buf_add_text(buf, "SELECT pg_catalog.set_config(");
+		settings_literal(buf, name);
+		buf_add_text(buf, ",");
+		settings_literal(buf, value);
+		buf_add_text(buf, ",false);");
+	}
+}
+
+void
+settings_switch_query(struct buf *buf, const struct settings *from,
+    const struct settings *to)
+{
+	const char	*name;
+
+	if (settings_get(from, "role") != NULL)
+		settings_put_reset(buf, "role");
+	if (settings_get(from, "session_authorization") != NULL)
+		settings_put_reset(buf, "session_authorization");
+	for (size_t i = 0; i < settings_count(from); i++) {
+		name = settings_name(from, i);
+		if (setting_rank(name) == 2 && settings_get(to, name) == NULL)
+			settings_put_reset(buf, name);
+	}
+	for (int rank = 0; rank <= 2; rank++)
+		settings_put_rank(buf, from, to, rank);
+}
+
+bool
+settings_switch_is_sure(const struct settings *from,
+    const struct settings *to, const struct pool *pool)
+{
+	static const char	*const unsure[] = { "role",
+		    "session_authorization", "statement_timeout",
+		    "transaction_timeout" };
+
+	for (size_t i = 0; i < ARRAY_LENGTH(unsure); i++)
+		if (settings_get(from, unsure[i]) != NULL ||
+		    (i < 2 && settings_get(to, unsure[i]) != NULL))
+			return false;
+	return settings_are_accepted(to, pool);
+}
+
+/*
+ * Reading back.
+ */
+
+static const char *
+row_text(struct get *get, size_t *n)
+{
+	int32_t	length = get_i32(get);
+
+	*n = 0;
+	if (length < 0)
+		return NULL;
+	*n = (size_t)length;
+	return (const char *)get_bytes(get, *n);
+}
+
+bool
+settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
+    size_t n, const char *login_user)
+{
+	struct get	 get;
+	const char	*name, *value;
+	char		*name_copy, *value_copy;
+	size_t		 name_bytes, value_bytes;
+	uint16_t	 columns;
+
+	get_init(&get, body, n);
+	columns = get_u16(&get);
+	name = row_text(&get, &name_bytes);
+	value = row_text(&get, &value_bytes);
+	if (columns != 2 || name == NULL || !get_is_done(&get))
+		return false;
+	name_copy = mem_string_n(name, name_bytes);
+	value_copy = mem_string_n(value == NULL ? "" : value, value_bytes);
+	if (!(setting_is(name_copy, "role") &&
+	    strcmp(value_copy, "none") == 0) &&
+	    !(setting_is(name_copy, "session_authorization") &&
+	    strcmp(value_copy, login_user) == 0))
+		settings_draft_set(draft, name_copy, value_copy);
+	free(name_copy);
+	free(value_copy);
+	return true;
+}
+
+/*
+ * Greeting.
+ */
+
+/* The message at *at, whole: its name; *at moves behind it. */
+static const char *
+status_next(const uint8_t **at, const uint8_t *end)
+{
+	struct msg_head	 head;
+	const char	*name;
+
+	if (*at >= end ||
+	    msg_peek(*at, (size_t)(end - *at), &head) != MSG_OK)
+		return NULL;
+	name = (const char *)*at + MSG_HEAD_BYTES;
+	*at += MSG_HEAD_BYTES + head.length;
+	return name;
+}
+
+static bool
+status_has(const struct buf *reported, const char *name)
+{
+	const uint8_t	*at = buf_bytes(reported);
+	const uint8_t	*end = at + buf_length(reported);
+	const char	*other;
+
+	while ((other = status_next(&at, end)) != NULL)
+		if (strcmp(other, name) == 0)
+			return true;
+	return false;
+}
+
+void
+settings_greeting(struct buf *greeting, const struct settings *settings,
+    const struct pool *pool, const uint8_t *welcome, size_t n)
+{
+	const uint8_t	*at = welcome, *start = welcome;
+	const char	*name;
+	struct buf	 reported;
+
+	buf_init(&reported);
+	settings_copy_reported(&reported, settings, pool);
+	while ((name = status_next(&at, welcome + n)) != NULL) {
+		if (!status_has(&reported, name))
+			buf_add(greeting, start, (size_t)(at - start));
+		start = at;
+	}
+	buf_add(greeting, buf_bytes(&reported), buf_length(&reported));
+	buf_done(&reported);
+}

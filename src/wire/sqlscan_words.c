@@ -1,0 +1,306 @@
+/*
+ * What words mean: the verb a statement begins with, the words that change
+ * it, and the functions whose names alone say that something is touched.
+ */
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/sqlscan_private.h"
+
+/* Words that change the meaning of the next one. */
+enum before {
+	BEFORE_NOTHING,
+	BEFORE_INTO,
+	BEFORE_WITH,
+	BEFORE_BEGIN,
+};
+
+/* Sorted by word.  What EXPLAIN can explain is marked. */
+static const struct verb {
+	const char	*word;
+	uint8_t		 verb;
+	bool		 is_explained;
+} verbs[] = {
+	{ "abort", SQL_ROLLBACK, false },
+	{ "alter", SQL_ALTER, false },
+	{ "analyse", SQL_ANALYZE, false },
+	{ "analyze", SQL_ANALYZE, false },
+	{ "begin", SQL_BEGIN, false },
+	{ "call", SQL_CALL, false },
+	{ "close", SQL_CLOSE, false },
+	{ "commit", SQL_COMMIT, false },
+	{ "copy", SQL_COPY, false },
+	{ "create", SQL_CREATE, true },
+	{ "deallocate", SQL_DEALLOCATE, false },
+	{ "declare", SQL_DECLARE, true },
+	{ "delete", SQL_DELETE, true },
+	{ "discard", SQL_DISCARD_OTHER, false },
+	{ "do", SQL_DO, false },
+	{ "drop", SQL_DROP, false },
+	{ "end", SQL_COMMIT, false },
+	{ "execute", SQL_EXECUTE, true },
+	{ "explain", SQL_EXPLAIN, false },
+	{ "fetch", SQL_FETCH, false },
+	{ "grant", SQL_GRANT, false },
+	{ "insert", SQL_INSERT, true },
+	{ "listen", SQL_LISTEN, false },
+	{ "load", SQL_LOAD, false },
+	{ "lock", SQL_LOCK, false },
+	{ "merge", SQL_MERGE, true },
+	{ "move", SQL_MOVE, false },
+	{ "notify", SQL_NOTIFY, false },
+	{ "prepare", SQL_PREPARE, false },
+	{ "refresh", SQL_REFRESH, true },
+	{ "release", SQL_RELEASE, false },
+	{ "reset", SQL_RESET, false },
+	{ "revoke", SQL_REVOKE, false },
+	{ "rollback", SQL_ROLLBACK, false },
+	{ "savepoint", SQL_SAVEPOINT, false },
+	{ "select", SQL_SELECT, true },
+	{ "set", SQL_SET, false },
+	{ "show", SQL_SHOW, false },
+	{ "start", SQL_START, false },
+	{ "table", SQL_TABLE, true },
+	{ "truncate", SQL_TRUNCATE, false },
+	{ "unlisten", SQL_UNLISTEN, false },
+	{ "update", SQL_UPDATE, true },
+	{ "vacuum", SQL_VACUUM, false },
+	{ "values", SQL_VALUES, true },
+	{ "with", SQL_WITH, true },
+};
+
+/* A verb and a word behind it that make another verb. */
+static const struct {
+	uint8_t		 verb;
+	const char	*word;
+	uint8_t		 becomes;
+} turns[] = {
+	{ SQL_SET, "local", SQL_SET_LOCAL },
+	{ SQL_SET, "session", SQL_SET_SESSION },
+	{ SQL_SET, "transaction", SQL_SET_TRANSACTION },
+	{ SQL_SET, "constraints", SQL_SET_CONSTRAINTS },
+	{ SQL_SET, "role", SQL_SET_ROLE },
+	{ SQL_SET_SESSION, "characteristics",
+	    SQL_SET_SESSION_CHARACTERISTICS },
+	{ SQL_SET_SESSION, "authorization", SQL_SET_SESSION_AUTHORIZATION },
+	{ SQL_DISCARD_OTHER, "all", SQL_DISCARD_ALL },
+	{ SQL_DEALLOCATE, "all", SQL_DEALLOCATE_ALL },
+	{ SQL_START, "transaction", SQL_BEGIN },
+	{ SQL_COMMIT, "prepared", SQL_COMMIT_PREPARED },
+	{ SQL_ROLLBACK, "prepared", SQL_ROLLBACK_PREPARED },
+	{ SQL_ROLLBACK, "to", SQL_ROLLBACK_TO },
+	{ SQL_PREPARE, "transaction", SQL_PREPARE_TRANSACTION },
+};
+
+/* What a verb touches by itself, looked up when the statement has ended. */
+static const uint32_t	verb_touches[SQL_WITH + 1] = {
+	[SQL_SET] = SQL_TOUCHES_SETTINGS,
+	[SQL_SET_ROLE] = SQL_TOUCHES_SETTINGS,
+	[SQL_SET_SESSION] = SQL_TOUCHES_SETTINGS,
+	[SQL_SET_SESSION_AUTHORIZATION] = SQL_TOUCHES_SETTINGS,
+	[SQL_SET_SESSION_CHARACTERISTICS] = SQL_TOUCHES_SETTINGS,
+	[SQL_SET_LOCAL] = SQL_TOUCHES_LOCAL,
+	[SQL_SET_TRANSACTION] = SQL_TOUCHES_LOCAL,
+	[SQL_RESET] = SQL_TOUCHES_SETTINGS,
+	[SQL_DISCARD_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL,
+	[SQL_DO] = SQL_TOUCHES_UNKNOWN,
+	[SQL_CALL] = SQL_TOUCHES_UNKNOWN,
+	[SQL_EXECUTE] = SQL_TOUCHES_EXECUTE,
+	[SQL_LISTEN] = SQL_TOUCHES_LISTEN,
+	[SQL_UNLISTEN] = SQL_TOUCHES_UNLISTEN,
+	[SQL_LOAD] = SQL_TOUCHES_LOAD,
+	[SQL_PREPARE] = SQL_TOUCHES_PREPARE,
+	[SQL_PREPARE_TRANSACTION] = SQL_TOUCHES_BLOCK,
+	[SQL_DEALLOCATE] = SQL_TOUCHES_DEALLOCATE,
+	[SQL_DEALLOCATE_ALL] = SQL_TOUCHES_DEALLOCATE_ALL,
+	[SQL_BEGIN] = SQL_TOUCHES_BLOCK,
+	[SQL_COPY] = SQL_TOUCHES_COPY,
+};
+
+static bool
+word_is(const struct sqlscan *scan, const char *word)
+{
+	return strcmp(scan->word, word) == 0;
+}
+
+static const struct verb *
+verb_find(const struct sqlscan *scan)
+{
+	size_t	low = 0, high = ARRAY_LENGTH(verbs), middle;
+	int	order;
+
+	while (low < high) {
+		middle = (low + high) / 2;
+		order = strcmp(scan->word, verbs[middle].word);
+		if (order == 0)
+			return &verbs[middle];
+		if (order < 0)
+			high = middle;
+		else
+			low = middle + 1;
+	}
+	return NULL;
+}
+
+/* Functions, quoted or not, whose names say it all. */
+static uint32_t
+word_touches(const struct sqlscan *scan)
+{
+	const char	*word = scan->word;
+
+	switch (word[0]) {
+	case 's':
+		return word_is(scan, "set_config") ? SQL_TOUCHES_SETTINGS : 0;
+	case 'c':
+		return word_is(scan, "currval") ? SQL_TOUCHES_SEQUENCE : 0;
+	case 'l':
+		return word_is(scan, "lastval") ? SQL_TOUCHES_SEQUENCE : 0;
+	case 'p':
+		if (strncmp(word, "pg_temp", 7) == 0)
+			return SQL_TOUCHES_TEMP;
+		if (strncmp(word, "pg_advisory_lock", 16) == 0 ||
+		    strncmp(word, "pg_try_advisory_lock", 20) == 0)
+			return SQL_TOUCHES_LOCK;
+		return 0;
+	default:
+		return 0;
+	}
+}
+
+static void
+sqlscan_first_word(struct sqlscan *scan)
+{
+	const struct verb	*verb = scan->word_is_quoted ? NULL :
+				    verb_find(scan);
+
+	scan->verb = scan->inner = verb == NULL ? SQL_OTHER : verb->verb;
+}
+
+/* EXPLAIN (options) ANALYZE ... what? */
+static void
+sqlscan_explained_word(struct sqlscan *scan)
+{
+	const struct verb	*verb;
+
+	if (scan->parens > 0 || (verb = verb_find(scan)) == NULL ||
+	    !verb->is_explained)
+		return;
+	scan->inner = verb->verb;
+	scan->words = 1;
+}
+
+static void
+sqlscan_turn(struct sqlscan *scan)
+{
+	/* A name may stand between: ROLLBACK WORK TO, DEALLOCATE PREPARE. */
+	if (scan->words > 3 || scan->word_is_quoted)
+		return;
+	for (size_t i = 0; i < ARRAY_LENGTH(turns); i++)
+		if (turns[i].verb == scan->verb &&
+		    word_is(scan, turns[i].word)) {
+			if (scan->words > 2 && scan->verb != SQL_ROLLBACK &&
+			    scan->verb != SQL_DEALLOCATE &&
+			    scan->verb != SQL_SET_SESSION)
+				return;
+			scan->verb = scan->inner = turns[i].becomes;
+			return;
+		}
+}
+
+static bool
+word_is_temp(const struct sqlscan *scan)
+{
+	return !scan->word_is_quoted &&
+	    (word_is(scan, "temp") || word_is(scan, "temporary"));
+}
+
+/* BEGIN ATOMIC ... END, with CASE ... END inside, in CREATE FUNCTION. */
+static void
+sqlscan_follow_atomic(struct sqlscan *scan)
+{
+	if (scan->inner != SQL_CREATE || scan->word_is_quoted)
+		return;
+	if (scan->before == BEFORE_BEGIN && word_is(scan, "atomic"))
+		scan->atomic = 1;
+	else if (scan->atomic > 0 && scan->atomic < UINT8_MAX &&
+	    word_is(scan, "case"))
+		scan->atomic++;
+	else if (scan->atomic > 0 && word_is(scan, "end"))
+		scan->atomic--;
+}
+
+static void
+sqlscan_later_word(struct sqlscan *scan)
+{
+	if (scan->inner == SQL_EXPLAIN)
+		sqlscan_explained_word(scan);
+	else
+		sqlscan_turn(scan);
+	if (word_is_temp(scan) && (scan->before == BEFORE_INTO ||
+	    (scan->inner == SQL_CREATE && scan->words <= 5)))
+		scan->touches |= SQL_TOUCHES_TEMP;
+	if (scan->inner == SQL_DECLARE && scan->before == BEFORE_WITH &&
+	    word_is(scan, "hold"))
+		scan->touches |= SQL_TOUCHES_HOLD;
+	if (scan->inner == SQL_CLOSE && scan->words == 2 &&
+	    word_is(scan, "all"))
+		scan->touches |= SQL_TOUCHES_CLOSE_ALL;
+	sqlscan_follow_atomic(scan);
+}
+
+void
+sqlscan_on_word(struct sqlscan *scan)
+{
+	scan->words += scan->words < UINT16_MAX;
+	if (scan->verb == SQL_EMPTY)
+		sqlscan_first_word(scan);
+	else {
+		scan->touches |= word_touches(scan);
+		sqlscan_later_word(scan);
+	}
+	scan->before = BEFORE_NOTHING;
+	if (scan->word_is_quoted)
+		return;
+	switch (scan->word[0]) {
+	case 'i':
+		if (word_is(scan, "into"))
+			scan->before = BEFORE_INTO;
+		break;
+	case 'w':
+		if (word_is(scan, "with"))
+			scan->before = BEFORE_WITH;
+		break;
+	case 'b':
+		if (word_is(scan, "begin"))
+			scan->before = BEFORE_BEGIN;
+		break;
+	}
+}
+
+bool
+sqlscan_is_atomic(const struct sqlscan *scan)
+{
+	return scan->atomic > 0;
+}
+
+void
+sqlscan_on_end(struct sqlscan *scan)
+{
+	if (scan->has_tokens) {
+		if (scan->verb == SQL_EMPTY)
+			scan->verb = SQL_OTHER;
+		if (scan->verb == SQL_START)
+			scan->verb = SQL_OTHER;
+		scan->touches |= verb_touches[scan->verb] |
+		    verb_touches[scan->inner];
+		if (scan->statements++ == 0)
+			scan->first = scan->verb;
+		scan->last = scan->verb;
+	}
+	scan->verb = scan->inner = SQL_EMPTY;
+	scan->has_tokens = false;
+	scan->before = BEFORE_NOTHING;
+	scan->atomic = 0;
+	scan->words = scan->parens = 0;
+}

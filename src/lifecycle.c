@@ -90,10 +90,48 @@ lifecycle_on_fault(void *arg, bool is_error, const char *sentence)
 
 /* What the floors keep outside of the snapshot. */
 static void
-lifecycle_apply(const struct config *config)
+lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+}
+
+/* Takes the snapshot over; it is in force everywhere afterwards. */
+static void
+lifecycle_apply(struct config *config)
+{
+	lifecycle_log(config, lifecycle.verbose, lifecycle.is_quiet,
+	    lifecycle.is_daemon);
+	lifecycle_apply_limits(config);
+	config_replace(config_hold(config));
+	pools_reload(config);
+	config_release(config);
+}
+
+struct apply_wish {
+	struct letter	 letter;
+	struct config	*config;
+};
+
+static void
+lifecycle_on_apply_wish(struct loop *loop, struct letter *letter)
+{
+	struct apply_wish	*wish = container_of(letter,
+				    struct apply_wish, letter);
+
+	(void)loop;
+	lifecycle_apply(wish->config);
+	free(wish);
+}
+
+static void
+process_apply(struct config *config)
+{
+	struct apply_wish	*wish = mem_new(sizeof *wish);
+
+	wish->config = config;
+	wish->letter.read = lifecycle_on_apply_wish;
+	loop_post(lifecycle.loop, &wish->letter);
 }
 
 /* All of it, or nothing. */
@@ -109,12 +147,7 @@ lifecycle_reload(struct buf *faults)
 		    "one stays in force");
 		return false;
 	}
-	lifecycle_log(config, lifecycle.verbose, lifecycle.is_quiet,
-	    lifecycle.is_daemon);
 	lifecycle_apply(config);
-	config_replace(config_hold(config));
-	pools_reload(config);
-	config_release(config);
 	log_info(NULL, "the configuration was reloaded");
 	return true;
 }
@@ -425,11 +458,12 @@ lifecycle_start(struct loop *loop, const char *config_file)
 
 	lifecycle.loop = loop;
 	lifecycle.file = mem_string(config_file);
-	lifecycle_apply(config);
+	lifecycle_apply_limits(config);
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
 		event_add(evsignal_new(loop->base, numbers[i],
 		    lifecycle_on_signal, NULL), NULL);
 	process.reload = process_reload;
+	process.apply = process_apply;
 	process.shutdown = process_shutdown;
 	process.loop_count = (config->option.workers > 0 ?
 	    config->option.workers : daemon_cores()) + 1;

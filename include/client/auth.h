@@ -15,6 +15,7 @@
 
 #include "config/config.h"
 
+struct auth_query_request;
 struct client;
 struct loop;
 
@@ -38,6 +39,8 @@ struct auth_request {
 	void			(*answered)(struct auth_request *);
 	void			*arg;
 
+	struct auth_query_request *asked;	/* auth.c's */
+
 	/* The answer. */
 	enum auth_method	 method;
 	int			 hba_line;	/* 0: not from a file */
@@ -50,6 +53,8 @@ struct auth_request {
 
 /* The answer may come at once, from inside, or later. */
 void	auth_find(struct auth_request *);
+/* The secret did not fit: it may be old, do not answer it again. */
+void	auth_refused(const struct auth_request *);
 /* The asker is going away: answered() will not be called. */
 void	auth_abandon(struct auth_request *);
 

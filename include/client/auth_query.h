@@ -5,9 +5,9 @@
  * and auth_user, made with every parameter given explicitly and search_path
  * pinned to pg_catalog; nothing that a client said reaches them except the
  * user name, as a bound parameter.  They count in max_db_connections.
- * Answers, also "no such user", are kept for auth_cache_ttl; a password that
- * a client was refused with is asked again once, so that a changed one works
- * at once.
+ * Answers, also "no such user", are kept for auth_cache_ttl; a login that is
+ * refused makes the answer be forgotten, so that a changed password works at
+ * the next attempt.
  */
 
 #ifndef CLIENT_AUTH_QUERY_H
@@ -29,15 +29,16 @@ void	auth_query_done(void);
 
 /*
  * Any thread: ask for user in the auth database of this database entry.
- * done() is called on the asking loop; the answer is gone after it returns.
- * is_fresh: do not answer from the cache.
+ * done() is called on the asking loop, perhaps at once; the answer is gone
+ * after it returns.
  */
 struct auth_query_request	*auth_query_ask(struct loop *asking,
 	    const struct config *, const char *database, const char *user,
-	    bool is_fresh,
 	    void (*done)(void *arg, const struct auth_query_answer *),
 	    void *arg);
 /* Own thread of the asker: done() will not be called. */
 void	auth_query_abandon(struct auth_query_request *);
+/* Any thread: the next question for this user goes to PostgreSQL. */
+void	auth_query_forget(const char *database, const char *user);
 
 #endif

@@ -27,7 +27,8 @@ struct listener_settings {
 /*
  * accepted() owns the descriptor: non-blocking, close-on-exec, TCP_NODELAY.
  * With port 0 the kernel chooses one: listener_addr() tells.  A unix socket
- * file that nobody listens on is replaced; one that is alive is an error.
+ * file that nobody listens on is replaced; one that is alive, and a file that
+ * is no socket, is an error.  accepted() may not free or drain the listener.
  * NULL: error has a sentence that names the address.
  */
 struct listener	*listener_new(struct loop *, const struct addr *,

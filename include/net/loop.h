@@ -59,6 +59,7 @@ struct loop {
 	struct event		*wake;		/* the eventfd */
 	int			 wake_fd;
 	bool			 stopping;
+	pthread_t		 thread;	/* that runs it */
 	int64_t			 now_us;	/* 0: not asked in this round */
 	void			*owner;		/* the worker or main */
 	struct {
@@ -76,6 +77,8 @@ struct loop	*loop_new(int index);
 void		 loop_free(struct loop *);
 
 void		 loop_run(struct loop *);	/* until loop_stop() */
+/* Whether the calling thread is the one that runs this loop. */
+bool		 loop_is_mine(const struct loop *);
 void		 loop_stop(struct loop *);	/* own thread */
 
 /* Any thread.  The loop is woken only when its box was empty. */

@@ -1,8 +1,12 @@
 /*
  * Names to addresses, on the main loop, by libevent's evdns.
  *
- * evdns honours resolv.conf with its search list and /etc/hosts.  A numeric
- * address and a unix socket directory need no look-up and answer at once.
+ * evdns honours resolv.conf with its search list; /etc/hosts comes before it.
+ * A numeric address needs no look-up.  Both families are asked for; IPv4
+ * addresses come first.  An answer comes within five seconds.
+ *
+ * Limit: libevent 2.1 does not ask again over TCP when an answer was cut, so
+ * of a name with very many addresses those in the first datagram are found.
  */
 
 #ifndef NET_RESOLVE_H
@@ -27,7 +31,10 @@ struct resolve_answer {
 
 /* resolv_conf: a file to read instead of /etc/resolv.conf, or NULL. */
 struct resolver	*resolver_new(struct loop *, const char *resolv_conf);
-void		 resolver_free(struct resolver *);	/* no answers come */
+/* A file to read instead of /etc/hosts; the string must outlive it. */
+void		 resolver_set_hosts_file(struct resolver *, const char *);
+/* No answers come.  The loop may not run again afterwards. */
+void		 resolver_free(struct resolver *);
 
 /*
  * Ask for the IPv4 and IPv6 addresses of a name.  The answer comes to

@@ -13,9 +13,11 @@
  *	STREAM_DRAINED	  all unsent output has gone out, after there was some
  *	STREAM_FAILED	  connecting, TLS, reading or writing failed, or the
  *			  peer went away; stream_error() says what; nothing
- *			  more will come but stream_close()
+ *			  more comes, and the owner closes it
  *
- * End of file is told by stream_read().  A callback may close its own stream
+ * End of file is told by stream_read().  A read or write that fails says so
+ * to its caller, and STREAM_FAILED follows unless the stream is closed first;
+ * it never comes from inside stream_read() or stream_write().  A callback may close its own stream
  * (but not free the struct that embeds it: use a task for that), and may
  * write to other streams.  While reading is off a peer that goes away may
  * stay unnoticed; while it is on it never does.
@@ -68,9 +70,11 @@ struct stream {
 	uint8_t		 state;		/* private to stream.c */
 	uint8_t		 watched;	/* EV_READ | EV_WRITE as registered */
 	bool		 reading;	/* the owner wants STREAM_READABLE */
-	bool		 tls_wants_write; /* OpenSSL waits for EV_WRITE */
+	bool		 tls_wants_write; /* SSL_read waits for EV_WRITE */
+	bool		 tls_wants_read;  /* SSL_write waits for EV_READ */
+	bool		 tls_may_recv;	  /* the kernel has something */
 	bool		 broken;	/* failed; STREAM_FAILED told or due */
-	int		 error;		/* errno, or negative: TLS */
+	int		 error;		/* errno, or negative: TLS; 0: none */
 };
 
 /* Take over a connected, non-blocking descriptor; reading is on. */
@@ -99,7 +103,7 @@ stream_is_open(const struct stream *stream)
 void	stream_leave(struct stream *);
 void	stream_join(struct stream *, struct loop *);
 
-/* Up to n bytes; see the enum above.  One recv or one SSL_read. */
+/* Up to n bytes, n > 0; see the enum above.  One recv or one SSL_read. */
 ssize_t	stream_read(struct stream *, void *, size_t n);
 /* What recv(MSG_PEEK) shows; plain streams only. */
 ssize_t	stream_peek(struct stream *, void *, size_t n);
@@ -107,7 +111,7 @@ ssize_t	stream_peek(struct stream *, void *, size_t n);
 /*
  * Send, and keep what the peer does not take now.  False: the stream is
  * broken (STREAM_FAILED will come); the bytes are gone.  The plain case is
- * one send or sendmsg.
+ * one send or sendmsg; under TLS small parts are gathered into records.
  */
 bool	stream_write(struct stream *, const void *, size_t n);
 bool	stream_writev(struct stream *, struct iovec *, int count);
@@ -125,7 +129,8 @@ void	stream_set_reading(struct stream *, bool);
  * Begin a TLS handshake.  As server: data not yet read from the descriptor
  * begins with the ClientHello.  As client: name is sent as SNI and checked if
  * the context wants that (NULL: neither).  STREAM_SECURED or STREAM_FAILED
- * follows.  False as with STREAM_FAILED.
+ * follows.  False as with STREAM_FAILED: also when plain output is unsent,
+ * since it would go out encrypted, and when there is TLS already.
  */
 bool	stream_start_tls(struct stream *, struct tls_context *, bool as_server,
 	    const char *name);

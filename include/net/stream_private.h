@@ -23,10 +23,19 @@ void	stream_break(struct stream *, int error);
 ssize_t	stream_tls_read(struct stream *, void *, size_t);
 /* Bytes taken, or STREAM_AGAIN, or STREAM_ERROR. */
 ssize_t	stream_tls_write(struct stream *, const void *, size_t);
-/* Go on with the handshake; true when it is finished. */
-bool	stream_tls_handshake(struct stream *);
-bool	stream_tls_has_pending(const struct stream *);
+bool	stream_tls_writev(struct stream *, const struct iovec *, int count);
+/* Go on with the handshake: 1 finished, STREAM_AGAIN or STREAM_ERROR. */
+ssize_t	stream_tls_handshake(struct stream *);
+/*
+ * Make the event active when OpenSSL holds what the owner wants to read: the
+ * kernel does not know of it, and event_del() forgets that it was told.  Such
+ * an event is told as EV_TIMEOUT.
+ */
+void	stream_tls_tell_pending(struct stream *);
+/* The struct may have moved with its owner. */
+void	stream_tls_join(struct stream *);
 void	stream_tls_close(struct stream *);
-const char	*stream_tls_error(void);
+/* The words for a negative stream.error; valid until the thread's next. */
+const char	*stream_tls_error(int error);
 
 #endif

@@ -10,6 +10,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+struct config;
 struct loop;
 
 enum shutdown_mode {
@@ -27,6 +28,8 @@ struct process {
 	void		(*reload)(struct loop *asking,
 			    void (*done)(void *arg, const char *error),
 			    void *arg);
+	/* Any thread: from now on this configuration; takes it over. */
+	void		(*apply)(struct config *);
 	void		(*shutdown)(enum shutdown_mode);	/* any thread */
 	/* The loops: 0 is main's, the others have clients and servers. */
 	int		 loop_count;

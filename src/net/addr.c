@@ -13,16 +13,19 @@ addr_parse_ip(struct addr *addr, const char *text, int port)
 {
 	char	bare[INET6_ADDRSTRLEN + 2];
 	size_t	n = strlen(text);
+	bool	is_bracketed;
 
 	if (n >= sizeof bare)
 		return false;
 	memcpy(bare, text, n + 1);
-	if (n > 2 && bare[0] == '[' && bare[n - 1] == ']') {
+	is_bracketed = n > 2 && bare[0] == '[' && bare[n - 1] == ']';
+	if (is_bracketed) {
 		bare[n - 1] = '\0';
 		memmove(bare, bare + 1, n - 1);
 	}
 	memset(addr, 0, sizeof *addr);
-	if (inet_pton(AF_INET, bare, &addr->u.v4.sin_addr) == 1) {
+	if (!is_bracketed &&
+	    inet_pton(AF_INET, bare, &addr->u.v4.sin_addr) == 1) {
 		addr->u.v4.sin_family = AF_INET;
 		addr->length = sizeof addr->u.v4;
 	} else if (inet_pton(AF_INET6, bare, &addr->u.v6.sin6_addr) == 1) {
@@ -100,6 +103,22 @@ addr_equal(const struct addr *a, const struct addr *b)
 	    memcmp(&a->u, &b->u, a->length) == 0;
 }
 
+void
+addr_unmap(struct addr *addr)
+{
+	struct sockaddr_in	v4 = { .sin_family = AF_INET };
+
+	if (addr->u.any.sa_family != AF_INET6 ||
+	    !IN6_IS_ADDR_V4MAPPED(&addr->u.v6.sin6_addr))
+		return;
+	v4.sin_port = addr->u.v6.sin6_port;
+	memcpy(&v4.sin_addr, &addr->u.v6.sin6_addr.s6_addr[12],
+	    sizeof v4.sin_addr);
+	memset(addr, 0, sizeof *addr);
+	addr->u.v4 = v4;
+	addr->length = sizeof v4;
+}
+
 char *
 addr_print_host(const struct addr *addr, char *text, size_t size)
 {
@@ -128,6 +147,11 @@ addr_print(const struct addr *addr, char *text, size_t size)
 		snprintf(text, size, "%s:%d", host, addr_port(addr));
 	else if (addr_is_unix(addr) && addr->u.local.sun_path[0] != '\0')
 		snprintf(text, size, "unix:%s", addr->u.local.sun_path);
+	else if (addr_is_unix(addr) &&
+	    addr->length > offsetof(struct sockaddr_un, sun_path) + 1)
+		snprintf(text, size, "unix:@%.*s",
+		    (int)(addr->length - offsetof(struct sockaddr_un,
+		    sun_path) - 1), addr->u.local.sun_path + 1);
 	else
 		snprintf(text, size, "%s", host);
 	return text;
@@ -140,6 +164,7 @@ addr_of_peer(struct addr *addr, int fd)
 	addr->length = sizeof addr->u;
 	if (getpeername(fd, &addr->u.any, &addr->length) != 0)
 		memset(addr, 0, sizeof *addr);
+	addr_unmap(addr);
 }
 
 void
@@ -149,4 +174,5 @@ addr_of_self(struct addr *addr, int fd)
 	addr->length = sizeof addr->u;
 	if (getsockname(fd, &addr->u.any, &addr->length) != 0)
 		memset(addr, 0, sizeof *addr);
+	addr_unmap(addr);
 }

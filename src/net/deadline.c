@@ -1,13 +1,15 @@
 /*
  * Deadlines, one queue a duration; see net/deadline.h.
  *
+ * A queue that nobody waits in is given to the next new duration, so there
+ * are never more of them than durations were waited for at once.
+ *
  * The timer is armed for the earliest deadline that was ever at the head of a
  * queue; when that one was cleared in time the timer finds nothing due and is
  * armed for what is earliest then.  So setting and clearing deadlines around
  * every query costs one timer a duration, not one a query.
  */
 
-#include <assert.h>
 #include <stdlib.h>
 
 #include <event2/event.h>
@@ -60,28 +62,34 @@ deadline_queues_done(struct loop *loop)
 static struct deadline_queue *
 deadline_queue_of(struct loop *loop, int64_t duration_us)
 {
-	struct deadline_queue	*queue;
+	struct deadline_queue	*queue, *unused = NULL;
 
 	for (queue = loop->deadlines.first; queue != NULL;
-	    queue = queue->next)
+	    queue = queue->next) {
 		if (queue->duration_us == duration_us)
 			return queue;
-	queue = mem_new(sizeof *queue);
-	queue->duration_us = duration_us;
-	TAILQ_INIT(&queue->list);
-	queue->next = loop->deadlines.first;
-	loop->deadlines.first = queue;
-	return queue;
+		if (TAILQ_EMPTY(&queue->list))
+			unused = queue;
+	}
+	if (unused == NULL) {
+		unused = mem_new(sizeof *unused);
+		TAILQ_INIT(&unused->list);
+		unused->next = loop->deadlines.first;
+		loop->deadlines.first = unused;
+	}
+	unused->duration_us = duration_us;
+	return unused;
 }
 
 static void
 deadline_arm(struct loop *loop, int64_t at_us)
 {
-	int64_t		left_us = at_us - loop_now_us(loop);
+	int64_t		left_us;
 	struct timeval	left;
 
 	if (at_us >= loop->deadlines.armed_us)
 		return;
+	left_us = at_us - loop_now_us(loop);
 	if (left_us < 0)
 		left_us = 0;
 	left.tv_sec = (time_t)(left_us / US_PER_SECOND);

@@ -2,6 +2,10 @@
  * Listening sockets; see net/listener.h.  Main thread only.
  */
 
+#ifndef _GNU_SOURCE
+#define _GNU_SOURCE		/* accept4 */
+#endif
+
 #include <sys/socket.h>
 #include <sys/stat.h>
 
@@ -49,11 +53,15 @@ listener_say(char *error, size_t size, const char *what,
 	return false;
 }
 
-/* Whether somebody answers at a unix socket file. */
+/*
+ * Whether somebody answers at a unix socket file.  Not blocking: a full
+ * accept queue is somebody.
+ */
 static bool
 listener_is_alive(const struct addr *addr)
 {
-	int	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+	int	fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
+		    SOCK_CLOEXEC, 0);
 	bool	alive;
 
 	if (fd < 0)
@@ -65,39 +73,64 @@ listener_is_alive(const struct addr *addr)
 }
 
 static bool
+listener_has_file(const struct addr *addr)
+{
+	return addr_is_unix(addr) && addr->u.local.sun_path[0] != '\0';
+}
+
+/* A socket file that was left behind goes away; any other file stays. */
+static bool
+listener_clear_the_way(const struct addr *addr)
+{
+	const char	*path = addr->u.local.sun_path;
+	struct stat	 file;
+
+	if (!listener_has_file(addr) || lstat(path, &file) != 0)
+		return true;
+	if (S_ISSOCK(file.st_mode) && !listener_is_alive(addr)) {
+		unlink(path);
+		return true;
+	}
+	errno = S_ISSOCK(file.st_mode) ? EADDRINUSE : EEXIST;
+	return false;
+}
+
+static void
+listener_set_options(struct listener *listener, const struct addr *addr,
+    const struct listener_settings *settings)
+{
+	int	one = 1, zero = 0, seconds = DEFER_SECONDS, fd = listener->fd;
+
+	if (addr_is_unix(addr))
+		return;
+	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	if (settings->reuse_port)
+		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
+	if (settings->defer_accept)
+		setsockopt(fd, IPPROTO_TCP, TCP_DEFER_ACCEPT, &seconds,
+		    sizeof seconds);
+	/* "::" takes IPv4 as well. */
+	if (addr->u.any.sa_family == AF_INET6)
+		setsockopt(fd, IPPROTO_IPV6, IPV6_V6ONLY,
+		    IN6_IS_ADDR_UNSPECIFIED(&addr->u.v6.sin6_addr) ? &zero :
+		    &one, sizeof one);
+}
+
+static bool
 listener_bind(struct listener *listener, const struct addr *addr,
     const struct listener_settings *settings, char *error, size_t size)
 {
-	bool	is_unix = addr_is_unix(addr);
-	int	one = 1, zero = 0, seconds = DEFER_SECONDS;
-
-	if (is_unix && addr->u.local.sun_path[0] != '\0') {
-		if (listener_is_alive(addr)) {
-			errno = EADDRINUSE;
-			return listener_say(error, size, "listen on", addr);
-		}
-		unlink(addr->u.local.sun_path);
-	}
+	if (!listener_clear_the_way(addr))
+		return listener_say(error, size, "listen on", addr);
 	listener->fd = socket(addr->u.any.sa_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (listener->fd < 0)
 		return listener_say(error, size, "make a socket for", addr);
-	if (!is_unix)
-		setsockopt(listener->fd, SOL_SOCKET, SO_REUSEADDR, &one,
-		    sizeof one);
-	if (!is_unix && settings->reuse_port)
-		setsockopt(listener->fd, SOL_SOCKET, SO_REUSEPORT, &one,
-		    sizeof one);
-	if (!is_unix && settings->defer_accept)
-		setsockopt(listener->fd, IPPROTO_TCP, TCP_DEFER_ACCEPT,
-		    &seconds, sizeof seconds);
-	if (addr->u.any.sa_family == AF_INET6)
-		setsockopt(listener->fd, IPPROTO_IPV6, IPV6_V6ONLY,
-		    IN6_IS_ADDR_UNSPECIFIED(&addr->u.v6.sin6_addr) ? &zero :
-		    &one, sizeof one);
-	if (bind(listener->fd, &addr->u.any, addr->length) != 0 ||
-	    listen(listener->fd, settings->backlog) != 0)
+	listener_set_options(listener, addr, settings);
+	if (bind(listener->fd, &addr->u.any, addr->length) != 0)
 		return listener_say(error, size, "listen on", addr);
+	if (listener_has_file(addr))
+		stat(addr->u.local.sun_path, &listener->file);
 	return true;
 }
 
@@ -108,7 +141,7 @@ listener_own_file(struct listener *listener,
 	const char	*path = listener->addr.u.local.sun_path;
 	struct group	*group = NULL;
 
-	if (!addr_is_unix(&listener->addr) || path[0] == '\0')
+	if (!listener_has_file(&listener->addr))
 		return true;
 	if (settings->unix_group != NULL && settings->unix_group[0] != '\0' &&
 	    (group = getgrnam(settings->unix_group)) == NULL) {
@@ -117,8 +150,7 @@ listener_own_file(struct listener *listener,
 		return false;
 	}
 	if ((group != NULL && chown(path, (uid_t)-1, group->gr_gid) != 0) ||
-	    chmod(path, settings->unix_mode) != 0 ||
-	    stat(path, &listener->file) != 0)
+	    chmod(path, settings->unix_mode) != 0)
 		return listener_say(error, size, "set the rights of",
 		    &listener->addr);
 	return true;
@@ -129,6 +161,24 @@ listener_is_shortage(int error)
 {
 	return error == EMFILE || error == ENFILE || error == ENOBUFS ||
 	    error == ENOMEM;
+}
+
+/* A connection that failed before it was accepted; others may follow. */
+static bool
+listener_is_passing(int error)
+{
+	switch (error) {
+	case ECONNABORTED:
+	case EINTR:
+	case EPROTO:
+	case ENETDOWN:
+	case ENETUNREACH:
+	case EHOSTDOWN:
+	case EHOSTUNREACH:
+		return true;
+	default:
+		return false;
+	}
 }
 
 static void
@@ -156,17 +206,19 @@ static bool
 listener_accept(struct listener *listener)
 {
 	struct addr	peer;
-	int		fd, one = 1;
+	int		fd, error, one = 1;
 
 	memset(&peer, 0, sizeof peer);
 	peer.length = sizeof peer.u;
 	fd = accept4(listener->fd, &peer.u.any, &peer.length,
 	    SOCK_NONBLOCK | SOCK_CLOEXEC);
 	if (fd < 0) {
-		if (listener_is_shortage(errno) && !listener->is_draining)
-			listener_pause(listener, errno);
-		return errno == ECONNABORTED || errno == EINTR;
+		error = errno;
+		if (listener_is_shortage(error) && !listener->is_draining)
+			listener_pause(listener, error);
+		return listener_is_passing(error);
 	}
+	addr_unmap(&peer);
 	if (peer.u.any.sa_family != AF_UNIX)
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	listener->accepted(listener->arg, fd, &peer);
@@ -198,11 +250,12 @@ listener_new(struct loop *loop, const struct addr *addr,
 	listener->accepted = accepted;
 	listener->arg = arg;
 	listener->addr = *addr;
+	/* Nobody can connect before the file has its rights. */
 	if (!listener_bind(listener, addr, settings, error, size) ||
-	    !listener_own_file(listener, settings, error, size)) {
-		if (listener->fd >= 0)
-			close(listener->fd);
-		free(listener);
+	    !listener_own_file(listener, settings, error, size) ||
+	    (listen(listener->fd, settings->backlog) != 0 &&
+	    !listener_say(error, size, "listen on", addr))) {
+		listener_free(listener);
 		return NULL;
 	}
 	if (!addr_is_unix(addr))
@@ -235,10 +288,11 @@ listener_close(struct listener *listener)
 	if (listener->fd < 0)
 		return;
 	deadline_clear(listener->loop, &listener->pause);
-	event_free(listener->event);
+	if (listener->event != NULL)
+		event_free(listener->event);
 	close(listener->fd);
 	listener->fd = -1;
-	if (addr_is_unix(&listener->addr) && path[0] != '\0' &&
+	if (listener_has_file(&listener->addr) && listener->file.st_ino != 0 &&
 	    stat(path, &now) == 0 && now.st_ino == listener->file.st_ino &&
 	    now.st_dev == listener->file.st_dev)
 		unlink(path);

@@ -78,9 +78,16 @@ loop_free(struct loop *loop)
 	free(loop);
 }
 
+bool
+loop_is_mine(const struct loop *loop)
+{
+	return pthread_equal(loop->thread, pthread_self());
+}
+
 void
 loop_run(struct loop *loop)
 {
+	loop->thread = pthread_self();
 	while (!loop->stopping) {
 		loop_run_tasks(loop);
 		loop->now_us = 0;

@@ -1,9 +1,26 @@
 /*
  * Streams: reading, writing, connecting.
  *
- * One libevent event a stream; what it watches is changed only when the
+ * One libevent event a stream.  What it watches is changed only when the
  * stream begins or ends to have unsent output, or when its owner turns
- * reading off and on.
+ * reading off and on; so in the steady state a read is one recv, a write is
+ * one send, and nothing is allocated.
+ *
+ *	CONNECTING --> OPEN <--> HANDSHAKE
+ *	    stream_on_connected()    stream_start_tls(), stream_on_handshake()
+ *
+ *	CONNECTING  the kernel connects: EV_WRITE is watched
+ *	HANDSHAKE   there is an SSL: what it asked for last is watched
+ *	OPEN	    bytes flow: see stream_wants()
+ *	CLOSED	    no descriptor, no SSL, no buffer, no event
+ *
+ * Always true: the event is assigned to the base of the stream's loop, and
+ * neither added nor active while the stream is closed or between loops.  A
+ * broken stream watches nothing; its event is active until STREAM_FAILED has
+ * been told.
+ *
+ * What a callback did to its stream is not looked at after it returned: it
+ * may be closed, or another thread's by then.
  */
 
 #include <sys/socket.h>
@@ -17,6 +34,9 @@
 #include "base/mem.h"
 #include "net/loop.h"
 #include "net/stream_private.h"
+
+/* What the kernel takes in one sendmsg; more is kept. */
+enum { PARTS_MAX = 1024 };
 
 static void	stream_on_ready(evutil_socket_t, short, void *);
 
@@ -32,10 +52,11 @@ stream_wants(const struct stream *stream)
 	case STREAM_STATE_HANDSHAKE:
 		return stream->tls_wants_write ? EV_WRITE : EV_READ;
 	case STREAM_STATE_OPEN:
-		if (stream->reading)
+		if ((stream->reading && !stream->tls_wants_write) ||
+		    stream->tls_wants_read)
 			wants |= EV_READ;
-		if (buf_length(&stream->unsent) > 0 ||
-		    stream->tls_wants_write)
+		if (stream->tls_wants_write || (!stream->tls_wants_read &&
+		    buf_length(&stream->unsent) > 0))
 			wants |= EV_WRITE;
 		return wants;
 	default:
@@ -43,21 +64,36 @@ stream_wants(const struct stream *stream)
 	}
 }
 
+static void
+stream_register(struct stream *stream, short wants)
+{
+	event_assign(&stream->event, stream->loop->base, stream->fd,
+	    wants | EV_PERSIST, stream_on_ready, stream);
+	stream->watched = (uint8_t)wants;
+	if (wants != 0)
+		event_add(&stream->event, NULL);
+}
+
+static void
+stream_unregister(struct stream *stream)
+{
+	if (stream->loop != NULL)
+		event_del(&stream->event);
+	stream->watched = 0;
+}
+
 void
 stream_watch(struct stream *stream)
 {
 	short	wants = stream_wants(stream);
 
-	if (wants == stream->watched || stream->loop == NULL)
+	if (wants == stream->watched || stream->loop == NULL ||
+	    stream->broken)
 		return;
-	if (stream->watched != 0)
-		event_del(&stream->event);
-	stream->watched = (uint8_t)wants;
-	if (wants == 0)
-		return;
-	event_assign(&stream->event, stream->loop->base, stream->fd,
-	    wants | EV_PERSIST, stream_on_ready, stream);
-	event_add(&stream->event, NULL);
+	stream_unregister(stream);
+	stream_register(stream, wants);
+	if (stream->tls != NULL)
+		stream_tls_tell_pending(stream);
 }
 
 void
@@ -68,15 +104,18 @@ stream_break(struct stream *stream, int error)
 	stream->broken = true;
 	stream->error = error;
 	buf_done(&stream->unsent);
-	if (stream->loop == NULL)
-		return;
-	if (stream->watched == 0) {
-		event_assign(&stream->event, stream->loop->base, stream->fd,
-		    EV_READ | EV_PERSIST, stream_on_ready, stream);
-		event_add(&stream->event, NULL);
-		stream->watched = EV_READ;
-	}
-	event_active(&stream->event, EV_READ, 0);
+	stream_unregister(stream);
+	if (stream->loop != NULL)
+		event_active(&stream->event, EV_READ, 0);
+}
+
+/* It failed in its own callback, where it can be told at once. */
+static void
+stream_fail(struct stream *stream, int error)
+{
+	stream_break(stream, error);
+	stream_unregister(stream);
+	stream->on_event(stream, STREAM_FAILED);
 }
 
 static void
@@ -91,7 +130,7 @@ stream_init(struct stream *stream, struct loop *loop, int fd,
 	stream->state = (uint8_t)state;
 	stream->reading = true;
 	buf_init(&stream->unsent);
-	stream_watch(stream);
+	stream_register(stream, stream_wants(stream));
 }
 
 void
@@ -108,6 +147,7 @@ stream_connect(struct stream *stream, struct loop *loop,
 {
 	int	one = 1, fd, error;
 
+	memset(stream, 0, sizeof *stream);
 	stream->fd = -1;
 	fd = socket(addr->u.any.sa_family,
 	    SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
@@ -116,7 +156,7 @@ stream_connect(struct stream *stream, struct loop *loop,
 	if (!addr_is_unix(addr))
 		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (connect(fd, &addr->u.any, addr->length) != 0 &&
-	    errno != EINPROGRESS) {
+	    errno != EINPROGRESS && errno != EINTR) {
 		error = errno;
 		close(fd);
 		errno = error;
@@ -129,12 +169,11 @@ stream_connect(struct stream *stream, struct loop *loop,
 void
 stream_close(struct stream *stream)
 {
-	if (stream->fd < 0)
+	if (stream->fd < 0 || stream->state == STREAM_STATE_CLOSED)
 		return;
-	stream_tls_close(stream);
-	if (stream->watched != 0)
-		event_del(&stream->event);
-	stream->watched = 0;
+	if (stream->tls != NULL)
+		stream_tls_close(stream);
+	stream_unregister(stream);
 	buf_done(&stream->unsent);
 	close(stream->fd);
 	stream->fd = -1;
@@ -144,9 +183,7 @@ stream_close(struct stream *stream)
 void
 stream_leave(struct stream *stream)
 {
-	if (stream->watched != 0)
-		event_del(&stream->event);
-	stream->watched = 0;
+	stream_unregister(stream);
 	stream->loop = NULL;
 }
 
@@ -155,47 +192,50 @@ stream_join(struct stream *stream, struct loop *loop)
 {
 	assert(stream->loop == NULL);
 	stream->loop = loop;
-	stream_watch(stream);
-	if (stream->broken) {
-		stream->broken = false;
-		stream_break(stream, stream->error);
-	} else if (stream->watched != 0 && stream_tls_has_pending(stream))
+	if (stream->tls != NULL)
+		stream_tls_join(stream);
+	stream_register(stream, stream->broken ? 0 : stream_wants(stream));
+	/* What was active when it left is active again. */
+	if (stream->broken || stream->state == STREAM_STATE_HANDSHAKE)
 		event_active(&stream->event, EV_READ, 0);
+	else if (stream->tls != NULL)
+		stream_tls_tell_pending(stream);
 }
 
 /*
  * Reading.
  */
 
-ssize_t
-stream_read(struct stream *stream, void *data, size_t n)
+/* What recv said; a stream that cannot be read is broken. */
+static ssize_t
+stream_received(struct stream *stream, ssize_t got)
 {
-	ssize_t	got;
-
-	if (stream->broken)
-		return STREAM_ERROR;
-	if (stream->tls != NULL)
-		return stream_tls_read(stream, data, n);
-	got = recv(stream->fd, data, n, 0);
 	if (got >= 0)
 		return got;
 	if (errno == EAGAIN || errno == EINTR)
 		return STREAM_AGAIN;
-	stream->error = errno;
+	stream_break(stream, errno);
 	return STREAM_ERROR;
+}
+
+ssize_t
+stream_read(struct stream *stream, void *data, size_t n)
+{
+	assert(n > 0);
+	if (stream->broken || stream->fd < 0)
+		return STREAM_ERROR;
+	if (stream->tls != NULL)
+		return stream_tls_read(stream, data, n);
+	return stream_received(stream, recv(stream->fd, data, n, 0));
 }
 
 ssize_t
 stream_peek(struct stream *stream, void *data, size_t n)
 {
-	ssize_t	got = recv(stream->fd, data, n, MSG_PEEK);
-
-	if (got >= 0)
-		return got;
-	if (errno == EAGAIN || errno == EINTR)
-		return STREAM_AGAIN;
-	stream->error = errno;
-	return STREAM_ERROR;
+	assert(stream->tls == NULL && n > 0);
+	if (stream->broken || stream->fd < 0)
+		return STREAM_ERROR;
+	return stream_received(stream, recv(stream->fd, data, n, MSG_PEEK));
 }
 
 void
@@ -205,33 +245,37 @@ stream_set_reading(struct stream *stream, bool reading)
 		return;
 	stream->reading = reading;
 	stream_watch(stream);
-	if (reading && stream->loop != NULL && stream_tls_has_pending(stream))
-		event_active(&stream->event, EV_READ, 0);
+	if (stream->tls != NULL)
+		stream_tls_tell_pending(stream);
 }
 
 /*
  * Writing.
  */
 
-/* What the kernel takes now: bytes, STREAM_AGAIN or STREAM_ERROR. */
+/* What the kernel said: bytes taken, STREAM_AGAIN or STREAM_ERROR. */
 static ssize_t
-stream_send(struct stream *stream, const void *data, size_t n)
+stream_sent(struct stream *stream, ssize_t sent)
 {
-	ssize_t	sent;
-
-	if (stream->tls != NULL)
-		return stream_tls_write(stream, data, n);
-	sent = send(stream->fd, data, n, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (sent >= 0)
 		return sent;
 	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
 		return STREAM_AGAIN;
-	stream->error = errno;
+	stream_break(stream, errno);
 	return STREAM_ERROR;
 }
 
+static ssize_t
+stream_send(struct stream *stream, const void *data, size_t n)
+{
+	if (stream->tls != NULL)
+		return stream_tls_write(stream, data, n);
+	return stream_sent(stream, send(stream->fd, data, n,
+	    MSG_NOSIGNAL | MSG_DONTWAIT));
+}
+
 static bool
-stream_keep(struct stream *stream, const uint8_t *data, size_t n)
+stream_keep(struct stream *stream, const void *data, size_t n)
 {
 	uint8_t	*room = buf_try_reserve(&stream->unsent, n, INT32_MAX);
 
@@ -251,15 +295,15 @@ stream_write(struct stream *stream, const void *data, size_t n)
 
 	if (stream->broken || stream->fd < 0)
 		return false;
+	if (n == 0)
+		return true;
 	if (buf_length(&stream->unsent) == 0 &&
 	    stream->state == STREAM_STATE_OPEN) {
 		sent = stream_send(stream, data, n);
-		if ((size_t)sent == n)
+		if (sent == (ssize_t)n)
 			return true;
-		if (sent == STREAM_ERROR) {
-			stream_break(stream, stream->error);
+		if (sent == STREAM_ERROR)
 			return false;
-		}
 		if (sent == STREAM_AGAIN)
 			sent = 0;
 	}
@@ -270,49 +314,18 @@ stream_write(struct stream *stream, const void *data, size_t n)
 	return true;
 }
 
-/* The plain case with nothing unsent: one sendmsg. */
-static ssize_t
-stream_sendmsg(struct stream *stream, struct iovec *parts, int count)
+/* Keep all of the parts but the first bytes, which were sent. */
+static bool
+stream_keep_parts(struct stream *stream, const struct iovec *parts, int count,
+    size_t sent)
 {
-	struct msghdr	message = { .msg_iov = parts,
-			    .msg_iovlen = (size_t)count };
-	ssize_t		sent;
-
-	sent = sendmsg(stream->fd, &message, MSG_NOSIGNAL | MSG_DONTWAIT);
-	if (sent >= 0)
-		return sent;
-	if (errno == EAGAIN || errno == EINTR || errno == ENOBUFS)
-		return 0;
-	stream->error = errno;
-	return STREAM_ERROR;
-}
-
-bool
-stream_writev(struct stream *stream, struct iovec *parts, int count)
-{
-	ssize_t	sent = 0;
-	bool	is_plain = stream->tls == NULL &&
-		    buf_length(&stream->unsent) == 0 &&
-		    stream->state == STREAM_STATE_OPEN;
-
-	if (stream->broken || stream->fd < 0)
-		return false;
-	if (is_plain)
-		sent = stream_sendmsg(stream, parts, count);
-	if (sent == STREAM_ERROR) {
-		stream_break(stream, stream->error);
-		return false;
-	}
 	for (int i = 0; i < count; i++) {
-		if ((size_t)sent >= parts[i].iov_len) {
-			sent -= (ssize_t)parts[i].iov_len;
+		if (sent >= parts[i].iov_len) {
+			sent -= parts[i].iov_len;
 			continue;
 		}
-		if (!(is_plain ? stream_keep(stream,
-		    (uint8_t *)parts[i].iov_base + sent,
-		    parts[i].iov_len - (size_t)sent) :
-		    stream_write(stream, parts[i].iov_base,
-		    parts[i].iov_len)))
+		if (!stream_keep(stream, (uint8_t *)parts[i].iov_base + sent,
+		    parts[i].iov_len - sent))
 			return false;
 		sent = 0;
 	}
@@ -320,26 +333,43 @@ stream_writev(struct stream *stream, struct iovec *parts, int count)
 	return true;
 }
 
-/* EV_WRITE: more of what is unsent. */
-static void
+bool
+stream_writev(struct stream *stream, struct iovec *parts, int count)
+{
+	struct msghdr	message = { .msg_iov = parts };
+	ssize_t		sent = 0;
+
+	if (stream->broken || stream->fd < 0)
+		return false;
+	message.msg_iovlen = (size_t)(count < PARTS_MAX ? count : PARTS_MAX);
+	if (buf_length(&stream->unsent) == 0 &&
+	    stream->state == STREAM_STATE_OPEN) {
+		if (stream->tls != NULL)
+			return stream_tls_writev(stream, parts, count);
+		sent = stream_sent(stream, sendmsg(stream->fd, &message,
+		    MSG_NOSIGNAL | MSG_DONTWAIT));
+		if (sent == STREAM_ERROR)
+			return false;
+		if (sent == STREAM_AGAIN)
+			sent = 0;
+	}
+	return stream_keep_parts(stream, parts, count, (size_t)sent);
+}
+
+/* More of what is unsent; true when the last of it went out. */
+static bool
 stream_flush(struct stream *stream)
 {
 	ssize_t	sent;
 
 	sent = stream_send(stream, buf_bytes(&stream->unsent),
 	    buf_length(&stream->unsent));
-	if (sent == STREAM_AGAIN)
-		return;
-	if (sent == STREAM_ERROR) {
-		stream_break(stream, stream->error);
-		return;
-	}
-	buf_consume(&stream->unsent, (size_t)sent);
-	if (buf_length(&stream->unsent) > 0)
-		return;
+	if (sent > 0)
+		buf_consume(&stream->unsent, (size_t)sent);
+	if (stream->broken || buf_length(&stream->unsent) > 0)
+		return false;
 	buf_done(&stream->unsent);
-	stream_watch(stream);
-	stream->on_event(stream, STREAM_DRAINED);
+	return true;
 }
 
 /*
@@ -354,9 +384,7 @@ stream_on_connected(struct stream *stream)
 
 	getsockopt(stream->fd, SOL_SOCKET, SO_ERROR, &error, &size);
 	if (error != 0) {
-		stream->broken = true;
-		stream->error = error;
-		stream->on_event(stream, STREAM_FAILED);
+		stream_fail(stream, error);
 		return;
 	}
 	stream->state = STREAM_STATE_OPEN;
@@ -367,32 +395,46 @@ stream_on_connected(struct stream *stream)
 static void
 stream_on_handshake(struct stream *stream)
 {
-	if (stream_tls_handshake(stream)) {
-		stream->state = STREAM_STATE_OPEN;
-		stream->tls_wants_write = false;
+	ssize_t	result = stream_tls_handshake(stream);
+
+	if (result == STREAM_ERROR) {
+		stream_fail(stream, stream->error);
+		return;
+	}
+	if (result == STREAM_AGAIN) {
 		stream_watch(stream);
-		stream->on_event(stream, STREAM_SECURED);
-	} else if (stream->broken)
-		stream->on_event(stream, STREAM_FAILED);
-	else
-		stream_watch(stream);
+		return;
+	}
+	stream->state = STREAM_STATE_OPEN;
+	stream_watch(stream);
+	stream_tls_tell_pending(stream);
+	stream->on_event(stream, STREAM_SECURED);
 }
 
 static void
 stream_on_open(struct stream *stream, short what)
 {
-	if (what & EV_WRITE && buf_length(&stream->unsent) > 0)
-		stream_flush(stream);
-	else if (what & EV_WRITE && stream->tls_wants_write) {
-		/* SSL_read wanted to write: it is called again below. */
-		stream->tls_wants_write = false;
+	if (stream->tls_wants_write || stream->tls_wants_read) {
+		/* What OpenSSL waited for is there: both go on. */
+		stream->tls_wants_write = stream->tls_wants_read = false;
 		stream_watch(stream);
-		what |= EV_READ;
+		what |= EV_READ | EV_WRITE;
 	}
-	if (what & EV_READ && stream->fd >= 0 && stream->reading &&
+	if (what & EV_WRITE && buf_length(&stream->unsent) > 0) {
+		if (stream_flush(stream)) {
+			stream_watch(stream);
+			/* The owner may give the stream away now. */
+			if (what & (EV_READ | EV_TIMEOUT))
+				event_active(&stream->event,
+				    what & ~EV_WRITE, 0);
+			stream->on_event(stream, STREAM_DRAINED);
+			return;
+		}
+		stream_watch(stream);
+	}
+	if (what & (EV_READ | EV_TIMEOUT) && stream->reading &&
 	    !stream->broken)
 		stream->on_event(stream, STREAM_READABLE);
-	/* The stream may be another thread's by now. */
 }
 
 static void
@@ -402,6 +444,7 @@ stream_on_ready(evutil_socket_t fd, short what, void *arg)
 	struct loop	*loop = stream->loop;
 
 	(void)fd;
+	stream->tls_may_recv = what & (EV_READ | EV_WRITE);
 	if (stream->broken)
 		stream->on_event(stream, STREAM_FAILED);
 	else
@@ -422,6 +465,8 @@ stream_on_ready(evutil_socket_t fd, short what, void *arg)
 const char *
 stream_error(const struct stream *stream)
 {
-	return stream->error < 0 ? stream_tls_error() :
+	if (stream->error == 0)
+		return "the peer closed the connection";
+	return stream->error < 0 ? stream_tls_error(stream->error) :
 	    strerror(stream->error);
 }

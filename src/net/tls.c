@@ -85,6 +85,7 @@ tls_set_protocols(SSL_CTX *ssl, const char *list, char *error, size_t size)
 	char	*rest = copy, *word;
 	int	 lowest = INT32_MAX, highest = 0;
 	size_t	 i;
+	bool	 good;
 
 	while ((word = text_next_word(&rest)) != NULL) {
 		for (i = 0; i < ARRAY_LENGTH(words); i++)
@@ -101,9 +102,10 @@ tls_set_protocols(SSL_CTX *ssl, const char *list, char *error, size_t size)
 			highest = words[i].highest;
 	}
 	free(copy);
-	SSL_CTX_set_min_proto_version(ssl, lowest);
-	SSL_CTX_set_max_proto_version(ssl, highest);
-	return true;
+	good = SSL_CTX_set_min_proto_version(ssl, lowest) == 1 &&
+	    SSL_CTX_set_max_proto_version(ssl, highest) == 1;
+	return good ||
+	    tls_say(error, size, "cannot use TLS protocols", list);
 }
 
 static bool
@@ -158,6 +160,17 @@ tls_load_files(SSL_CTX *ssl, const struct tls_settings *settings,
 	return true;
 }
 
+/* A key with a passphrase fails: OpenSSL would ask for it on the terminal. */
+static int
+tls_on_passphrase(char *phrase, int size, int is_writing, void *arg)
+{
+	(void)phrase;
+	(void)size;
+	(void)is_writing;
+	(void)arg;
+	return -1;
+}
+
 static struct tls_context *
 tls_context_new(const struct tls_settings *settings, const SSL_METHOD *method,
     char *error, size_t size)
@@ -175,6 +188,8 @@ tls_context_new(const struct tls_settings *settings, const SSL_METHOD *method,
 	    SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER | SSL_MODE_RELEASE_BUFFERS);
 	SSL_CTX_set_options(context->ssl, SSL_OP_NO_RENEGOTIATION |
 	    SSL_OP_NO_COMPRESSION | SSL_OP_NO_TICKET);
+	SSL_CTX_set_read_ahead(context->ssl, 1);
+	SSL_CTX_set_default_passwd_cb(context->ssl, tls_on_passphrase);
 	SSL_CTX_set_num_tickets(context->ssl, 0);
 	SSL_CTX_set_session_cache_mode(context->ssl, SSL_SESS_CACHE_OFF);
 	if (tls_set_protocols(context->ssl, settings->protocols, error,
@@ -208,6 +223,12 @@ tls_context_new_server(const struct tls_settings *settings, bool *self_signed,
 	struct tls_context	*context;
 	int			 verify = SSL_VERIFY_NONE;
 
+	if (settings->mode >= TLS_VERIFY_CA &&
+	    !tls_is_given(settings->ca_file)) {
+		snprintf(error, size, "%s needs a CA file to check client "
+		    "certificates with", tls_mode_name(settings->mode));
+		return NULL;
+	}
 	context = tls_context_new(settings, TLS_server_method(), error, size);
 	if (context == NULL)
 		return NULL;

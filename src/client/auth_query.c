@@ -1,0 +1,586 @@
+/*
+ * auth_query; see client/auth_query.h.
+ *
+ * A source is one connection: a database, an auth_user.  Requests queue on
+ * it.  The connection is opened by libpq step by step from events of the main
+ * loop, stays open while it is used, and closes when it was idle for
+ * server_idle_timeout.  Everything here but asking and abandoning happens in
+ * the main thread.
+ */
+
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/event.h>
+#include <libpq-fe.h>
+
+#include "base/clock.h"
+#include "base/hash.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "client/auth_query.h"
+#include "config/config.h"
+#include "config/userlist.h"
+#include "net/loop.h"
+#include "net/tls.h"
+#include "pool/backend.h"
+
+#define CACHE_MAX	10000
+
+struct auth_query_request {
+	struct letter		 letter;
+	struct loop		*asking;
+	struct config		*config;	/* held */
+	char			*database;
+	char			*user;
+	void			(*done)(void *, const struct auth_query_answer *);
+	void			*arg;
+	bool			 is_abandoned;	/* the asking thread's */
+	char			*secret, *failure;
+	int			 attempts;
+	TAILQ_ENTRY(auth_query_request) next;
+};
+
+enum source_state {
+	SOURCE_CLOSED,
+	SOURCE_RESOLVING,
+	SOURCE_CONNECTING,
+	SOURCE_IDLE,
+	SOURCE_ASKING,
+};
+
+struct source {
+	struct source		*next;
+	char			*database;	/* the entry's name */
+	char			*user;		/* auth_user */
+	enum source_state	 state;
+	PGconn			*connection;
+	struct event		*event;
+	struct deadline		 deadline;
+	struct letter		 resolved;
+	struct limit		*limit;		/* a place is reserved in it */
+	struct config		*config;	/* held while it is open */
+	TAILQ_HEAD(request_list, auth_query_request) requests;
+};
+
+struct cached {
+	struct hash_node	 node;
+	TAILQ_ENTRY(cached)	 next;		/* oldest first */
+	char			*database, *user, *secret;
+	int64_t			 until_us;
+};
+
+static struct {
+	struct loop		*loop;
+	struct source		*sources;
+	pthread_mutex_t		 mutex;		/* of the cache */
+	struct hash_table	 by_name;
+	TAILQ_HEAD(, cached)	 cached;
+} lookups = { .mutex = PTHREAD_MUTEX_INITIALIZER,
+	.cached = TAILQ_HEAD_INITIALIZER(lookups.cached) };
+
+static void	source_go_on(struct source *);
+static void	source_connect(struct source *);
+
+void
+auth_query_init(struct loop *main_loop)
+{
+	lookups.loop = main_loop;
+	hash_table_init(&lookups.by_name);
+}
+
+/*
+ * The cache.
+ */
+
+static uint64_t
+cached_hash(const char *database, const char *user)
+{
+	return hash_mix(hash_text(database), hash_text(user));
+}
+
+static struct cached *
+cached_find_locked(const char *database, const char *user)
+{
+	struct hash_node	*node;
+	struct cached		*cached;
+
+	for (node = hash_table_first(&lookups.by_name,
+	    cached_hash(database, user)); node != NULL;
+	    node = hash_table_same(node)) {
+		cached = container_of(node, struct cached, node);
+		if (strcmp(cached->database, database) == 0 &&
+		    strcmp(cached->user, user) == 0)
+			return cached;
+	}
+	return NULL;
+}
+
+static void
+cached_remove_locked(struct cached *cached)
+{
+	hash_table_remove(&lookups.by_name, &cached->node);
+	TAILQ_REMOVE(&lookups.cached, cached, next);
+	mem_free_secret(cached->secret);
+	free(cached->database);
+	free(cached->user);
+	free(cached);
+}
+
+static void
+cached_put(const struct auth_query_request *request)
+{
+	int64_t		 ttl_us = request->config->option.auth_cache_ttl_us;
+	struct cached	*cached;
+
+	pthread_mutex_lock(&lookups.mutex);
+	cached = cached_find_locked(request->database, request->user);
+	if (cached != NULL)
+		cached_remove_locked(cached);
+	if (lookups.by_name.count >= CACHE_MAX)
+		cached_remove_locked(TAILQ_FIRST(&lookups.cached));
+	if (ttl_us > 0) {
+		cached = mem_new(sizeof *cached);
+		cached->database = mem_string(request->database);
+		cached->user = mem_string(request->user);
+		cached->secret = mem_string(request->secret);
+		cached->until_us = clock_now_us() + ttl_us;
+		hash_table_add(&lookups.by_name, &cached->node,
+		    cached_hash(request->database, request->user));
+		TAILQ_INSERT_TAIL(&lookups.cached, cached, next);
+	}
+	pthread_mutex_unlock(&lookups.mutex);
+}
+
+static bool
+cached_get(const char *database, const char *user, char **secret)
+{
+	struct cached	*cached;
+	bool		 found;
+
+	pthread_mutex_lock(&lookups.mutex);
+	cached = cached_find_locked(database, user);
+	found = cached != NULL && cached->until_us > clock_now_us();
+	if (found)
+		*secret = mem_string(cached->secret);
+	pthread_mutex_unlock(&lookups.mutex);
+	return found;
+}
+
+void
+auth_query_forget(const char *database, const char *user)
+{
+	struct cached	*cached;
+
+	pthread_mutex_lock(&lookups.mutex);
+	cached = cached_find_locked(database, user);
+	if (cached != NULL)
+		cached_remove_locked(cached);
+	pthread_mutex_unlock(&lookups.mutex);
+}
+
+/*
+ * Answers.
+ */
+
+static void
+request_on_answered(struct loop *loop, struct letter *letter)
+{
+	struct auth_query_request *request = container_of(letter,
+				    struct auth_query_request, letter);
+	struct auth_query_answer answer = { request->secret,
+				    request->failure };
+
+	(void)loop;
+	if (!request->is_abandoned)
+		request->done(request->arg, &answer);
+	mem_free_secret(request->secret);
+	free(request->failure);
+	free(request->database);
+	free(request->user);
+	config_release(request->config);
+	free(request);
+}
+
+static void
+request_answer(struct auth_query_request *request)
+{
+	request->letter.read = request_on_answered;
+	loop_post(request->asking, &request->letter);
+}
+
+void
+auth_query_abandon(struct auth_query_request *request)
+{
+	request->is_abandoned = true;
+}
+
+/*
+ * Sources.
+ */
+
+static const struct database *
+source_entry(const struct source *source, const struct config *config)
+{
+	return config_database(config, source->database);
+}
+
+static void
+source_unwatch(struct source *source)
+{
+	if (source->event != NULL)
+		event_free(source->event);
+	source->event = NULL;
+}
+
+static void
+source_close(struct source *source)
+{
+	source_unwatch(source);
+	deadline_clear(lookups.loop, &source->deadline);
+	PQfinish(source->connection);
+	source->connection = NULL;
+	if (source->limit != NULL)
+		limit_release(source->limit);
+	source->limit = NULL;
+	config_release(source->config);
+	source->config = NULL;
+	source->state = SOURCE_CLOSED;
+}
+
+/* Everybody in the queue hears why; the log too. */
+static void
+source_fail(struct source *source, const char *why)
+{
+	struct auth_query_request	*request;
+	char				 text[600];
+	size_t				 n;
+
+	snprintf(text, sizeof text, "auth_query cannot be asked as user "
+	    "\"%s\" for database \"%s\": %s", source->user, source->database,
+	    why);
+	for (n = strlen(text); n > 0 && text[n - 1] == '\n'; n--)
+		text[n - 1] = '\0';
+	log_error(NULL, "%s", text);
+	source_close(source);
+	while ((request = TAILQ_FIRST(&source->requests)) != NULL) {
+		TAILQ_REMOVE(&source->requests, request, next);
+		request->failure = mem_string("the secret of this user "
+		    "cannot be looked up now; see the log of the pooler");
+		request_answer(request);
+	}
+}
+
+static void
+source_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	source_go_on(arg);
+	loop_run_tasks(lookups.loop);
+}
+
+static void
+source_watch(struct source *source, short what)
+{
+	source_unwatch(source);
+	source->event = event_new(lookups.loop->base,
+	    PQsocket(source->connection), what, source_on_event, source);
+	event_add(source->event, NULL);
+}
+
+static void
+source_on_deadline(struct loop *loop, struct deadline *deadline)
+{
+	struct source	*source = container_of(deadline, struct source,
+			    deadline);
+
+	(void)loop;
+	if (source->state == SOURCE_IDLE)
+		source_close(source);
+	else
+		source_fail(source, "it did not answer in time");
+}
+
+static void
+source_enter_idle(struct source *source)
+{
+	source->state = SOURCE_IDLE;
+	deadline_set(lookups.loop, &source->deadline,
+	    source->config->option.server_idle_timeout_us,
+	    source_on_deadline);
+	source_watch(source, EV_READ);
+}
+
+static void
+source_ask(struct source *source)
+{
+	struct auth_query_request *request = TAILQ_FIRST(&source->requests);
+	const struct database	*entry;
+	const char		*query, *values[1];
+
+	if (request == NULL) {
+		source_enter_idle(source);
+		return;
+	}
+	entry = source_entry(source, request->config);
+	query = entry != NULL && entry->auth_query != NULL ?
+	    entry->auth_query : request->config->option.auth_query;
+	values[0] = request->user;
+	request->attempts++;
+	if (PQsendQueryParams(source->connection, query, 1, NULL, values,
+	    NULL, NULL, 0) != 1) {
+		source_fail(source, PQerrorMessage(source->connection));
+		return;
+	}
+	source->state = SOURCE_ASKING;
+	deadline_set(lookups.loop, &source->deadline,
+	    request->config->option.client_login_timeout_us,
+	    source_on_deadline);
+	PQflush(source->connection);
+	source_watch(source, EV_READ);
+}
+
+/* The row says user and secret; no row, or null, lets nobody in. */
+static void
+source_take_result(struct source *source, PGresult *result)
+{
+	struct auth_query_request *request = TAILQ_FIRST(&source->requests);
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
+		source_fail(source, PQresultErrorMessage(result));
+		return;
+	}
+	if (PQntuples(result) == 1 && PQnfields(result) >= 2 &&
+	    !PQgetisnull(result, 0, 1))
+		request->secret = mem_string(PQgetvalue(result, 0, 1));
+	cached_put(request);
+	TAILQ_REMOVE(&source->requests, request, next);
+	request_answer(request);
+}
+
+static void
+source_read(struct source *source)
+{
+	PGresult	*result;
+
+	if (PQconsumeInput(source->connection) != 1) {
+		/* An idle connection may die; a question is asked again. */
+		bool	again = source->state == SOURCE_ASKING &&
+			    TAILQ_FIRST(&source->requests)->attempts < 2;
+		bool	idle = source->state == SOURCE_IDLE;
+
+		if (!again && !idle) {
+			source_fail(source,
+			    PQerrorMessage(source->connection));
+			return;
+		}
+		source_close(source);
+		if (again)
+			source_connect(source);
+		return;
+	}
+	while (source->state == SOURCE_ASKING &&
+	    PQisBusy(source->connection) == 0) {
+		if ((result = PQgetResult(source->connection)) == NULL) {
+			source_ask(source);
+			return;
+		}
+		source_take_result(source, result);
+		PQclear(result);
+	}
+	if (source->state != SOURCE_CLOSED)
+		source_watch(source, EV_READ);
+}
+
+static void
+source_poll(struct source *source)
+{
+	switch (PQconnectPoll(source->connection)) {
+	case PGRES_POLLING_READING:
+		source_watch(source, EV_READ);
+		break;
+	case PGRES_POLLING_WRITING:
+		source_watch(source, EV_WRITE);
+		break;
+	case PGRES_POLLING_OK:
+		source_ask(source);
+		break;
+	default:
+		source_fail(source, PQerrorMessage(source->connection));
+		break;
+	}
+}
+
+static void
+source_go_on(struct source *source)
+{
+	if (source->state == SOURCE_CONNECTING)
+		source_poll(source);
+	else
+		source_read(source);
+}
+
+/* libpq gets everything explicitly: nothing from environment or files. */
+static void
+source_start(struct source *source, const struct database *entry,
+    const struct addr *addr)
+{
+	const struct option_values *option = &source->config->option;
+	const char	*password = userlist_secret(source->config->userlist,
+			    source->user);
+	char		 host[ADDR_TEXT_BYTES], port[16];
+	bool		 is_unix = addr_is_unix(addr);
+	const char	*names[] = { "host", "hostaddr", "port", "user",
+			    "password", "dbname", "sslmode", "sslrootcert",
+			    "options", "application_name", "passfile",
+			    "gssencmode", "target_session_attrs", NULL };
+	const char	*values[ARRAY_LENGTH(names)] = {
+		entry->host != NULL ? entry->host : "/var/run/postgresql",
+		is_unix ? "" : addr_print_host(addr, host, sizeof host),
+		port, source->user, password != NULL ? password : "",
+		entry->auth_dbname != NULL ? entry->auth_dbname :
+		option->auth_dbname[0] != '\0' ? option->auth_dbname :
+		entry->dbname != NULL ? entry->dbname : source->database,
+		is_unix ? "disable" : tls_mode_name((enum tls_mode)
+		option->server_tls_sslmode), option->server_tls_ca_file,
+		"-csearch_path=pg_catalog", "pgweir auth_query", "/dev/null",
+		"disable", "any", NULL };
+
+	snprintf(port, sizeof port, "%d", entry->port);
+	source->connection = PQconnectStartParams(names, values, 0);
+	if (source->connection == NULL ||
+	    PQstatus(source->connection) == CONNECTION_BAD) {
+		source_fail(source, source->connection == NULL ?
+		    "out of memory" : PQerrorMessage(source->connection));
+		return;
+	}
+	source->state = SOURCE_CONNECTING;
+	deadline_set(lookups.loop, &source->deadline,
+	    option->server_connect_timeout_us, source_on_deadline);
+	source_watch(source, EV_WRITE);
+}
+
+static void
+source_on_resolved(struct loop *loop, struct letter *letter)
+{
+	(void)loop;
+	source_connect(container_of(letter, struct source, resolved));
+}
+
+static void
+source_connect(struct source *source)
+{
+	struct auth_query_request *request = TAILQ_FIRST(&source->requests);
+	const struct database	*entry;
+	struct backend		*backend;
+	struct addr		 addr;
+	char			 error[128];
+	bool			 was_resolving =
+				    source->state == SOURCE_RESOLVING;
+
+	if (source->config == NULL)
+		source->config = config_hold(request->config);
+	if ((entry = source_entry(source, source->config)) == NULL) {
+		source_fail(source, "the database is not configured");
+		return;
+	}
+	backend = backend_find(entry->host != NULL ? entry->host :
+	    "/var/run/postgresql", entry->port);
+	source->resolved.read = source_on_resolved;
+	source->state = SOURCE_RESOLVING;
+	if (!backend_address(backend, &addr, lookups.loop,
+	    was_resolving ? NULL : &source->resolved)) {
+		if (was_resolving) {
+			backend_error(backend, error, sizeof error);
+			source_fail(source, error);
+		}
+		return;
+	}
+	if (source->limit == NULL) {
+		source->limit = limit_find("database", source->database,
+		    backend);
+		if (!limit_reserve(source->limit)) {
+			source->limit = NULL;
+			source_fail(source, "max_db_connections is reached");
+			return;
+		}
+	}
+	source_start(source, entry, &addr);
+}
+
+static struct source *
+source_find(const char *database, const char *user)
+{
+	struct source	*source;
+
+	for (source = lookups.sources; source != NULL; source = source->next)
+		if (strcmp(source->database, database) == 0 &&
+		    strcmp(source->user, user) == 0)
+			return source;
+	source = mem_new(sizeof *source);
+	source->database = mem_string(database);
+	source->user = mem_string(user);
+	TAILQ_INIT(&source->requests);
+	source->next = lookups.sources;
+	lookups.sources = source;
+	return source;
+}
+
+static void
+request_on_arrival(struct loop *loop, struct letter *letter)
+{
+	struct auth_query_request *request = container_of(letter,
+				    struct auth_query_request, letter);
+	const struct database	*entry = config_database(request->config,
+				    request->database);
+	struct source		*source;
+
+	(void)loop;
+	source = source_find(request->database, entry->auth_user != NULL ?
+	    entry->auth_user : request->config->option.auth_user);
+	TAILQ_INSERT_TAIL(&source->requests, request, next);
+	if (source->state == SOURCE_CLOSED)
+		source_connect(source);
+	else if (source->state == SOURCE_IDLE)
+		source_ask(source);
+}
+
+struct auth_query_request *
+auth_query_ask(struct loop *asking, const struct config *config,
+    const char *database, const char *user,
+    void (*done)(void *, const struct auth_query_answer *), void *arg)
+{
+	struct auth_query_request *request;
+	struct auth_query_answer answer = { NULL, NULL };
+	char			*secret = NULL;
+
+	if (cached_get(database, user, &secret)) {
+		answer.secret = secret;
+		done(arg, &answer);
+		mem_free_secret(secret);
+		return NULL;
+	}
+	request = mem_new(sizeof *request);
+	request->asking = asking;
+	request->config = config_hold(config);
+	request->database = mem_string(database);
+	request->user = mem_string(user);
+	request->done = done;
+	request->arg = arg;
+	request->letter.read = request_on_arrival;
+	loop_post(lookups.loop, &request->letter);
+	return request;
+}
+
+void
+auth_query_done(void)
+{
+	struct source	*source;
+
+	for (source = lookups.sources; source != NULL; source = source->next)
+		source_close(source);
+}

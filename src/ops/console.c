@@ -1,0 +1,328 @@
+/*
+ * The console's protocol; see ops/console.h.
+ */
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "ops/console.h"
+#include "relay/relay.h"
+#include "wire/get.h"
+#include "wire/put.h"
+
+#define CONSOLE_MESSAGE_MAX	(64 * 1024)
+#define CONSOLE_VERSION		"1.25.2/bouncer"
+
+static void	console_read_messages(struct console *);
+
+void
+console_init(void)
+{
+	client_services.relay = &relay_service;
+	client_services.console = &console_service;
+}
+
+struct console *
+console_find(struct loop *loop, uint64_t id)
+{
+	struct client	*client;
+
+	TAILQ_FOREACH(client, client_list_of(loop), all)
+		if (client->id == id)
+			return client->service == &console_service ?
+			    client->served : NULL;
+	return NULL;
+}
+
+static void
+console_send(struct console *console)
+{
+	stream_write(&console->client->stream, buf_bytes(&console->out),
+	    buf_length(&console->out));
+	buf_done(&console->out);
+}
+
+void
+console_done(struct console *console, const char *tag)
+{
+	put_command_complete(&console->out, tag);
+	if (!console->is_extended)
+		put_ready(&console->out, STATUS_IDLE);
+}
+
+void
+console_error(struct console *console, const char *sqlstate,
+    const char *format, ...)
+{
+	struct error_fields	fields = { .severity = "ERROR",
+				    .sqlstate = sqlstate };
+	char			text[1200];
+	va_list			args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	fields.message = text;
+	put_error(&console->out, &fields);
+	if (console->is_extended)
+		console->is_skipping = true;
+	else
+		put_ready(&console->out, STATUS_IDLE);
+}
+
+void
+console_go_on(struct console *console)
+{
+	console->is_busy = false;
+	console_send(console);
+	console_read_messages(console);
+}
+
+/*
+ * Messages.
+ */
+
+/* The second string of a Bind is the statement: there is only one here. */
+static void
+console_on_bind(struct console *console)
+{
+	free(console->bound);
+	console->bound = mem_string(console->parsed != NULL ?
+	    console->parsed : "");
+	put_empty(&console->out, MSG_BIND_COMPLETE);
+}
+
+static void
+console_on_describe(struct console *console, char kind)
+{
+	const char	*text = kind == 'S' ? console->parsed :
+			    console->bound;
+
+	console->is_extended = true;
+	if (kind == 'S')
+		put_parameter_description(&console->out, NULL, 0);
+	if (text == NULL || !console_describe(console, text))
+		put_empty(&console->out, MSG_NO_DATA);
+}
+
+static void
+console_on_parse(struct console *console, struct get *get)
+{
+	const char	*text;
+
+	(void)get_string(get);
+	if ((text = get_string(get)) == NULL)
+		return;
+	free(console->parsed);
+	console->parsed = mem_string(text);
+	put_empty(&console->out, MSG_PARSE_COMPLETE);
+}
+
+static void
+console_on_message(struct console *console, uint8_t type,
+    const uint8_t *body, size_t n)
+{
+	struct get	 get;
+	const char	*text;
+
+	get_init(&get, body, n);
+	if (console->is_skipping && type != MSG_SYNC && type != MSG_TERMINATE)
+		return;
+	switch (type) {
+	case MSG_QUERY:
+		console->is_extended = false;
+		if ((text = get_string(&get)) != NULL)
+			console_run(console, text);
+		break;
+	case MSG_PARSE:
+		console_on_parse(console, &get);
+		break;
+	case MSG_BIND:
+		console_on_bind(console);
+		break;
+	case MSG_DESCRIBE:
+		console_on_describe(console, (char)get_u8(&get));
+		break;
+	case MSG_EXECUTE:
+		console->is_extended = true;
+		console_run(console, console->bound != NULL ?
+		    console->bound : "");
+		break;
+	case MSG_CLOSE:
+		put_empty(&console->out, MSG_CLOSE_COMPLETE);
+		break;
+	case MSG_SYNC:
+		console->is_skipping = false;
+		put_ready(&console->out, STATUS_IDLE);
+		break;
+	case MSG_FLUSH:
+		break;
+	case MSG_TERMINATE:
+		client_close(console->client, REASON_CLIENT_LEFT, NULL);
+		return;
+	default:
+		client_fail(console->client, REASON_BAD_MESSAGE, "the "
+		    "console does not know messages of type 0x%02x", type);
+		return;
+	}
+	if (get.bad)
+		client_fail(console->client, REASON_BAD_MESSAGE,
+		    "message of type 0x%02x is malformed", type);
+}
+
+static void
+console_read_messages(struct console *console)
+{
+	struct client	*client = console->client;
+	struct msg_head	 head;
+	struct buf	 message;
+	size_t		 total;
+
+	while (!console->is_busy && client->state == CLIENT_SERVED) {
+		switch (msg_peek(buf_bytes(&console->in),
+		    buf_length(&console->in), &head)) {
+		case MSG_SHORT:
+			console_send(console);
+			return;
+		case MSG_BAD:
+			client_fail(client, REASON_BAD_MESSAGE,
+			    "a message of impossible length");
+			return;
+		case MSG_OK:
+			break;
+		}
+		total = MSG_HEAD_BYTES + (size_t)head.length;
+		if (total > CONSOLE_MESSAGE_MAX) {
+			client_fail(client, REASON_MESSAGE_TOO_LONG, "the "
+			    "console takes messages of up to %d bytes",
+			    CONSOLE_MESSAGE_MAX);
+			return;
+		}
+		if (buf_length(&console->in) < total) {
+			console_send(console);
+			return;
+		}
+		buf_init(&message);
+		buf_add(&message, buf_bytes(&console->in), total);
+		buf_consume(&console->in, total);
+		console_on_message(console, buf_bytes(&message)[0],
+		    buf_bytes(&message) + MSG_HEAD_BYTES, head.length);
+		buf_done(&message);
+	}
+}
+
+static void
+console_on_readable(struct console *console)
+{
+	struct client	*client = console->client;
+	ssize_t		 n;
+
+	if (buf_length(&console->in) > 2 * CONSOLE_MESSAGE_MAX) {
+		client_fail(client, REASON_MESSAGE_TOO_LONG,
+		    "too much was sent to the console");
+		return;
+	}
+	n = stream_read(&client->stream, buf_reserve(&console->in, 4096),
+	    4096);
+	if (n == STREAM_AGAIN)
+		return;
+	if (n <= 0) {
+		client_close(client, REASON_CLIENT_LEFT, NULL);
+		return;
+	}
+	buf_commit(&console->in, (size_t)n);
+	console_read_messages(console);
+}
+
+/*
+ * The service.
+ */
+
+static void
+console_on_event(struct client *client, enum stream_event event)
+{
+	if (event == STREAM_READABLE)
+		console_on_readable(client->served);
+	else if (event == STREAM_FAILED)
+		client_close(client, REASON_CLIENT_LOST,
+		    stream_error(&client->stream));
+}
+
+static void
+console_on_start(struct client *client, const struct client_start *start)
+{
+	static const char	*const parameters[][2] = {
+		{ "server_version", CONSOLE_VERSION },
+		{ "client_encoding", "UTF8" },
+		{ "server_encoding", "UTF8" },
+		{ "DateStyle", "ISO" },
+		{ "TimeZone", "GMT" },
+		{ "standard_conforming_strings", "on" },
+		{ "is_superuser", "on" },
+		{ "integer_datetimes", "on" },
+	};
+	struct console		*console = mem_new(sizeof *console);
+
+	(void)start;
+	console->client = client;
+	client->served = console;
+	buf_init(&console->in);
+	buf_init(&console->out);
+	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++)
+		put_parameter_status(&console->out, parameters[i][0],
+		    parameters[i][1]);
+	client_make_key(client, &console->out);
+	put_ready(&console->out, STATUS_IDLE);
+	console_send(console);
+}
+
+static void
+console_on_cancel(struct client *client,
+    void (*done)(struct loop *, void *), void *arg)
+{
+	struct console	*console = client->served;
+
+	if (console->waiting_tag != NULL) {
+		deadline_clear(client->loop, &console->poll);
+		console->waiting_tag = NULL;
+		console_error(console, "57014",
+		    "canceling statement due to user request");
+		console_go_on(console);
+	}
+	done(client->loop, arg);
+}
+
+static void
+console_on_dismiss(struct client *client, enum reason reason,
+    const char *text, bool is_now)
+{
+	(void)is_now;
+	client_fail(client, reason, "%s", text);
+}
+
+static void
+console_on_stop(struct client *client)
+{
+	struct console	*console = client->served;
+
+	deadline_clear(client->loop, &console->poll);
+	buf_done(&console->in);
+	buf_done(&console->out);
+	free(console->parsed);
+	free(console->bound);
+	free(console->waiting_database);
+	free(console);
+	client->served = NULL;
+}
+
+const struct client_service	console_service = {
+	.name = "console",
+	.start = console_on_start,
+	.on_event = console_on_event,
+	.cancel = console_on_cancel,
+	.dismiss = console_on_dismiss,
+	.stop = console_on_stop,
+};

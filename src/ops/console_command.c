@@ -1,0 +1,627 @@
+/*
+ * The console's commands: one table, one function each.
+ *
+ * A command is words: the first finds the row, the rest are its arguments.
+ * Drivers ask a few settings before they say anything else; those are
+ * answered as PgBouncer answers them.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "ops/console.h"
+#include "ops/process.h"
+#include "ops/show.h"
+#include "ops/show_private.h"
+#include "pool/pool.h"
+#include "wire/put.h"
+
+#define POLL_US		(50 * US_PER_MS)
+enum { WORDS_MAX = 6 };
+
+struct words {
+	char	*list[WORDS_MAX];
+	int	 count;
+};
+
+struct command {
+	const char	*name;
+	const char	*arguments;	/* for SHOW HELP */
+	int		 least, most;	/* words, the name included */
+	bool		 is_admin_only;
+	void		(*run)(struct console *, const struct words *);
+};
+
+/*
+ * Words.
+ */
+
+/* One word, or something in quotes; NULL at the end. */
+static char *
+words_next(char **at)
+{
+	char	*word, *to, quote;
+
+	*at += strspn(*at, " \t\r\n");
+	if (**at == '\0')
+		return NULL;
+	quote = **at;
+	if (quote != '\'' && quote != '"') {
+		word = *at;
+		*at += strcspn(*at, " \t\r\n=");
+		if (*at == word)
+			(*at)++;
+		return mem_string_n(word, (size_t)(*at - word));
+	}
+	word = to = mem_new(strlen(*at) + 1);
+	for ((*at)++; **at != '\0'; (*at)++) {
+		if (**at == quote && *++*at != quote)
+			break;
+		*to++ = **at;
+	}
+	*to = '\0';
+	return word;
+}
+
+static void
+words_parse(const char *text, struct words *words)
+{
+	char	*copy = mem_string(text), *at = copy, *end, *word;
+
+	end = copy + strlen(copy);
+	while (end > copy && strchr("; \t\r\n", end[-1]) != NULL)
+		*--end = '\0';
+	words->count = 0;
+	while ((word = words_next(&at)) != NULL) {
+		if (words->count == WORDS_MAX) {
+			free(word);
+			words->count = WORDS_MAX + 1;
+			break;
+		}
+		words->list[words->count++] = word;
+	}
+	free(copy);
+}
+
+static void
+words_free(struct words *words)
+{
+	for (int i = 0; i < words->count && i < WORDS_MAX; i++)
+		free(words->list[i]);
+}
+
+/*
+ * SHOW.
+ */
+
+/* What drivers ask of any server. */
+static const struct {
+	const char	*name, *value;
+} faked[] = {
+	{ "client_encoding", "UTF8" },
+	{ "default_transaction_isolation", "read committed" },
+	{ "standard_conforming_strings", "on" },
+	{ "datestyle", "ISO" },
+	{ "timezone", "GMT" },
+};
+
+static const char *
+faked_value(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(faked); i++)
+		if (text_equal_nocase(faked[i].name, name))
+			return faked[i].value;
+	return NULL;
+}
+
+static void
+console_put_columns(struct console *console, const struct show_table *table)
+{
+	struct put_column	columns[SHOW_COLUMNS_MAX];
+	char			room[1200];
+	size_t			n;
+
+	n = show_columns(table, columns, room, sizeof room,
+	    console->is_extended);
+	put_row_description(&console->out, columns, n);
+}
+
+static void
+console_show_faked(struct console *console, const char *name,
+    const char *value)
+{
+	struct put_column	column = { name, PUT_TEXT };
+
+	if (!console->is_extended)
+		put_row_description(&console->out, &column, 1);
+	put_data_row(&console->out, &value, 1);
+	console_done(console, "SHOW");
+}
+
+static void
+show_finish(struct show *show, struct console *console)
+{
+	if (!console->is_extended)
+		console_put_columns(console, show->table);
+	buf_add(&console->out, buf_bytes(&show->rows),
+	    buf_length(&show->rows));
+	console_done(console, "SHOW");
+}
+
+static void
+show_free(struct show *show)
+{
+	buf_done(&show->rows);
+	free(show);
+}
+
+/* Round all loops and home again. */
+static void
+show_on_letter(struct loop *loop, struct letter *letter)
+{
+	struct show	*show = container_of(letter, struct show, letter);
+	struct console	*console;
+
+	if (show->next_loop <= process.loop_count) {
+		show->table->fill_loop(show, loop);
+		if (show->next_loop < process.loop_count) {
+			loop_post(process.loop(show->next_loop++), letter);
+			return;
+		}
+		show->next_loop++;
+		if (loop != show->home) {
+			loop_post(show->home, letter);
+			return;
+		}
+	}
+	if ((console = console_find(show->home, show->client_id)) != NULL) {
+		show_finish(show, console);
+		console_go_on(console);
+	}
+	show_free(show);
+}
+
+static void
+console_show(struct console *console, const struct words *words)
+{
+	const char		*value = faked_value(words->list[1]);
+	const struct show_table	*table = show_find(words->list[1]);
+	struct show		*show;
+
+	if (value != NULL) {
+		console_show_faked(console, words->list[1], value);
+		return;
+	}
+	if (table == NULL) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "there is no SHOW %s; SHOW HELP lists what there is",
+		    words->list[1]);
+		return;
+	}
+	show = mem_new(sizeof *show);
+	buf_init(&show->rows);
+	show->table = table;
+	show->home = console->client->loop;
+	show->client_id = console->client->id;
+	if (table->fill != NULL) {
+		table->fill(show);
+		show_finish(show, console);
+		show_free(show);
+		return;
+	}
+	console->is_busy = true;
+	show->next_loop = 2;
+	show->letter.read = show_on_letter;
+	loop_post(process.loop(1), &show->letter);
+}
+
+bool
+console_describe(struct console *console, const char *text)
+{
+	const struct show_table	*table = NULL;
+	struct put_column	 column = { NULL, PUT_TEXT };
+	struct words		 words;
+	bool			 has = false;
+
+	words_parse(text, &words);
+	if (words.count == 2 && text_equal_nocase(words.list[0], "show")) {
+		if (faked_value(words.list[1]) != NULL) {
+			column.name = words.list[1];
+			put_row_description(&console->out, &column, 1);
+			has = true;
+		} else if ((table = show_find(words.list[1])) != NULL) {
+			console_put_columns(console, table);
+			has = true;
+		}
+	}
+	words_free(&words);
+	return has;
+}
+
+/*
+ * Commands about databases.
+ */
+
+/* The database a command names; all are meant when it names none. */
+static const char *
+command_database(const struct words *words)
+{
+	return words->count > 1 ? words->list[1] : NULL;
+}
+
+static bool
+command_is_about(const struct pool *pool, const char *database)
+{
+	return database == NULL || strcmp(pool->database, database) == 0;
+}
+
+static bool
+command_knows(struct console *console, const char *database)
+{
+	struct config	*config = config_current();
+	bool		 known = database == NULL ||
+			    config_database(config, database) != NULL;
+
+	config_release(config);
+	if (!known)
+		console_error(console, reason_sqlstate(REASON_NO_DATABASE),
+		    "there is no database \"%s\" in the configuration",
+		    database);
+	return known;
+}
+
+static bool
+command_is_quiet(const char *database)
+{
+	struct pool	*pool;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (command_is_about(pool, database) && !pool_is_quiet(pool))
+			return false;
+	return true;
+}
+
+static void
+command_on_poll(struct loop *loop, struct deadline *deadline)
+{
+	struct console	*console = container_of(deadline, struct console,
+			    poll);
+	const char	*tag = console->waiting_tag;
+
+	if (!command_is_quiet(console->waiting_database)) {
+		deadline_set(loop, &console->poll, POLL_US, command_on_poll);
+		return;
+	}
+	console->waiting_tag = NULL;
+	console_done(console, tag);
+	console_go_on(console);
+}
+
+/* The answer comes when no server is in use. */
+static void
+command_wait(struct console *console, const char *database, const char *tag)
+{
+	console->is_busy = true;
+	console->waiting_tag = tag;
+	free(console->waiting_database);
+	console->waiting_database = mem_string(database);
+	deadline_set(console->client->loop, &console->poll, 1,
+	    command_on_poll);
+}
+
+static void
+command_pause(struct console *console, const struct words *words)
+{
+	const char	*database = command_database(words);
+	struct pool	*pool;
+
+	if (!command_knows(console, database))
+		return;
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (command_is_about(pool, database))
+			pool_pause(pool);
+	command_wait(console, database, "PAUSE");
+}
+
+static void
+command_resume(struct console *console, const struct words *words)
+{
+	const char	*database = command_database(words);
+	struct pool	*pool;
+
+	if (!command_knows(console, database))
+		return;
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (command_is_about(pool, database))
+			pool_resume(pool, console->client->loop);
+	console_done(console, "RESUME");
+}
+
+static void
+command_reconnect(struct console *console, const struct words *words)
+{
+	const char	*database = command_database(words);
+	struct pool	*pool;
+
+	if (!command_knows(console, database))
+		return;
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (command_is_about(pool, database))
+			pool_reconnect(pool);
+	console_done(console, "RECONNECT");
+}
+
+static void
+command_set_disabled(struct console *console, const struct words *words,
+    bool disabled)
+{
+	struct pool	*pool;
+
+	if (!command_knows(console, words->list[1]))
+		return;
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (command_is_about(pool, words->list[1]))
+			atomic_store(&pool->is_disabled, disabled);
+	console_done(console, disabled ? "DISABLE" : "ENABLE");
+}
+
+static void
+command_disable(struct console *console, const struct words *words)
+{
+	command_set_disabled(console, words, true);
+}
+
+static void
+command_enable(struct console *console, const struct words *words)
+{
+	command_set_disabled(console, words, false);
+}
+
+/*
+ * Commands about clients: a letter to every loop.
+ */
+
+struct kill_letter {
+	struct letter	letter;
+	char		*database;	/* NULL: by id */
+	uint64_t	id;
+};
+
+static bool
+kill_is_meant(const struct kill_letter *kill, const struct client *client)
+{
+	if (client->pool == NULL && kill->database != NULL)
+		return false;
+	return kill->database != NULL ?
+	    strcmp(client->database, kill->database) == 0 :
+	    client->id == kill->id;
+}
+
+static void
+kill_on_letter(struct loop *loop, struct letter *letter)
+{
+	struct kill_letter	*kill = container_of(letter,
+				    struct kill_letter, letter);
+	struct client		*client, *next;
+
+	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
+	    client = next) {
+		next = TAILQ_NEXT(client, all);
+		if (kill_is_meant(kill, client))
+			client_dismiss(client, REASON_KILLED, "the "
+			    "connection was closed by an administrator",
+			    true);
+	}
+	free(kill->database);
+	free(kill);
+}
+
+static void
+kill_everywhere(const char *database, uint64_t id)
+{
+	for (int i = 1; i < process.loop_count; i++) {
+		struct kill_letter	*kill = mem_new(sizeof *kill);
+
+		kill->database = mem_string(database);
+		kill->id = id;
+		kill->letter.read = kill_on_letter;
+		loop_post(process.loop(i), &kill->letter);
+	}
+}
+
+/* As in PgBouncer: the database is paused, and all its connections go. */
+static void
+command_kill(struct console *console, const struct words *words)
+{
+	const char	*database = command_database(words);
+	struct pool	*pool;
+
+	if (!command_knows(console, database))
+		return;
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (command_is_about(pool, database)) {
+			pool_pause(pool);
+			kill_everywhere(pool->database, 0);
+			pool_reconnect(pool);
+		}
+	console_done(console, "KILL");
+}
+
+static void
+command_kill_client(struct console *console, const struct words *words)
+{
+	int64_t	id;
+
+	if (!text_to_integer(words->list[1], &id) || id <= 0) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "\"%s\" is not an id as SHOW CLIENTS has them",
+		    words->list[1]);
+		return;
+	}
+	kill_everywhere(NULL, (uint64_t)id);
+	console_done(console, "KILL_CLIENT");
+}
+
+/*
+ * Commands about the process.
+ */
+
+static void
+command_on_reloaded(void *arg, const char *error)
+{
+	uint64_t	 id = (uint64_t)(uintptr_t)arg;
+	struct console	*console = NULL;
+
+	for (int i = 1; console == NULL && i < process.loop_count; i++)
+		if (loop_is_mine(process.loop(i)))
+			console = console_find(process.loop(i), id);
+	if (console == NULL)
+		return;
+	if (error != NULL)
+		console_error(console, "F0000", "the configuration was not "
+		    "reloaded: %s", error);
+	else
+		console_done(console, "RELOAD");
+	console_go_on(console);
+}
+
+static void
+command_reload(struct console *console, const struct words *words)
+{
+	(void)words;
+	console->is_busy = true;
+	process.reload(console->client->loop, command_on_reloaded,
+	    (void *)(uintptr_t)console->client->id);
+}
+
+static void
+command_shutdown(struct console *console, const struct words *words)
+{
+	enum shutdown_mode	mode = SHUTDOWN_NOW;
+
+	if (words->count == 2 && text_equal_nocase(words->list[1],
+	    "WAIT_FOR_SERVERS"))
+		mode = SHUTDOWN_WAIT_FOR_SERVERS;
+	else if (words->count == 2 && text_equal_nocase(words->list[1],
+	    "WAIT_FOR_CLIENTS"))
+		mode = SHUTDOWN_WAIT_FOR_CLIENTS;
+	else if (words->count == 2) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "SHUTDOWN, SHUTDOWN WAIT_FOR_SERVERS or SHUTDOWN "
+		    "WAIT_FOR_CLIENTS");
+		return;
+	}
+	console_done(console, "SHUTDOWN");
+	process.shutdown(mode);
+}
+
+/* Drivers SET things of a session; those have no meaning here. */
+static void
+command_set(struct console *console, const struct words *words)
+{
+	const char	*value;
+	struct config	*config, *fresh;
+	char		 error[600];
+
+	if (words->count < 4 || (strcmp(words->list[2], "=") != 0 &&
+	    !text_equal_nocase(words->list[2], "to"))) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "SET option = value");
+		return;
+	}
+	value = words->list[3];
+	if (faked_value(words->list[1]) != NULL ||
+	    text_equal_nocase(words->list[1], "extra_float_digits") ||
+	    text_equal_nocase(words->list[1], "application_name")) {
+		console_done(console, "SET");
+		return;
+	}
+	if (!console->client->is_admin) {
+		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
+		    "SET is for admin_users");
+		return;
+	}
+	config = config_current();
+	fresh = config_with(config, words->list[1], value, error,
+	    sizeof error);
+	config_release(config);
+	if (fresh == NULL) {
+		console_error(console, reason_sqlstate(REASON_BAD_PARAMETER),
+		    "%s", error);
+		return;
+	}
+	process.apply(fresh);
+	console_done(console, "SET");
+}
+
+static const struct command	commands[] = {
+	{ "SHOW", "what: see above", 2, 2, false, console_show },
+	{ "SET", "option = value: until the next reload", 2, 5, false,
+	    command_set },
+	{ "RELOAD", "read the configuration anew", 1, 1, true,
+	    command_reload },
+	{ "PAUSE", "[database]: no server is given out; waits until none is "
+	    "in use", 1, 2, true, command_pause },
+	{ "RESUME", "[database]", 1, 2, true, command_resume },
+	{ "DISABLE", "database: no new clients", 2, 2, true,
+	    command_disable },
+	{ "ENABLE", "database", 2, 2, true, command_enable },
+	{ "RECONNECT", "[database]: every server is opened anew", 1, 2,
+	    true, command_reconnect },
+	{ "KILL", "[database]: pause it and close its connections", 1, 2,
+	    true, command_kill },
+	{ "KILL_CLIENT", "id: close one client", 2, 2, true,
+	    command_kill_client },
+	{ "SHUTDOWN", "[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]", 1, 2, true,
+	    command_shutdown },
+};
+
+static const struct command *
+command_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++)
+		if (text_equal_nocase(commands[i].name, name))
+			return &commands[i];
+	return NULL;
+}
+
+void
+show_commands(struct show *show)
+{
+	for (size_t i = 1; i < ARRAY_LENGTH(commands); i++) {
+		show_text(show, commands[i].name);
+		show_text(show, commands[i].arguments);
+		show_row(show);
+	}
+}
+
+void
+console_run(struct console *console, const char *text)
+{
+	const struct command	*command;
+	struct words		 words;
+
+	words_parse(text, &words);
+	if (words.count == 0) {
+		put_empty(&console->out, MSG_EMPTY_QUERY);
+		if (!console->is_extended)
+			put_ready(&console->out, STATUS_IDLE);
+	} else if ((command = command_find(words.list[0])) == NULL)
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "\"%s\" is no command of the console; SHOW HELP lists "
+		    "them", words.list[0]);
+	else if (words.count < command->least || words.count > command->most)
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "%s %s", command->name, command->arguments);
+	else if (command->is_admin_only && !console->client->is_admin)
+		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
+		    "%s is for admin_users", command->name);
+	else
+		command->run(console, &words);
+	words_free(&words);
+}

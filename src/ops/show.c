@@ -1,0 +1,545 @@
+/*
+ * SHOW, the parts that one thread can see; see ops/show.h.  Clients and
+ * servers, which belong to their loops' threads, are in show_loops.c.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "client/client.h"
+#include "config/options.h"
+#include "config/userlist.h"
+#include "ops/process.h"
+#include "ops/show.h"
+#include "ops/show_private.h"
+#include "pool/backend.h"
+#include "pool/pool.h"
+#include "relay/prepared.h"
+#include "relay/settings.h"
+
+/*
+ * Rows.
+ */
+
+void
+show_text(struct show *show, const char *text)
+{
+	show->values[show->count++] = text;
+}
+
+void
+show_number(struct show *show, int64_t number)
+{
+	char	*room = show->room[show->count];
+
+	snprintf(room, sizeof show->room[0], "%lld", (long long)number);
+	show_text(show, room);
+}
+
+void
+show_row(struct show *show)
+{
+	put_data_row(&show->rows, show->values, show->count);
+	show->count = 0;
+}
+
+size_t
+show_columns(const struct show_table *table, struct put_column *columns,
+    char *room, size_t size, bool is_text)
+{
+	char	*rest = room, *word, *colon;
+	size_t	 n = 0;
+
+	snprintf(room, size, "%s", table->columns);
+	while ((word = text_next_word(&rest)) != NULL) {
+		colon = strchr(word, ':');
+		*colon = '\0';
+		columns[n].name = word;
+		columns[n].type = is_text || colon[1] == 't' ? PUT_TEXT :
+		    colon[1] == 'l' ? PUT_INT8 : PUT_INT4;
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Tables.
+ */
+
+static void
+show_fill_version(struct show *show)
+{
+	show_text(show, "pgweir " PACKAGE_VERSION);
+	show_row(show);
+}
+
+static void
+show_fill_config(struct show *show)
+{
+	struct config		*config = config_current();
+	char			 value[1200];
+
+	for (size_t i = 0; i < option_count; i++) {
+		option_print(&options[i], &config->option, value,
+		    sizeof value);
+		show_text(show, options[i].name);
+		show_text(show, value);
+		show_text(show, config->is_pgbouncer ? options[i].theirs :
+		    options[i].ours);
+		show_text(show, options[i].reloadable ? "yes" : "no");
+		show_row(show);
+	}
+	config_release(config);
+}
+
+static void
+show_fill_pools(struct show *show)
+{
+	int64_t			 now = clock_now_us();
+	struct pool_numbers	 numbers;
+	struct pool		*pool;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		pool_count(pool, now, &numbers);
+		show_text(show, pool->database);
+		show_text(show, pool->user);
+		show_number(show, numbers.clients - numbers.waiting);
+		show_number(show, numbers.waiting);
+		show_number(show, 0);	/* cancels have no line here */
+		show_number(show, 0);
+		show_number(show, numbers.linked);
+		show_number(show, 0);
+		show_number(show, 0);
+		show_number(show, numbers.idle + numbers.moving);
+		show_number(show, 0);
+		show_number(show, 0);
+		show_number(show, numbers.opening);
+		show_number(show, numbers.oldest_wait_us / US_PER_SECOND);
+		show_number(show, numbers.oldest_wait_us % US_PER_SECOND);
+		show_text(show, config_pool_mode_name(
+		    pool_profile(pool)->settings.mode));
+		show_text(show, "");
+		show_text(show, pool->backend->name);
+		show_row(show);
+	}
+}
+
+static void
+show_database_numbers(const char *name, int *servers, int *clients,
+    bool *paused, bool *disabled)
+{
+	struct pool_numbers	 numbers;
+	struct pool		*pool;
+
+	*servers = *clients = 0;
+	*paused = *disabled = false;
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		if (strcmp(pool->database, name) != 0)
+			continue;
+		pool_count(pool, 0, &numbers);
+		*servers += numbers.total;
+		*clients += numbers.clients;
+		*paused = *paused || atomic_load(&pool->is_paused);
+		*disabled = *disabled || atomic_load(&pool->is_disabled);
+	}
+}
+
+static void
+show_fill_databases(struct show *show)
+{
+	struct config		*config = config_current();
+	struct pool_settings	 settings;
+	int			 servers, clients;
+	bool			 paused, disabled;
+
+	for (size_t i = 0; i < config->database_count; i++) {
+		const struct database	*entry = config->databases[i];
+
+		config_pool_settings(config, entry, "", &settings);
+		show_database_numbers(entry->name, &servers, &clients,
+		    &paused, &disabled);
+		show_text(show, entry->name);
+		show_text(show, entry->host);
+		show_number(show, entry->port);
+		show_text(show, entry->dbname != NULL ? entry->dbname :
+		    entry->name);
+		show_text(show, entry->user);
+		show_number(show, settings.pool_size);
+		show_number(show, settings.min_pool_size);
+		show_number(show, settings.reserve_pool_size);
+		show_number(show, settings.server_lifetime_us /
+		    US_PER_SECOND);
+		show_text(show, config_pool_mode_name(settings.mode));
+		show_text(show, "");
+		show_number(show, settings.max_db_connections);
+		show_number(show, servers);
+		show_number(show, settings.max_db_client_connections);
+		show_number(show, clients);
+		show_number(show, paused);
+		show_number(show, disabled);
+		show_row(show);
+	}
+	config_release(config);
+}
+
+static void
+show_user(struct show *show, const struct config *config, const char *name)
+{
+	static const struct database	 any = { .pool_size = CONFIG_UNSET,
+		.min_pool_size = CONFIG_UNSET,
+		.reserve_pool_size = CONFIG_UNSET,
+		.max_db_connections = CONFIG_UNSET,
+		.max_db_client_connections = CONFIG_UNSET,
+		.server_lifetime_us = CONFIG_UNSET,
+		.query_wait_timeout_us = CONFIG_UNSET };
+	struct pool_settings	 settings;
+	struct pool_numbers	 numbers;
+	struct pool		*pool;
+	int			 servers = 0, clients = 0;
+
+	config_pool_settings(config, &any, name, &settings);
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (strcmp(pool->user, name) == 0) {
+			pool_count(pool, 0, &numbers);
+			servers += numbers.total;
+			clients += numbers.clients;
+		}
+	show_text(show, name);
+	show_number(show, settings.pool_size);
+	show_number(show, settings.reserve_pool_size);
+	show_text(show, config_pool_mode_name(settings.mode));
+	show_number(show, settings.max_user_connections);
+	show_number(show, servers);
+	show_number(show, settings.max_user_client_connections);
+	show_number(show, clients);
+	show_row(show);
+}
+
+static void
+show_fill_users(struct show *show)
+{
+	struct config	*config = config_current();
+
+	for (size_t i = 0; i < userlist_count(config->userlist); i++)
+		show_user(show, config, userlist_name(config->userlist, i));
+	for (size_t i = 0; i < config->user_count; i++)
+		if (userlist_secret(config->userlist,
+		    config->users[i]->name) == NULL)
+			show_user(show, config, config->users[i]->name);
+	config_release(config);
+}
+
+static void
+show_item(struct show *show, const char *name, int64_t number)
+{
+	show_text(show, name);
+	show_number(show, number);
+	show_row(show);
+}
+
+static void
+show_fill_lists(struct show *show)
+{
+	struct config		*config = config_current();
+	struct pool_numbers	 numbers, sum = { 0 };
+	struct pool		*pool;
+	int			 pools = 0;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		pool_count(pool, 0, &numbers);
+		pools++;
+		sum.idle += numbers.idle + numbers.moving;
+		sum.total += numbers.total;
+	}
+	show_item(show, "databases", (int64_t)config->database_count);
+	show_item(show, "users",
+	    (int64_t)userlist_count(config->userlist));
+	show_item(show, "peers", 0);
+	show_item(show, "pools", pools);
+	show_item(show, "peer_pools", 0);
+	show_item(show, "free_clients", 0);
+	show_item(show, "used_clients", atomic_load(&client_numbers.served));
+	show_item(show, "login_clients",
+	    atomic_load(&client_numbers.logging_in));
+	show_item(show, "free_servers", sum.idle);
+	show_item(show, "used_servers", sum.total - sum.idle);
+	show_item(show, "dns_names", 0);
+	show_item(show, "dns_zones", 0);
+	show_item(show, "dns_queries", 0);
+	show_item(show, "dns_pending", 0);
+	config_release(config);
+}
+
+/*
+ * Statistics: a row a database, over its pools.
+ */
+
+static bool
+show_is_first_of(const struct pool *pool)
+{
+	for (const struct pool *other = pool_each(NULL); other != pool;
+	    other = pool_each(other))
+		if (strcmp(other->database, pool->database) == 0)
+			return false;
+	return true;
+}
+
+static void
+show_sum(const char *database, struct counters *sum)
+{
+	memset(sum, 0, sizeof *sum);
+	for (struct pool *pool = pool_each(NULL); pool != NULL;
+	    pool = pool_each(pool))
+		if (database == NULL ||
+		    strcmp(pool->database, database) == 0)
+			pool_sum_counters(pool, sum);
+}
+
+static void
+show_totals(struct show *show, const struct counters *sum)
+{
+#define SHOW_COUNTER(name, text)					\
+	show_number(show, (int64_t)atomic_load(&sum->name));
+	COUNTER_LIST(SHOW_COUNTER)
+#undef SHOW_COUNTER
+}
+
+static int64_t
+show_each_of(uint64_t sum, uint64_t count)
+{
+	return count == 0 ? 0 : (int64_t)(sum / count);
+}
+
+/* Over the life of the process: a second, or one of its kind. */
+static void
+show_averages(struct show *show, const struct counters *sum)
+{
+	int64_t		life_us = clock_now_us() - process.started_us;
+	uint64_t	seconds = (uint64_t)(life_us / US_PER_SECOND) + 1;
+
+	show_number(show, show_each_of(sum->server_assignment_count,
+	    seconds));
+	show_number(show, show_each_of(sum->xact_count, seconds));
+	show_number(show, show_each_of(sum->query_count, seconds));
+	show_number(show, show_each_of(sum->received, seconds));
+	show_number(show, show_each_of(sum->sent, seconds));
+	show_number(show, show_each_of(sum->xact_time, sum->xact_count));
+	show_number(show, show_each_of(sum->query_time, sum->query_count));
+	show_number(show, show_each_of(sum->wait_time,
+	    sum->server_assignment_count));
+	show_number(show, show_each_of(sum->client_parse_count, seconds));
+	show_number(show, show_each_of(sum->server_parse_count, seconds));
+	show_number(show, show_each_of(sum->bind_count, seconds));
+	show_number(show, show_each_of(sum->client_login_count, seconds));
+}
+
+static void
+show_fill_counters(struct show *show, bool totals, bool averages)
+{
+	struct counters	sum;
+
+	for (struct pool *pool = pool_each(NULL); pool != NULL;
+	    pool = pool_each(pool)) {
+		if (!show_is_first_of(pool))
+			continue;
+		show_sum(pool->database, &sum);
+		show_text(show, pool->database);
+		if (totals)
+			show_totals(show, &sum);
+		if (averages)
+			show_averages(show, &sum);
+		show_row(show);
+	}
+}
+
+static void
+show_fill_stats(struct show *show)
+{
+	show_fill_counters(show, true, true);
+}
+
+static void
+show_fill_stats_totals(struct show *show)
+{
+	show_fill_counters(show, true, false);
+}
+
+static void
+show_fill_stats_averages(struct show *show)
+{
+	show_fill_counters(show, false, true);
+}
+
+static void
+show_fill_totals(struct show *show)
+{
+	struct counters	sum;
+
+	show_sum(NULL, &sum);
+#define SHOW_COUNTER(name, text)					\
+	show_item(show, "total_" #name, (int64_t)atomic_load(&sum.name));
+	COUNTER_LIST(SHOW_COUNTER)
+#undef SHOW_COUNTER
+}
+
+/*
+ * The process.
+ */
+
+static void
+show_memory(struct show *show, const char *name, size_t size, size_t used,
+    size_t bytes)
+{
+	show_text(show, name);
+	show_number(show, (int64_t)size);
+	show_number(show, (int64_t)used);
+	show_number(show, 0);
+	show_number(show, (int64_t)bytes);
+	show_row(show);
+}
+
+static void
+show_fill_mem(struct show *show)
+{
+	size_t	clients = (size_t)atomic_load(&client_numbers.served);
+	size_t	servers = 0, count, bytes;
+
+	for (struct pool *pool = pool_each(NULL); pool != NULL;
+	    pool = pool_each(pool)) {
+		struct pool_numbers	numbers;
+
+		pool_count(pool, 0, &numbers);
+		servers += (size_t)numbers.total;
+	}
+	show_memory(show, "client", show_client_bytes, clients,
+	    clients * show_client_bytes);
+	show_memory(show, "server", sizeof(struct server), servers,
+	    servers * sizeof(struct server));
+	statements_memory(&count, &bytes);
+	show_memory(show, "statement", sizeof(struct statement), count,
+	    bytes);
+	settings_memory(&count, &bytes);
+	show_memory(show, "settings", 0, count, bytes);
+}
+
+static void
+show_fill_state(struct show *show)
+{
+	struct pool	*pool;
+	bool		 paused = pool_each(NULL) != NULL;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		paused = paused && atomic_load(&pool->is_paused);
+	show_text(show, "active");
+	show_text(show, paused ? "no" : "yes");
+	show_row(show);
+	show_text(show, "paused");
+	show_text(show, paused ? "yes" : "no");
+	show_row(show);
+	show_text(show, "suspended");
+	show_text(show, "no");
+	show_row(show);
+	show_text(show, "process");
+	show_text(show, process.state());
+	show_row(show);
+}
+
+static void	show_fill_help(struct show *);
+
+#define COUNTERS_TOTAL							\
+	"total_server_assignment_count:l total_xact_count:l "		\
+	"total_query_count:l total_received:l total_sent:l "		\
+	"total_xact_time:l total_query_time:l total_wait_time:l "	\
+	"total_client_parse_count:l total_server_parse_count:l "	\
+	"total_bind_count:l total_client_login_count:l "
+#define COUNTERS_AVERAGE						\
+	"avg_server_assignment_count:l avg_xact_count:l "		\
+	"avg_query_count:l avg_recv:l avg_sent:l avg_xact_time:l "	\
+	"avg_query_time:l avg_wait_time:l avg_client_parse_count:l "	\
+	"avg_server_parse_count:l avg_bind_count:l avg_client_login_count:l"
+
+static const struct show_table	show_tables[] = {
+	{ "HELP", "what there is", false, "command:t meaning:t",
+	    show_fill_help, NULL },
+	{ "CLIENTS", "client connections", false, SHOW_CONNECTION_COLUMNS
+	    " pinned:t", NULL, show_fill_clients },
+	{ "CONFIG", "options with their values", false,
+	    "key:t value:t default:t changeable:t", show_fill_config, NULL },
+	{ "DATABASES", "databases in the configuration", false,
+	    "name:t host:t port:i database:t force_user:t pool_size:i "
+	    "min_pool_size:i reserve_pool_size:i server_lifetime:l "
+	    "pool_mode:t load_balance_hosts:t max_connections:i "
+	    "current_connections:i max_client_connections:i "
+	    "current_client_connections:i paused:i disabled:i",
+	    show_fill_databases, NULL },
+	{ "LISTS", "numbers of things", false, "list:t items:l",
+	    show_fill_lists, NULL },
+	{ "MEM", "memory", false,
+	    "name:t size:i used:i free:i memtotal:l", show_fill_mem, NULL },
+	{ "POOLS", "pools and what they do", false,
+	    "database:t user:t cl_active:i cl_waiting:i "
+	    "cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i "
+	    "sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i "
+	    "sv_tested:i sv_login:i maxwait:i maxwait_us:i pool_mode:t "
+	    "load_balance_hosts:t host:t", show_fill_pools, NULL },
+	{ "SERVERS", "connections to PostgreSQL", false,
+	    SHOW_CONNECTION_COLUMNS " cancels:i", NULL, show_fill_servers },
+	{ "STATE", "what the process does", false, "key:t value:t",
+	    show_fill_state, NULL },
+	{ "STATS", "counters and averages", false, "database:t "
+	    COUNTERS_TOTAL COUNTERS_AVERAGE, show_fill_stats, NULL },
+	{ "STATS_AVERAGES", "averages", false, "database:t "
+	    "server_assignment_count:l xact_count:l query_count:l "
+	    "bytes_received:l bytes_sent:l xact_time:l query_time:l "
+	    "wait_time:l avg_client_parse_count:l avg_server_parse_count:l "
+	    "avg_bind_count:l avg_client_login_count:l",
+	    show_fill_stats_averages, NULL },
+	{ "STATS_TOTALS", "counters", false, "database:t "
+	    "server_assignment_count:l xact_count:l query_count:l "
+	    "bytes_received:l bytes_sent:l xact_time:l query_time:l "
+	    "wait_time:l client_parse_count:l server_parse_count:l "
+	    "bind_count:l client_login_count:l", show_fill_stats_totals,
+	    NULL },
+	{ "TOTALS", "counters over all databases", false, "name:t value:l",
+	    show_fill_totals, NULL },
+	{ "USERS", "users in auth_file and [users]", false,
+	    "name:t pool_size:i reserve_pool_size:i pool_mode:t "
+	    "max_user_connections:i current_connections:i "
+	    "max_user_client_connections:i current_client_connections:i",
+	    show_fill_users, NULL },
+	{ "VERSION", "the version", false, "version:t", show_fill_version,
+	    NULL },
+};
+
+const struct show_table *
+show_each(size_t i)
+{
+	return i < ARRAY_LENGTH(show_tables) ? &show_tables[i] : NULL;
+}
+
+const struct show_table *
+show_find(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(show_tables); i++)
+		if (text_equal_nocase(show_tables[i].name, name))
+			return &show_tables[i];
+	return NULL;
+}
+
+static void
+show_fill_help(struct show *show)
+{
+	char	text[64];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(show_tables); i++) {
+		snprintf(text, sizeof text, "SHOW %s", show_tables[i].name);
+		show_text(show, text);
+		show_text(show, show_tables[i].help);
+		show_row(show);
+	}
+	show_commands(show);
+}

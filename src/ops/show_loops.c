@@ -1,0 +1,165 @@
+/*
+ * SHOW CLIENTS and SHOW SERVERS: called in each loop's own thread.
+ */
+
+#include <stdio.h>
+#include <string.h>
+#include <time.h>
+
+#include "base/clock.h"
+#include "net/tls.h"
+#include "ops/show_private.h"
+#include "relay/relay.h"
+
+const size_t	show_client_bytes = sizeof(struct client) +
+		    sizeof(struct relay);
+
+/* A time of the monotonic clock as people write it. */
+static void
+show_time(struct show *show, int64_t at_us, char *room, size_t size)
+{
+	time_t		seconds;
+	struct tm	tm;
+
+	if (at_us == 0) {
+		show_text(show, "");
+		return;
+	}
+	seconds = (time_t)((clock_wall_us() - (clock_now_us() - at_us)) /
+	    US_PER_SECOND);
+	localtime_r(&seconds, &tm);
+	strftime(room, size, "%Y-%m-%d %H:%M:%S %Z", &tm);
+	show_text(show, room);
+}
+
+struct ends {
+	struct addr	peer, self;
+	char		peer_text[ADDR_TEXT_BYTES];
+	char		self_text[ADDR_TEXT_BYTES];
+};
+
+static void
+show_ends(struct show *show, const struct stream *stream, struct ends *ends)
+{
+	addr_of_peer(&ends->peer, stream->fd);
+	addr_of_self(&ends->self, stream->fd);
+	show_text(show, addr_print_host(&ends->peer, ends->peer_text,
+	    sizeof ends->peer_text));
+	show_number(show, addr_port(&ends->peer));
+	show_text(show, addr_print_host(&ends->self, ends->self_text,
+	    sizeof ends->self_text));
+	show_number(show, addr_port(&ends->self));
+}
+
+static const struct relay *
+show_relay(const struct client *client)
+{
+	return client->service == &relay_service ? client->served : NULL;
+}
+
+static void
+show_client(struct show *show, struct loop *loop,
+    const struct client *client)
+{
+	const struct relay	*relay = show_relay(client);
+	bool			 waits = relay != NULL &&
+				    relay->state == RELAY_WAITING;
+	int64_t			 wait_us = waits ? loop_now_us(loop) -
+				    relay->ticket.since_us : 0;
+	char			 connect[64], request[64], tls[128];
+	char			 self[32], link[32], pins[200];
+	const char		*name = NULL;
+	struct ends		 ends;
+
+	show_text(show, "C");
+	show_text(show, client->user);
+	show_text(show, client->database);
+	show_text(show, "none");
+	show_text(show, client->state != CLIENT_SERVED ? "login" :
+	    relay == NULL ? "active" : waits ? "waiting" :
+	    relay->state == RELAY_LINKED ? "active" : "idle");
+	show_ends(show, &client->stream, &ends);
+	show_time(show, client->connected_us, connect, sizeof connect);
+	show_time(show, client->requested_us, request, sizeof request);
+	show_number(show, wait_us / US_PER_SECOND);
+	show_number(show, wait_us % US_PER_SECOND);
+	show_number(show, relay != NULL && relay->dismissal != REASON_NONE);
+	snprintf(self, sizeof self, "%p", (const void *)client);
+	show_text(show, self);
+	link[0] = pins[0] = '\0';
+	if (relay != NULL && relay->server != NULL)
+		snprintf(link, sizeof link, "%p",
+		    (const void *)relay->server);
+	show_text(show, link);
+	show_number(show, 0);
+	tls_describe(&client->stream, tls, sizeof tls);
+	show_text(show, tls);
+	if (relay != NULL) {
+		name = settings_get(relay->settings, "application_name");
+		relay_pins_text(relay->pins, pins, sizeof pins);
+	}
+	show_text(show, name != NULL ? name : "");
+	show_number(show, relay != NULL ?
+	    (int64_t)names_count(&relay->names) : 0);
+	show_number(show, (int64_t)client->id);
+	show_text(show, pins);
+	show_row(show);
+}
+
+void
+show_fill_clients(struct show *show, struct loop *loop)
+{
+	const struct client	*client;
+
+	TAILQ_FOREACH(client, client_list_of(loop), all)
+		show_client(show, loop, client);
+}
+
+static void
+show_server(struct show *show, const struct server *server)
+{
+	const struct relay	*relay = server->state == SERVER_LINKED ?
+				    server->user : NULL;
+	char			 connect[64], request[64], tls[128];
+	char			 self[32], link[32];
+	struct ends		 ends;
+
+	show_text(show, "S");
+	show_text(show, server->pool->user);
+	show_text(show, server->pool->database);
+	show_text(show, "none");
+	show_text(show, server_state_name(server->state));
+	show_ends(show, &server->stream, &ends);
+	show_time(show, server->opened_us, connect, sizeof connect);
+	show_time(show, server->used_us, request, sizeof request);
+	show_number(show, 0);
+	show_number(show, 0);
+	show_number(show, server->is_stale || server->generation !=
+	    atomic_load(&server->pool->generation));
+	snprintf(self, sizeof self, "%p", (const void *)server);
+	show_text(show, self);
+	link[0] = '\0';
+	if (relay != NULL && relay->client != NULL)
+		snprintf(link, sizeof link, "%p",
+		    (const void *)relay->client);
+	show_text(show, link);
+	show_number(show, (int32_t)server->backend_pid);
+	tls_describe(&server->stream, tls, sizeof tls);
+	show_text(show, tls);
+	show_text(show, "");
+	show_number(show, server->session == NULL ? 0 :
+	    (int64_t)server->session->shelf.table.count);
+	show_number(show, (int64_t)server->id);
+	show_number(show, server->cancels);
+	show_row(show);
+}
+
+void
+show_fill_servers(struct show *show, struct loop *loop)
+{
+	const struct server	*server;
+
+	TAILQ_FOREACH(server, server_list_of(loop), all)
+		if (stream_is_open(&server->stream))
+			show_server(show, server);
+}

@@ -17,10 +17,12 @@
  *
  * End of file is told by stream_read().  A read or write that fails says so
  * to its caller, and STREAM_FAILED follows unless the stream is closed first;
- * it never comes from inside stream_read() or stream_write().  A callback may close its own stream
- * (but not free the struct that embeds it: use a task for that), and may
- * write to other streams.  While reading is off a peer that goes away may
- * stay unnoticed; while it is on it never does.
+ * it never comes from inside stream_read() or stream_write().
+ *
+ * A callback may close its own stream (but not free the struct that embeds
+ * it: use a task for that), give it to another loop, and write to other
+ * streams.  While reading is off a peer that goes away may stay unnoticed;
+ * while it is on it never does.
  *
  * Always true: unsent output is watched for EV_WRITE; with none, only for
  * EV_READ, and the kernel is told nothing in the steady state.

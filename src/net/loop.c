@@ -88,11 +88,12 @@ void
 loop_run(struct loop *loop)
 {
 	loop->thread = pthread_self();
+	loop_run_tasks(loop);
 	while (!loop->stopping) {
-		loop_run_tasks(loop);
 		loop->now_us = 0;
 		if (event_base_loop(loop->base, EVLOOP_ONCE) < 0)
 			abort();
+		loop_run_tasks(loop);
 	}
 }
 

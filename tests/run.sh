@@ -1,0 +1,99 @@
+#!/bin/sh
+# Everything that is tested: installs what is missing, builds, runs all stages
+# and ends with "N passed, N failed, N skipped".
+#
+#	tests/run.sh [stage ...]	stages: build lint unit system
+cd "$(dirname "$0")/.." || exit 1
+top=$(pwd)
+build=$top/build-test
+stages=${*:-install build lint unit system}
+passed=0 failed=0 skipped=0
+
+# Output of a stage is shown only when something in it failed.
+output=$(mktemp)
+trap 'rm -f "$output"' EXIT
+
+stage_install() {
+	sh tests/install.sh "$@"
+}
+
+stage_build() {
+	[ -x configure ] || ./autogen.sh || return 1
+	mkdir -p "$build" && cd "$build" || return 1
+	[ -e Makefile ] || ../configure --enable-werror || return 1
+	make -j"$(nproc)" all || return 1
+	make -j"$(nproc)" check TESTS= || return 1
+	passed=$((passed + 1))
+}
+
+stage_lint() {
+	for lint in "$top"/tests/lint/*.sh; do
+		if sh "$lint"; then
+			passed=$((passed + 1))
+		else
+			echo "failed: $lint"
+			failed=$((failed + 1))
+		fi
+	done
+}
+
+# Check says "100%: Checks: 12, Failures: 0, Errors: 0".
+count_checks() {
+	numbers=$(sed -n 's/.*Checks: \([0-9]*\), Failures: \([0-9]*\), Errors: \([0-9]*\).*/\1 \2 \3/p')
+	# shellcheck disable=SC2086
+	set -- $numbers
+	[ $# -eq 3 ] || return 1
+	passed=$((passed + $1 - $2 - $3))
+	failed=$((failed + $2 + $3))
+	[ $(($2 + $3)) -eq 0 ]
+}
+
+stage_unit() {
+	cd "$build" || return 1
+	for test in tests/unit/check_*; do
+		[ -f "$test" ] && [ -x "$test" ] || continue
+		"./$test" >one-test.log 2>&1
+		count_checks <one-test.log || { cat one-test.log; bad=1; }
+		grep -q Checks: one-test.log || failed=$((failed + 1))
+	done
+	if srcdir=$top sh "$top/tests/fuzz/corpus.sh"; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
+	[ -z "${bad:-}" ]
+}
+
+stage_system() {
+	python3 "$top/tests/system/run.py" --binary "$build/src/pgweir" \
+	    >"$build/system.log" 2>&1
+	line=$(tail -n 1 "$build/system.log")
+	# shellcheck disable=SC2046
+	set -- $(echo "$line" | tr -dc '0-9 ')
+	if [ $# -ne 3 ]; then
+		cat "$build/system.log"
+		failed=$((failed + 1))
+		return 1
+	fi
+	passed=$((passed + $1)) failed=$((failed + $2))
+	skipped=$((skipped + $3))
+	[ "$2" -eq 0 ] || { cat "$build/system.log"; return 1; }
+}
+
+for stage in $stages; do
+	start=$(date +%s)
+	before=$failed
+	cd "$top" || exit 1
+	if "stage_$stage" >"$output" 2>&1 && [ "$failed" = "$before" ]; then
+		result=ok
+	else
+		result=FAILED
+		[ "$failed" != "$before" ] || failed=$((failed + 1))
+		cat "$output"
+	fi
+	printf '%-8s %-6s %4d s\n' "$stage" "$result" \
+	    $(($(date +%s) - start))
+	[ "$stage" != build ] || [ "$result" = ok ] || break
+done
+echo "$passed passed, $failed failed, $skipped skipped"
+[ "$failed" -eq 0 ]

@@ -21,6 +21,8 @@ struct server;
 struct server_session {
 	const struct settings	*settings;	/* applied, held; also what the
 						 * server's mark points to */
+	const struct settings	*residue;	/* held: custom names that were
+						 * ever set on it */
 	struct shelf		 shelf;
 	struct statement	*unnamed;	/* held; NULL: none, or unknown */
 	struct expected		 expected;
@@ -42,6 +44,12 @@ struct server_session {
 struct server_session	*session_of(struct server *);
 void			 session_set_settings(struct server *,
 			    const struct settings *);	/* takes a hold */
+/*
+ * Whether a client with these settings may have this server: PostgreSQL keeps
+ * a custom name that was set once, and shows it to everybody.
+ */
+bool			 session_fits(struct server *,
+			    const struct settings *);
 void			 session_set_unnamed(struct server_session *,
 			    struct statement *);	/* takes a hold */
 /* server_hooks */

@@ -50,7 +50,9 @@ parcel_run(struct parcel *parcel, const void *bytes, size_t n)
 void
 parcel_piece(struct parcel *parcel, const void *bytes, size_t n)
 {
-	if (n > (size_t)(parcel->made_end - parcel->made))
+	/* Before copying: sending starts the room for pieces anew. */
+	if (parcel->count == PARCEL_PARTS ||
+	    n > (size_t)(parcel->made_end - parcel->made))
 		parcel_send(parcel);
 	if (n > (size_t)(parcel->made_end - parcel->made)) {
 		/* Larger than all the room: it goes out by itself. */

@@ -190,8 +190,7 @@ relay_link(struct relay *relay, struct server *server)
 static bool
 relay_fits(const struct relay *relay, struct server *server)
 {
-	return settings_can_switch(session_of(server)->settings,
-	    relay->settings);
+	return session_fits(server, relay->settings);
 }
 
 static bool

@@ -170,7 +170,9 @@ relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
 	parcel_piece(&io->to_server, head, sizeof head);
 	parcel_piece(&io->to_server, no_name, sizeof no_name);
 	parcel_run(&io->to_server, statement->body, statement->length);
-	expected_add(&session->expected, EXPECT_PARSE, FATE_SWALLOW);
+	/* Held until it is answered, so that the text outlives the sending. */
+	expected_add(&session->expected, EXPECT_PARSE,
+	    FATE_SWALLOW)->statement = statement_hold(statement);
 	session_set_unnamed(session, statement);
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 }

@@ -89,8 +89,7 @@ relay_give_server(struct server *server, bool resets)
 	if (server->stream.broken || stream_unsent(&server->stream) > 0)
 		server_close(&server, REASON_SERVER_LOST, NULL);
 	else if ((resets || profile->reset_always) && reset[0] != '\0') {
-		if (settings_can_switch(session_of(server)->settings,
-		    settings_none()))
+		if (session_fits(server, settings_none()))
 			server_clean(&server, reset, true);
 		else
 			server_close(&server, REASON_SERVER_UNCLEAN,

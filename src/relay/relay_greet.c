@@ -110,8 +110,7 @@ relay_greet_linked(struct relay *relay)
 {
 	struct relay_io	io;
 
-	if (!settings_can_switch(session_of(relay->server)->settings,
-	    relay->settings)) {
+	if (!session_fits(relay->server, relay->settings)) {
 		relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 		    "a custom setting of another client is left on it");
 		relay_greet_take(relay);

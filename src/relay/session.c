@@ -4,6 +4,7 @@
 
 #include <assert.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "pool/server.h"
@@ -18,12 +19,36 @@ session_of(struct server *server)
 		return session;
 	session = server->session = mem_new(sizeof *session);
 	session->settings = settings_hold(settings_none());
+	session->residue = settings_hold(settings_none());
 	server->mark = session->settings;
 	shelf_init(&session->shelf);
 	buf_init(&session->held);
 	buf_init(&session->reported);
 	buf_init(&session->error);
 	return session;
+}
+
+/* Custom names among these stay for as long as the server lives. */
+static void
+session_add_residue(struct server_session *session,
+    const struct settings *settings)
+{
+	struct settings_draft	*draft = NULL;
+	const char		*name;
+
+	for (size_t i = 0; i < settings_count(settings); i++) {
+		name = settings_name(settings, i);
+		if (strchr(name, '.') == NULL ||
+		    settings_get(session->residue, name) != NULL)
+			continue;
+		if (draft == NULL)
+			draft = settings_draft_new(session->residue);
+		settings_draft_set(draft, name, "");
+	}
+	if (draft == NULL)
+		return;
+	settings_release(session->residue);
+	session->residue = settings_draft_intern(draft);
 }
 
 void
@@ -35,6 +60,13 @@ session_set_settings(struct server *server, const struct settings *settings)
 	settings_release(session->settings);
 	session->settings = settings;
 	server->mark = settings;
+	session_add_residue(session, settings);
+}
+
+bool
+session_fits(struct server *server, const struct settings *settings)
+{
+	return settings_can_switch(session_of(server)->residue, settings);
 }
 
 void
@@ -71,6 +103,7 @@ session_free(struct server *server)
 	session_set_unnamed(session, NULL);
 	shelf_clear(&session->shelf);
 	settings_release(session->settings);
+	settings_release(session->residue);
 	settings_draft_free(session->draft);
 	expected_done(&session->expected);
 	buf_done(&session->held);

@@ -54,6 +54,8 @@ enum {
 	PIN_SEQUENCE = 1 << 7,
 	PIN_STATEMENT = 1 << 8,	/* an unnamed one that is too long to keep */
 	PIN_SETTINGS = 1 << 9,	/* they could not be read back */
+	PIN_CUSTOM = 1 << 10,	/* a custom setting: PostgreSQL keeps its
+				 * name, and does not list it */
 };
 
 struct relay {

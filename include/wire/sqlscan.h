@@ -53,6 +53,8 @@ enum {
 	SQL_TOUCHES_COPY = 1 << 15,
 	SQL_TOUCHES_CLOSE_ALL = 1 << 16,
 	SQL_TOUCHES_EXECUTE = 1 << 17,
+	SQL_TOUCHES_CUSTOM = 1 << 18,	/* a setting with a dot in its name,
+					 * beyond the transaction */
 };
 
 enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32 };
@@ -80,6 +82,10 @@ struct sqlscan {
 	bool		 has_tokens;
 	uint8_t		 before;	/* enum of the word before */
 	uint8_t		 atomic;	/* BEGIN ATOMIC and CASE, open */
+	uint8_t		 config;	/* how far set_config( is read */
+	bool		 is_assigned;	/* SET: behind the name */
+	bool		 has_custom;	/* set_config of a dotted name */
+	bool		 has_true, has_false;	/* its third argument */
 	uint16_t	 words;		/* since the inner verb */
 	uint16_t	 parens;
 };

@@ -7,6 +7,17 @@
 
 #include "wire/sqlscan.h"
 
+/*
+ * The first argument of set_config() says what is set; whether its name has a
+ * dot is all that counts.  What is no literal might have one.
+ */
+enum {
+	CONFIG_NONE,
+	CONFIG_NAMED,		/* behind the word */
+	CONFIG_OPEN,		/* behind the parenthesis */
+	CONFIG_LITERAL,		/* inside a string */
+};
+
 /* scan->word is complete. */
 void	sqlscan_on_word(struct sqlscan *);
 /* A semicolon that ends a statement, or the end of the text. */

@@ -196,7 +196,7 @@ stream_join(struct stream *stream, struct loop *loop)
 		stream_tls_join(stream);
 	stream_register(stream, stream->broken ? 0 : stream_wants(stream));
 	/* What was active when it left is active again. */
-	if (stream->broken || 0)
+	if (stream->broken || stream->state == STREAM_STATE_HANDSHAKE)
 		event_active(&stream->event, EV_READ, 0);
 	else if (stream->tls != NULL)
 		stream_tls_tell_pending(stream);

@@ -115,6 +115,7 @@ relay_pins_of(uint32_t touches)
 		{ SQL_TOUCHES_PREPARE, PIN_PREPARE },
 		{ SQL_TOUCHES_LOCK, PIN_LOCK },
 		{ SQL_TOUCHES_SEQUENCE, PIN_SEQUENCE },
+		{ SQL_TOUCHES_CUSTOM, PIN_CUSTOM },
 	};
 	uint32_t	pins = 0;
 
@@ -130,7 +131,7 @@ relay_pins_text(uint32_t pins, char *text, size_t size)
 	static const char	*const names[] = {
 		"session mode", "temporary table", "listen", "cursor",
 		"load", "prepare", "advisory lock", "sequence",
-		"long statement", "settings",
+		"long statement", "settings", "custom setting",
 	};
 	size_t	used = 0;
 
@@ -149,7 +150,7 @@ relay_forget_session(struct relay *relay)
 	relay_set_unnamed(relay, NULL);
 	session_set_unnamed(relay->server->session, NULL);
 	shelf_clear(&relay->server->session->shelf);
-	relay->pins &= PIN_MODE;
+	relay->pins &= PIN_MODE | PIN_CUSTOM;
 }
 
 /* True: a query of ours has to be answered before it can go on. */
@@ -227,7 +228,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 /* Survives ROLLBACK, so that a rolled-back transaction may have left it. */
 #define TOUCHES_LASTING	(SQL_TOUCHES_LOCK | SQL_TOUCHES_PREPARE |	\
 	SQL_TOUCHES_LOAD | SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |	\
-	SQL_TOUCHES_HOLD | SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_SEQUENCE)
+	SQL_TOUCHES_HOLD | SQL_TOUCHES_DISCARD_ALL |			\
+	SQL_TOUCHES_SEQUENCE | SQL_TOUCHES_CUSTOM)
 
 /* The client goes away: what becomes of its server. */
 void
@@ -249,7 +251,10 @@ relay_abandon_server(struct relay *relay)
 		return;
 	}
 	server = relay_unlink(relay);
-	if (server->transaction_status == STATUS_IDLE)
+	if (pins & (PIN_CUSTOM | PIN_SETTINGS))
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "a setting of its client cannot be reset");
+	else if (server->transaction_status == STATUS_IDLE)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0 && (touches & TOUCHES_LASTING) == 0) {
 		stream_set_reading(&server->stream, true);

@@ -97,10 +97,46 @@ sqlscan_string_state(const struct sqlscan *scan, bool after_word)
 	    scan->word[0] == 'e' ? IN_ESCAPES : IN_STRING;
 }
 
+/* What stands where set_config() has its first argument. */
+static void
+sqlscan_follow_config(struct sqlscan *scan, uint8_t byte)
+{
+	uint8_t	class = classes[byte];
+
+	if (class == SPACE || class == DASH || class == SLASH)
+		return;
+	if (scan->config == CONFIG_NAMED && class == OPEN)
+		scan->config = CONFIG_OPEN;
+	else if (scan->config == CONFIG_OPEN && class == QUOTE)
+		scan->config = CONFIG_LITERAL;
+	else if (scan->config == CONFIG_OPEN && (byte == 'E' || byte == 'e'))
+		return;
+	else {
+		scan->has_custom |= scan->config == CONFIG_OPEN;
+		scan->config = CONFIG_NONE;
+	}
+}
+
+/* Neither word nor string: only a dot or an assignment in SET counts. */
+static void
+sqlscan_on_plain(struct sqlscan *scan, uint8_t byte)
+{
+	bool	is_set = scan->verb == SQL_SET ||
+		    scan->verb == SQL_SET_SESSION;
+
+	scan->has_tokens = true;
+	if (byte == '=')
+		scan->is_assigned = true;
+	else if (byte == '.' && is_set && !scan->is_assigned)
+		scan->touches |= SQL_TOUCHES_CUSTOM;
+}
+
 /* The first byte of something new. */
 static uint8_t
 sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 {
+	if (scan->config != CONFIG_NONE)
+		sqlscan_follow_config(scan, byte);
 	switch (classes[byte]) {
 	case SPACE:
 		return IN_TEXT;
@@ -134,7 +170,7 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 		scan->parens -= scan->parens > 0;
 		return IN_TEXT;
 	default:
-		scan->has_tokens = true;
+		sqlscan_on_plain(scan, byte);
 		return IN_TEXT;
 	}
 }
@@ -149,8 +185,11 @@ sqlscan_step_word(struct sqlscan *scan, uint8_t byte)
 		return IN_WORD;
 	}
 	sqlscan_end_word(scan);
-	if (class == QUOTE)
+	if (class == QUOTE) {
+		if (scan->config == CONFIG_OPEN)
+			scan->config = CONFIG_LITERAL;
 		return sqlscan_string_state(scan, true);
+	}
 	return sqlscan_step_text(scan, byte);
 }
 
@@ -224,6 +263,8 @@ sqlscan_step_quote(struct sqlscan *scan, uint8_t byte)
 	if (byte == '\'')
 		return scan->state == IN_STRING_QUOTE ? IN_STRING :
 		    IN_ESCAPES;
+	if (scan->config == CONFIG_LITERAL)
+		scan->config = CONFIG_NONE;
 	return sqlscan_step_text(scan, byte);
 }
 
@@ -245,6 +286,8 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 			    SQL_TOUCHES_UNKNOWN;
 		return byte == '\'' ? IN_STRING_QUOTE : IN_STRING;
 	case IN_ESCAPES:
+		if (byte == '\\' || byte == '.')
+			scan->has_custom |= scan->config == CONFIG_LITERAL;
 		if (byte == '\\')
 			return IN_ESCAPES_BACKSLASH;
 		return byte == '\'' ? IN_ESCAPES_QUOTE : IN_ESCAPES;
@@ -311,6 +354,9 @@ sqlscan_leap(struct sqlscan *scan, const uint8_t *at, const uint8_t *end)
 	}
 	if (to == NULL)
 		to = end;
+	if (scan->config == CONFIG_LITERAL &&
+	    memchr(at, '.', (size_t)(to - at)) != NULL)
+		scan->has_custom = true;
 	if (to > at)
 		scan->previous = to[-1];
 	return to;

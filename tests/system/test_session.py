@@ -105,7 +105,7 @@ def test_set_config_and_do_are_followed(world):
 
 
 def test_bound_set_config_through_the_extended_protocol_is_followed(world):
-    weir = world.start("default_pool_size = 1")
+    weir = world.start("default_pool_size = 2")
     a, b = Client(weir.port), Client(weir.port)
     a.ask(parse("", "select set_config($1, $2, false)") +
           bind("", values=["work_mem", "15MB"]) + execute() + SYNC)
@@ -141,13 +141,32 @@ def test_set_role_and_session_authorization_follow_and_do_not_leak(world):
 
 
 def test_a_custom_setting_is_null_for_everybody_else(world):
+    weir = world.start("default_pool_size = 2")
+    for statement in ("set app.tenant = 'one'",
+                      "select set_config('app.tenant', 'one', false)",
+                      "do $$ begin null; end $$; set session app.tenant to one"):
+        a, b = Client(weir.port), Client(weir.port)
+        a.ask(query(statement))
+        for _ in range(3):
+            assert b.rows("select current_setting('app.tenant', true)") == [
+                [None]]
+            assert a.one("select current_setting('app.tenant')") == "one"
+        a.ask(query("discard all"))
+        a.close()
+        for _ in range(3):
+            assert b.rows("select current_setting('app.tenant', true)") == [
+                [None]]
+        b.close()
+
+
+def test_a_custom_startup_setting_is_null_for_everybody_else(world):
     weir = world.start("default_pool_size = 1")
-    a, b = Client(weir.port), Client(weir.port)
-    a.ask(query("set app.tenant = 'one'"))
-    assert b.rows("select current_setting('app.tenant', true)") == [[None]]
-    assert a.one("select current_setting('app.tenant')") == "one"
-    a.ask(query("discard all"))
-    assert b.rows("select current_setting('app.tenant', true)") == [[None]]
+    a = Client(weir.port, options="-c app.tenant=one")
+    b = Client(weir.port)
+    for _ in range(2):
+        assert b.rows("select current_setting('app.tenant', true)") == [
+            [None]]
+        assert a.one("select current_setting('app.tenant')") == "one"
 
 
 def test_what_others_may_not_see_keeps_the_server_until_the_client_leaves(

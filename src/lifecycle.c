@@ -285,9 +285,9 @@ lifecycle_terminate(void)
 	struct config	*config = config_current();
 	char		 delay[32], timeout[32];
 
-	text_from_duration(config->option.shutdown_delay_us, delay,
+	text_seconds(config->option.shutdown_delay_us, delay,
 	    sizeof delay);
-	text_from_duration(config->option.shutdown_timeout_us, timeout,
+	text_seconds(config->option.shutdown_timeout_us, timeout,
 	    sizeof timeout);
 	log_info(NULL, "shutting down: new connections for %s more, then "
 	    "clients leave at their transaction boundaries, all within %s",

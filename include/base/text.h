@@ -22,6 +22,9 @@ bool	text_to_bytes(const char *, int64_t *);
 /* The shortest of the above that text_to_duration() reads back. */
 void	text_from_duration(int64_t us, char *, size_t);
 
+/* For people: "0.2 s", "120 s". */
+void	text_seconds(int64_t us, char *, size_t);
+
 bool	text_equal(const char *, const char *);		/* NULL equals NULL */
 bool	text_equal_nocase(const char *, const char *);	/* ASCII */
 bool	text_starts_with(const char *, const char *prefix);

@@ -305,3 +305,9 @@ text_list_has(const char *list, const char *word)
 	}
 	return false;
 }
+
+void
+text_seconds(int64_t us, char *text, size_t size)
+{
+	snprintf(text, size, "%g s", (double)us / 1e6);
+}

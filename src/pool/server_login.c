@@ -115,11 +115,16 @@ login_falls_back(struct server *server)
 
 	if (login->has_fallen_back || addr_is_unix(&login->addr) ||
 	    login->config->back_tls == NULL ||
+	    (mode == TLS_PREFER && server->stream.tls == NULL) ||
 	    (mode != TLS_PREFER && mode != TLS_ALLOW))
 		return false;
 	login->has_fallen_back = true;
 	login->wants_tls = !login->wants_tls;
 	stream_close(&server->stream);
+	scram_client_free(login->scram);
+	login->scram = NULL;
+	login->is_authenticated = false;
+	buf_done(&login->greeting);
 	buf_clear(&login->in);
 	login_connect(server);
 	return true;
@@ -132,7 +137,8 @@ login_on_server_error(struct server *server, const uint8_t *body, size_t n)
 	struct error_fields	fields;
 
 	error_fields_parse(body, n, &fields);
-	if (strncmp(fields.sqlstate, "28", 2) == 0 && login_falls_back(server))
+	/* Its pg_hba.conf may have a line for the other kind. */
+	if (strcmp(fields.sqlstate, "28000") == 0 && login_falls_back(server))
 		return;
 	snprintf(error.sqlstate, sizeof error.sqlstate, "%s",
 	    fields.sqlstate);
@@ -159,7 +165,7 @@ login_on_timeout(struct loop *loop, struct deadline *deadline)
 	char		 limit[32];
 
 	(void)loop;
-	text_from_duration(pool_profile(server->pool)->settings
+	text_seconds(pool_profile(server->pool)->settings
 	    .server_connect_timeout_us, limit, sizeof limit);
 	backend_blame(server->pool->backend, &server->login->addr);
 	login_fail(server, REASON_CONNECT_TIMEOUT, NULL, false,

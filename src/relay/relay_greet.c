@@ -196,7 +196,7 @@ relay_on_greet_timeout(struct loop *loop, struct deadline *deadline)
 		relay_greet_now(relay);
 		return;
 	}
-	text_from_duration(relay_limits(relay)->query_wait_timeout_us, limit,
+	text_seconds(relay_limits(relay)->query_wait_timeout_us, limit,
 	    sizeof limit);
 	pool_explain_wait(client->pool, limit, text, sizeof text);
 	client_fail_as(client, REASON_WAIT_TIMEOUT,

@@ -24,7 +24,7 @@ relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 	(void)loop;
 	if (!pool_withdraw(pool, &relay->ticket))
 		return;		/* a server is on its way after all */
-	text_from_duration(relay_limits(relay)->query_wait_timeout_us, limit,
+	text_seconds(relay_limits(relay)->query_wait_timeout_us, limit,
 	    sizeof limit);
 	pool_explain_wait(pool, limit, text, sizeof text);
 	relay_set_state(relay, RELAY_IDLE);

@@ -4,6 +4,8 @@
  * passive listeners; it proves nothing, and the log says so.
  */
 
+#include <stdint.h>
+
 #include <openssl/evp.h>
 #include <openssl/rand.h>
 #include <openssl/x509v3.h>
@@ -16,14 +18,15 @@ static bool
 tls_fill_certificate(X509 *certificate, EVP_PKEY *key)
 {
 	X509_NAME	*name = X509_get_subject_name(certificate);
-	unsigned char	 serial[8];
+	uint64_t	 serial;
 
-	if (RAND_bytes(serial, sizeof serial) != 1)
+	if (RAND_bytes((unsigned char *)&serial, sizeof serial) != 1)
 		return false;
-	serial[0] &= 0x7f;
+	/* Positive, and not as bytes: a leading zero may not be encoded. */
+	serial = (serial >> 1) | 1;
 	return X509_set_version(certificate, X509_VERSION_3) == 1 &&
-	    ASN1_STRING_set(X509_get_serialNumber(certificate), serial,
-	    sizeof serial) == 1 &&
+	    ASN1_INTEGER_set_uint64(X509_get_serialNumber(certificate),
+	    serial) == 1 &&
 	    X509_gmtime_adj(X509_getm_notBefore(certificate), -3600) !=
 	    NULL &&
 	    X509_gmtime_adj(X509_getm_notAfter(certificate),

@@ -6,7 +6,6 @@
  */
 
 #include <assert.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -118,9 +117,20 @@ shelf_clear(struct shelf *shelf)
 	hash_table_init(&shelf->table);
 }
 
+/* On the path of every Bind, so without printf. */
 size_t
 statement_server_name(uint32_t number, char name[STATEMENT_NAME_BYTES])
 {
-	return (size_t)snprintf(name, STATEMENT_NAME_BYTES, "pgweir_%u",
-	    number);
+	static const char	prefix[] = "pgweir_";
+	char			digits[10];
+	size_t			length = sizeof prefix - 1, n = 0;
+
+	memcpy(name, prefix, length);
+	do
+		digits[n++] = (char)('0' + number % 10);
+	while ((number /= 10) > 0);
+	while (n > 0)
+		name[length++] = digits[--n];
+	name[length] = '\0';
+	return length;
 }

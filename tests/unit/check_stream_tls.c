@@ -148,7 +148,8 @@ raw_shake(void)
 		SSL_do_handshake(raw.ssl);
 		raw_pump();
 		net_turn(loop, EVLOOP_NONBLOCK);
-		ck_assert_int_eq(front.failed, 0);
+		ck_assert_msg(front.failed == 0, "%s",
+		    stream_error(&front.stream));
 	}
 	net_run_idle(loop);
 	front.readable = 0;
@@ -259,7 +260,8 @@ START_TEST(a_handshake_may_arrive_byte_by_byte)
 		}
 		raw_pump();
 		net_turn(loop, EVLOOP_NONBLOCK);
-		ck_assert_int_eq(front.failed, 0);
+		ck_assert_msg(front.failed == 0, "%s",
+		    stream_error(&front.stream));
 	}
 	finish_raw();
 }

@@ -32,6 +32,7 @@ struct side {
 	struct side	*other;		/* NULL: the listener */
 	int		 fd;
 	bool		 is_dead;
+	bool		 is_known;	/* to epoll */
 	uint32_t	 watched;
 	uint8_t		*rest;		/* not yet taken by the peer */
 	size_t		 rest_length;
@@ -62,8 +63,9 @@ watch(struct side *side)
 	if (wanted == side->watched)
 		return;
 	event.events = wanted;
-	epoll_ctl(epoll, side->watched == 0 ? EPOLL_CTL_ADD : EPOLL_CTL_MOD,
+	epoll_ctl(epoll, side->is_known ? EPOLL_CTL_MOD : EPOLL_CTL_ADD,
 	    side->fd, &event);
+	side->is_known = true;
 	side->watched = wanted;
 }
 

@@ -145,6 +145,30 @@ START_TEST(a_self_made_certificate_proves_nothing)
 }
 END_TEST
 
+START_TEST(a_self_made_certificate_can_always_be_read)
+{
+	SSL_CTX	*ssl = SSL_CTX_new(TLS_server_method());
+
+	/* One serial number in 256 has a byte of zero in front. */
+	for (int i = 0; i < 2000; i++) {
+		unsigned char		*bytes = NULL;
+		const unsigned char	*at;
+		X509			*again;
+		int			 n;
+
+		ck_assert(tls_self_sign(ssl));
+		n = i2d_X509(SSL_CTX_get0_certificate(ssl), &bytes);
+		at = bytes;
+		again = d2i_X509(NULL, &at, n);
+		ck_assert_ptr_nonnull(again);
+		ck_assert_int_eq(X509_check_purpose(again, -1, 0), 1);
+		X509_free(again);
+		OPENSSL_free(bytes);
+	}
+	SSL_CTX_free(ssl);
+}
+END_TEST
+
 START_TEST(a_plain_stream_has_nothing_to_say)
 {
 	struct stream	plain = { .fd = -1 };
@@ -587,6 +611,7 @@ END_TEST
 CHECK_MAIN("tls", every_mode_has_its_name_and_nothing_else_has,
     without_files_a_certificate_is_made_that_serves_require,
     a_self_made_certificate_proves_nothing,
+    a_self_made_certificate_can_always_be_read,
     a_plain_stream_has_nothing_to_say,
     verify_full_checks_the_chain_and_the_name,
     a_client_certificate_tells_its_name_and_subject,

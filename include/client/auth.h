@@ -33,7 +33,7 @@ enum auth_method {
 struct auth_request {
 	const struct config	*config;	/* held by the asker */
 	struct loop		*loop;		/* where answered() is called */
-	struct client		*client;	/* for the log and its address */
+	struct client		*client; /* for the log and its address */
 	char			*database;
 	char			*user;
 	void			(*answered)(struct auth_request *);
@@ -45,9 +45,9 @@ struct auth_request {
 	enum auth_method	 method;
 	int			 hba_line;	/* 0: not from a file */
 	bool			 is_known;	/* the user exists */
-	char			*secret;	/* as in pg_authid, or NULL; to be
+	char			*secret; /* as in pg_authid, or NULL; to be
 						 * wiped by the asker */
-	char			*failure;	/* the look-up failed: an error for
+	char			*failure; /* the look-up failed: an error for
 						 * the client, or NULL */
 };
 

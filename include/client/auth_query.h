@@ -21,7 +21,7 @@ struct auth_query_request;
 
 struct auth_query_answer {
 	const char	*secret;	/* NULL: no such user, or none valid */
-	const char	*failure;	/* NULL, or why nothing could be asked */
+	const char	*failure; /* NULL, or why nothing could be asked */
 };
 
 void	auth_query_init(struct loop *main_loop);

@@ -47,10 +47,10 @@ enum auth_type {
 
 /* A line of [databases].  Texts that were not given are NULL. */
 struct database {
-	char		*name;		/* as clients ask; "*" is the fallback */
+	char		*name; /* as clients ask; "*" is the fallback */
 	char		*host;		/* name, address or socket directory */
 	int		 port;
-	char		*dbname;	/* NULL: the name the client asked for */
+	char		*dbname; /* NULL: the name the client asked for */
 	char		*user;		/* forced user towards PostgreSQL */
 	char		*password;	/* secret: never shown */
 	char		*auth_user;

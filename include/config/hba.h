@@ -21,7 +21,7 @@ enum hba_method {
 	HBA_SCRAM,
 	HBA_CERT,
 	HBA_PEER,
-	HBA_NO_MATCH,		/* no line fits: refuse, and say so in the log */
+	HBA_NO_MATCH, /* no line fits: refuse, and say so in the log */
 };
 
 /* NULL: error names file, line and what is wrong.  Empty ident: no maps. */

@@ -77,7 +77,7 @@ struct limit {
 	const struct backend	*backend;
 	atomic_int		 max;		/* 0: unlimited */
 	atomic_int		 count;
-	atomic_int		 hungry;	/* pools that wait because of it */
+	atomic_int		 hungry; /* pools that wait because of it */
 };
 
 struct limit	*limit_find(const char *kind, const char *name,

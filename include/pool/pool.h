@@ -104,7 +104,7 @@ struct pool_profile {
 	int64_t			 check_delay_us;
 	bool			 reset_always;
 	bool			 round_robin;
-	char			*connect_query;	/* the rest: NULL if not given */
+	char			*connect_query; /* or NULL; so the rest */
 	char			*client_encoding;
 	char			*datestyle;
 	char			*timezone;
@@ -155,7 +155,7 @@ struct pool {
 		struct limit	*hungry;	/* the limit it waits for */
 		bool		 is_backing_off;/* after a failure: retry set */
 		bool		 is_lasting;	/* error: waiting is no use */
-		int64_t		 backoff_us;	/* the last pause; 0: all well */
+		int64_t		 backoff_us; /* the last pause; 0: all well */
 		struct pool_error error;	/* of the last attempt */
 		struct pool_welcome *welcome;	/* NULL: no login yet */
 		struct pool_secret secret;

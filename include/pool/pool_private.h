@@ -1,7 +1,11 @@
 /*
- * What the files of the pool share: pool.c (who gets which server),
- * pool_table.c (all pools, what the configuration says of them) and
- * pool_limit.c (limits that several pools share).
+ * What the files of the pool share:
+ *
+ *	pool.c		who gets which server
+ *	pool_answer.c	how it gets there
+ *	pool_fail.c	failures, and what follows a change
+ *	pool_table.c	all pools, and what the configuration says of them
+ *	pool_limit.c	limits that several pools share
  */
 
 #ifndef POOL_POOL_PRIVATE_H
@@ -12,6 +16,30 @@
 #include "base/clock.h"
 #include "pool/pool.h"
 
+/* What is left to do once the mutex is released. */
+struct errand {
+	struct loop	*open_on[16];	/* one server_open() each */
+	int		 open_count;
+	struct limit	*evict_from;	/* close an idle server elsewhere */
+	bool		 is_reserve;
+};
+
+struct pool_lane	*pool_lane_of(struct pool *, const struct loop *);
+/* Asserts what is always true, then releases the mutex. */
+void	pool_unlock(struct pool *);
+void	pool_run_errand(struct pool *, const struct errand *);
+/* The line: who has waited longest; out of it, on the way to an answer. */
+struct ticket	*pool_oldest_locked(struct pool *);
+void	pool_join_line_locked(struct pool *, struct ticket *);
+void	pool_leave_line_locked(struct pool *, struct ticket *);
+/* An idle server of one lane, or of any other than the ticket's. */
+struct server	*pool_pick_locked(struct pool_lane *, const void *wish,
+	    bool round_robin);
+struct server	*pool_pick_elsewhere_locked(struct pool *,
+	    const struct ticket *, bool round_robin);
+void	pool_on_sent_for(struct loop *, struct letter *);
+void	pool_on_arrival(struct loop *, struct letter *);
+void	pool_grow_locked(struct pool *, struct errand *);
 /* Open servers for those in line, as far as the limits allow. */
 void	pool_grow(struct pool *);
 /* The pool does not wait for a shared limit any more. */

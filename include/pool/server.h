@@ -63,7 +63,7 @@ struct server {
 	char			 transaction_status;	/* 'I', 'T', 'E' */
 	bool			 is_stale;	/* close when given back */
 	bool			 is_reserve;	/* took a reserve place */
-	bool			 is_resetting;	/* CLEANING by the reset query */
+	bool			 is_resetting; /* CLEANING by the reset query */
 	bool			 awaits_cancel;	/* to be given when the last
 						 * cancel is over */
 	uint32_t		 generation;	/* the pool's when it opened */
@@ -74,16 +74,16 @@ struct server {
 	int64_t			 used_us;	/* last given back */
 	struct deadline		 deadline;	/* connect, idle, clean */
 	struct task		 task;		/* freeing */
-	struct ticket		*ticket;	/* MOVING: who gets it, or NULL */
+	struct ticket		*ticket; /* MOVING: who gets it, or NULL */
 
 	/* LINKED: the relay's; the rest of the time server.c's. */
 	void			(*on_event)(struct server *, enum stream_event);
 	void			*user;		/* who took it */
 
 	struct server_login	*login;		/* CONNECTING, LOGIN only */
-	struct server_session	*session;	/* relay/session.h; may be NULL */
-	const void		*mark;		/* what a ticket's wish looks for */
-	struct buf		 partial;	/* IDLE, CLEANING: a message that
+	struct server_session	*session; /* relay/session.h; may be NULL */
+	const void		*mark; /* what a ticket's wish looks for */
+	struct buf		 partial; /* IDLE, CLEANING: a message that
 						 * has come in part */
 
 	/* BackendKeyData; length 0: none came, it cannot be cancelled. */

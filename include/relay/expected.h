@@ -52,7 +52,7 @@ struct expectation {
 	uint32_t		 number;	/* Parse, Close: on the shelf */
 	struct statement	*statement;	/* Parse, Close: held */
 	struct statement	*before;	/* what the name, or the unnamed
-						 * statement, was before: held */
+						 * one, meant before: held */
 	char			*name;		/* the client's name: owned */
 	uint8_t			*made;		/* MADE: the answer, owned */
 	uint32_t		 made_bytes;

@@ -77,7 +77,7 @@ struct shelf_entry {
 	struct hash_node	 node;		/* by statement address */
 	TAILQ_ENTRY(shelf_entry) next;		/* most recently used first */
 	struct statement	*statement;	/* held */
-	uint32_t		 number;	/* on the server: pgweir_NUMBER */
+	uint32_t		 number; /* on the server: pgweir_NUMBER */
 };
 
 struct shelf {

@@ -63,17 +63,17 @@ struct relay {
 	struct server		*server;	/* LINKED, or greeting */
 	enum relay_state	 state;
 	uint32_t		 pins;
-	uint32_t		 touches;	/* sqlscan's, of what was sent in
+	uint32_t		 touches; /* sqlscan's, of what was sent in
 						 * this transaction */
-	struct buf		 held;		/* from the client, not used yet */
+	struct buf		 held; /* from the client, not used yet */
 	uint32_t		 skip;		/* bytes of the client's current
 						 * message still to come */
 	bool			 skip_passes;	/* they go to the server */
-	bool			 is_holding;	/* a query of ours comes first */
+	bool			 is_holding; /* a query of ours comes first */
 	bool			 is_unsynced;	/* a batch without its Sync */
-	bool			 is_refusing;	/* after an error of ours: what
-						 * comes is dropped until Sync */
-	bool			 is_leaving;	/* said X: close when answered */
+	bool			 is_refusing;	/* after an error of ours: all is
+						 * dropped until Sync */
+	bool			 is_leaving; /* said X: close when answered */
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
 	bool			 had_error;	/* in this transaction */

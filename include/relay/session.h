@@ -24,15 +24,15 @@ struct server_session {
 	const struct settings	*residue;	/* held: custom names that were
 						 * ever set on it */
 	struct shelf		 shelf;
-	struct statement	*unnamed;	/* held; NULL: none, or unknown */
+	struct statement	*unnamed; /* held; NULL: none, or unknown */
 	struct expected		 expected;
-	struct buf		 held;		/* an answer that came in part */
+	struct buf		 held; /* an answer that came in part */
 	uint32_t		 skip;		/* bytes of the current answer
 						 * that are still to come */
 	bool			 skip_passes;	/* they go to the client */
 	bool			 is_out_of_step;/* an error in a batch: skipped
 						 * until Sync */
-	bool			 has_failed;	/* the query of ours that runs */
+	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */
 	struct buf		 reported;	/* ParameterStatus to a query of

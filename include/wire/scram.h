@@ -14,7 +14,7 @@
  *	                      -- MSG_AUTH_SASL_FINAL ------> scram_client_step()
  *	SCRAM_DONE                                       SCRAM_DONE
  *
- * After SCRAM_DONE the server's caller says MSG_AUTH_OK; the client's caller must
+ * After SCRAM_DONE the server's caller says MSG_AUTH_OK; the client's must
  * refuse an MSG_AUTH_OK that comes before it.
  *
  * The binding is the data of tls-server-end-point (RFC 5929): the hash of the
@@ -92,7 +92,8 @@ struct scram_client	*scram_client_new(const char *password,
 void			 scram_client_free(struct scram_client *);
 
 /*
- * The code of a MSG_AUTH and what follows it: MSG_AUTH_SASL, MSG_AUTH_SASL_CONTINUE,
+ * The code of a MSG_AUTH and what follows it: MSG_AUTH_SASL,
+ * MSG_AUTH_SASL_CONTINUE,
  * MSG_AUTH_SASL_FINAL.  SCRAM_REFUSED: the server does not know the password
  * either, so it is not the one it says it is.
  */

@@ -36,7 +36,8 @@ struct auth_query_request {
 	struct config		*config;	/* held */
 	char			*database;
 	char			*user;
-	void			(*done)(void *, const struct auth_query_answer *);
+	void			(*done)(void *,
+				    const struct auth_query_answer *);
 	void			*arg;
 	bool			 is_abandoned;	/* the asking thread's */
 	char			*secret, *failure;

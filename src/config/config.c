@@ -35,7 +35,7 @@ static struct {
 struct reading {
 	struct config			*config;
 	const struct config_report	*report;
-	struct buf			 ignored;	/* names, for one note */
+	struct buf			 ignored; /* names, for one note */
 	bool				 has_section;
 	bool				 has_faults;
 };

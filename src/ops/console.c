@@ -181,7 +181,8 @@ console_read_messages(struct console *console)
 	struct buf	 message;
 	size_t		 total;
 
-	while (!console->is_busy && client->state == CLIENT_SERVED) {
+	/* The console is gone when its client is: that is asked first. */
+	while (client->state == CLIENT_SERVED && !console->is_busy) {
 		switch (msg_peek(buf_bytes(&console->in),
 		    buf_length(&console->in), &head)) {
 		case MSG_SHORT:

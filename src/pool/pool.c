@@ -40,26 +40,12 @@
 #include "pool/pool_private.h"
 
 #define SLACK_US	(US_PER_MS / 2)
-#define BACKOFF_MAX_US	(15 * US_PER_SECOND)
 /* How many idle servers are looked at for one that fits the wish. */
 #define WISH_DEPTH	8
 
-/* What is left to do once the mutex is released. */
-struct errand {
-	struct loop	*open_on[16];	/* one server_open() each */
-	int		 open_count;
-	struct limit	*evict_from;	/* close an idle server elsewhere */
-	bool		 is_reserve;
-};
-
-static void	pool_on_sent_for(struct loop *, struct letter *);
-static void	pool_on_arrival(struct loop *, struct letter *);
-static void	pool_on_retry(struct loop *, struct deadline *);
 static void	pool_on_pressing(struct loop *, struct deadline *);
-static void	pool_on_answer(struct loop *, struct task *);
-static void	pool_on_answer_letter(struct loop *, struct letter *);
 
-static struct pool_lane *
+struct pool_lane *
 pool_lane_of(struct pool *pool, const struct loop *loop)
 {
 	assert(loop->index < pool->lane_count);
@@ -83,14 +69,14 @@ pool_is_sane_locked(const struct pool *pool)
 	    (pool->shared.waiting == 0 || alive);
 }
 
-static void
+void
 pool_unlock(struct pool *pool)
 {
 	assert(pool_is_sane_locked(pool));
 	pthread_mutex_unlock(&pool->shared.mutex);
 }
 
-static void
+void
 pool_run_errand(struct pool *pool, const struct errand *errand)
 {
 	for (int i = 0; i < errand->open_count; i++)
@@ -103,7 +89,7 @@ pool_run_errand(struct pool *pool, const struct errand *errand)
  * The line.
  */
 
-static struct ticket *
+struct ticket *
 pool_oldest_locked(struct pool *pool)
 {
 	struct ticket	*oldest = NULL, *first;
@@ -134,7 +120,7 @@ pool_next_locked(struct pool *pool, const struct loop *loop)
 }
 
 /* At the end; or, coming back, in front of those who came later. */
-static void
+void
 pool_join_line_locked(struct pool *pool, struct ticket *ticket)
 {
 	struct ticket_list	*line = &pool_lane_of(pool, ticket->loop)->line;
@@ -150,7 +136,7 @@ pool_join_line_locked(struct pool *pool, struct ticket *ticket)
 	ticket->state = TICKET_QUEUED;
 }
 
-static void
+void
 pool_leave_line_locked(struct pool *pool, struct ticket *ticket)
 {
 	assert(ticket->state == TICKET_QUEUED);
@@ -216,7 +202,7 @@ pool_reserve_locked(struct pool *pool, bool is_reserve, struct limit **full)
  * Open a server for everybody in line whom no opening one will serve; after
  * a failure only one, to see whether the host is back.
  */
-static void
+void
 pool_grow_locked(struct pool *pool, struct errand *errand)
 {
 	struct limit	*full = NULL;
@@ -274,7 +260,7 @@ pool_fill(struct pool *pool, struct loop *loop)
  * Taking.
  */
 
-static struct server *
+struct server *
 pool_pick_locked(struct pool_lane *lane, const void *wish, bool round_robin)
 {
 	struct server	*server;
@@ -309,7 +295,7 @@ pool_move_locked(struct pool *pool, struct server *server,
 	pool->shared.moving++;
 }
 
-static struct server *
+struct server *
 pool_pick_elsewhere_locked(struct pool *pool, const struct ticket *ticket,
     bool round_robin)
 {
@@ -433,107 +419,6 @@ pool_withdraw(struct pool *pool, struct ticket *ticket)
 }
 
 /*
- * Answers: a ticket has left the line, and its own loop is to hear of it.
- */
-
-void
-pool_answer(struct ticket *ticket, struct loop *here)
-{
-	ticket->task.run = pool_on_answer;
-	ticket->letter.read = pool_on_answer_letter;
-	if (ticket->loop == here)
-		loop_defer(here, &ticket->task);
-	else
-		loop_post(ticket->loop, &ticket->letter);
-}
-
-static void
-pool_on_answer(struct loop *loop, struct task *task)
-{
-	struct ticket		*ticket = container_of(task, struct ticket,
-				    task);
-	struct pool		*pool = ticket->pool;
-	struct server		*server = ticket->server;
-	struct pool_error	 error;
-
-	assert(ticket->state == TICKET_GRANTED);
-	ticket->state = TICKET_NONE;
-	ticket->server = NULL;
-	deadline_clear(loop, &ticket->deadline);
-	if (ticket->is_refused) {
-		pthread_mutex_lock(&pool->shared.mutex);
-		error = pool->shared.error;
-		pool_unlock(pool);
-		ticket->refused(ticket, &error);
-	} else
-		ticket->granted(ticket, server);
-}
-
-static void
-pool_on_answer_letter(struct loop *loop, struct letter *letter)
-{
-	pool_on_answer(loop, &container_of(letter, struct ticket,
-	    letter)->task);
-}
-
-/* In the thread that watched the idle server: send it to who asked. */
-static void
-pool_on_sent_for(struct loop *loop, struct letter *letter)
-{
-	struct server	*server = container_of(letter, struct server, letter);
-	struct ticket	*ticket = server->ticket;
-	struct pool	*pool = server->pool;
-	struct errand	 errand = { .open_count = 0 };
-	bool		 is_leaving;
-
-	assert(server->loop == loop && server->state == SERVER_MOVING);
-	if (!server->is_stale) {
-		server_leave_loop(server);
-		server->letter.read = pool_on_arrival;
-		loop_post(ticket->loop, &server->letter);
-		return;
-	}
-	/* It died on the way: the ticket waits on, at its old age. */
-	pthread_mutex_lock(&pool->shared.mutex);
-	pool->shared.moving--;
-	server->ticket = NULL;
-	is_leaving = ticket->is_leaving;
-	if (is_leaving) {
-		ticket->is_refused = true;
-		ticket->state = TICKET_GRANTED;
-	} else {
-		pool_join_line_locked(pool, ticket);
-		pool_grow_locked(pool, &errand);
-	}
-	pthread_mutex_unlock(&pool->shared.mutex);
-	if (is_leaving)
-		pool_answer(ticket, loop);
-	pool_run_errand(pool, &errand);
-	server_close(&server, REASON_SERVER_LOST, "it was found closed");
-}
-
-/* In the thread of the ticket: the server is here. */
-static void
-pool_on_arrival(struct loop *loop, struct letter *letter)
-{
-	struct server	*server = container_of(letter, struct server, letter);
-	struct ticket	*ticket = server->ticket;
-	struct pool	*pool = server->pool;
-
-	assert(ticket->loop == loop && server->state == SERVER_MOVING);
-	server_join_loop(server, loop);
-	pthread_mutex_lock(&pool->shared.mutex);
-	pool->shared.moving--;
-	server->ticket = NULL;
-	server_enter_linked(server);
-	ticket->state = TICKET_GRANTED;
-	pool_unlock(pool);
-	ticket->server = server;
-	ticket->is_refused = false;
-	pool_on_answer(loop, &ticket->task);
-}
-
-/*
  * Giving.
  */
 
@@ -650,122 +535,3 @@ pool_claim(struct pool *pool, struct server *server)
 	return idle;
 }
 
-/*
- * Failing and closing.
- */
-
-/* Everybody in line who should not go on waiting is told. */
-static void
-pool_refuse_line_locked(struct pool *pool, bool is_lasting,
-    struct ticket_list *refused)
-{
-	struct ticket	*ticket, *next;
-
-	for (int i = 0; i < pool->lane_count; i++) {
-		for (ticket = TAILQ_FIRST(&pool->lanes[i].line);
-		    ticket != NULL; ticket = next) {
-			next = TAILQ_NEXT(ticket, entry);
-			if (!is_lasting && !ticket->is_impatient)
-				continue;
-			pool_leave_line_locked(pool, ticket);
-			ticket->is_refused = true;
-			TAILQ_INSERT_TAIL(refused, ticket, entry);
-		}
-	}
-}
-
-void
-pool_failed(struct pool *pool, struct loop *loop,
-    const struct pool_error *error, bool is_lasting)
-{
-	struct ticket_list	 refused = TAILQ_HEAD_INITIALIZER(refused);
-	struct ticket		*ticket;
-	int64_t			 pause_us = 0;
-	int64_t			 least_us =
-				    pool_profile(pool)->settings
-				    .server_login_retry_us;
-
-	pthread_mutex_lock(&pool->shared.mutex);
-	pool->shared.error = *error;
-	pool->shared.is_lasting = is_lasting;
-	if (!pool->shared.is_backing_off) {
-		pause_us = pool->shared.backoff_us * 2;
-		if (pause_us > BACKOFF_MAX_US)
-			pause_us = BACKOFF_MAX_US;
-		if (pause_us < least_us || pause_us == 0)
-			pause_us = least_us > 0 ? least_us : US_PER_MS;
-		pool->shared.backoff_us = pause_us;
-		pool->shared.is_backing_off = true;
-	}
-	pool_refuse_line_locked(pool, is_lasting, &refused);
-	pool_unlock(pool);
-
-	if (pause_us > 0)
-		deadline_set(loop, &pool->retry, pause_us, pool_on_retry);
-	while ((ticket = TAILQ_FIRST(&refused)) != NULL) {
-		TAILQ_REMOVE(&refused, ticket, entry);
-		pool_answer(ticket, loop);
-	}
-}
-
-static void
-pool_on_retry(struct loop *loop, struct deadline *deadline)
-{
-	struct pool	*pool = container_of(deadline, struct pool, retry);
-	struct errand	 errand = { .open_count = 0 };
-
-	(void)loop;
-	pthread_mutex_lock(&pool->shared.mutex);
-	pool->shared.is_backing_off = false;
-	pool_grow_locked(pool, &errand);
-	pool_unlock(pool);
-	pool_run_errand(pool, &errand);
-}
-
-void
-pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
-    bool was_opening)
-{
-	(void)loop;
-	pthread_mutex_lock(&pool->shared.mutex);
-	pool->shared.total--;
-	pool->shared.reserve -= is_reserve;
-	pool->shared.opening -= was_opening;
-	pthread_mutex_unlock(&pool->shared.mutex);
-	limit_release(pool->database_limit);
-	limit_release(pool->user_limit);
-	pool_limit_freed(pool->database_limit, pool);
-	pool_limit_freed(pool->user_limit, pool);
-	pool_grow(pool);
-}
-
-/* After a pause: the idle servers go to those who wait, oldest first. */
-void
-pool_serve_line(struct pool *pool)
-{
-	struct ticket	*ticket;
-	struct server	*server = NULL;
-
-	for (;;) {
-		pthread_mutex_lock(&pool->shared.mutex);
-		if ((ticket = pool_oldest_locked(pool)) != NULL &&
-		    pool->shared.idle > 0) {
-			pool_leave_line_locked(pool, ticket);
-			server = pool_pick_locked(pool_lane_of(pool,
-			    ticket->loop), ticket->wish, false);
-			if (server == NULL)
-				server = pool_pick_elsewhere_locked(pool,
-				    ticket, false);
-			pool_unlist_locked(pool, server);
-			pool_move_locked(pool, server, ticket,
-			    pool_on_sent_for);
-			ticket->state = TICKET_SENT_FOR;
-		} else
-			server = NULL;
-		pthread_mutex_unlock(&pool->shared.mutex);
-		if (server == NULL)
-			break;
-		loop_post(server->loop, &server->letter);
-	}
-	pool_grow(pool);
-}

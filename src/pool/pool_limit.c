@@ -1,6 +1,6 @@
 /*
- * Limits that several pools share, and closing idle servers for them: max_db_connections and
- * max_user_connections of a host.
+ * Limits that several pools share, and closing idle servers for them:
+ * max_db_connections and max_user_connections of a host.
  *
  * A pool that finds such a limit full is hungry: it counts in limit->hungry.
  * Then one idle server of another pool is closed for it; a server that is

@@ -273,7 +273,8 @@ pool_greeted(struct pool *pool, const uint8_t *bytes, size_t length)
 	fresh = mem_new(sizeof *fresh + length);
 	atomic_init(&fresh->references, 1);
 	fresh->length = (uint32_t)length;
-	memcpy(fresh->bytes, bytes, length);
+	if (length > 0)
+		memcpy(fresh->bytes, bytes, length);
 
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.backoff_us = 0;

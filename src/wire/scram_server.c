@@ -156,7 +156,8 @@ scram_server_start(struct scram_server *server, struct buf *out)
 
 	if (server->binding_length == 0)
 		skip = sizeof SCRAM_PLUS;
-	put_auth(out, MSG_AUTH_SASL, mechanisms + skip, sizeof mechanisms - skip);
+	put_auth(out, MSG_AUTH_SASL, mechanisms + skip,
+	    sizeof mechanisms - skip);
 }
 
 static enum scram_result

@@ -27,7 +27,10 @@ def resident():
 def until_ready(s):
     data = b""
     while not (len(data) >= 6 and data[-6:-1] == b"Z\0\0\0\5"):
-        data += s.recv(65536)
+        more = s.recv(65536)
+        if not more:
+            sys.exit("the connection was closed")
+        data += more
 
 
 def client():

@@ -2,7 +2,7 @@
 # No paths of anybody's machine, nothing unfinished, no typedef of a struct, no
 # white space at the end of a line.
 cd "$(dirname "$0")/../.." || exit 1
-unfinished='TO''DO|FIX''ME|X''XX'
+unfinished='\b(TO''DO|FIX''ME|X''XX)\b'
 bad=$(
 	grep -rnE "$unfinished" src include tests conf README.md
 	grep -rnE '/(wo''rk|fa''rm|home)/' src include tests conf .ci README.md

@@ -1,0 +1,25 @@
+/*
+ * Between console_command.c (the commands) and console_show.c (SHOW).
+ */
+
+#ifndef OPS_CONSOLE_PRIVATE_H
+#define OPS_CONSOLE_PRIVATE_H
+
+#include "ops/console.h"
+
+enum { WORDS_MAX = 6 };
+
+struct words {
+	char	*list[WORDS_MAX];
+	int	 count;
+};
+
+/* Owned by the caller; more than WORDS_MAX words: count says so. */
+void	words_parse(const char *text, struct words *);
+void	words_free(struct words *);
+
+void	console_show(struct console *, const struct words *);
+/* What drivers ask of any server: our answer, or NULL. */
+const char	*faked_value(const char *name);
+
+#endif

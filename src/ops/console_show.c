@@ -1,0 +1,157 @@
+/*
+ * SHOW: finding the table, collecting its rows from all loops, sending them.
+ */
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "base/text.h"
+#include "ops/console_private.h"
+#include "ops/process.h"
+#include "ops/show.h"
+#include "wire/put.h"
+
+/* What drivers ask of any server. */
+static const struct {
+	const char	*name, *value;
+} faked[] = {
+	{ "client_encoding", "UTF8" },
+	{ "default_transaction_isolation", "read committed" },
+	{ "standard_conforming_strings", "on" },
+	{ "datestyle", "ISO" },
+	{ "timezone", "GMT" },
+};
+
+const char *
+faked_value(const char *name)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(faked); i++)
+		if (text_equal_nocase(faked[i].name, name))
+			return faked[i].value;
+	return NULL;
+}
+
+static void
+console_put_columns(struct console *console, const struct show_table *table)
+{
+	struct put_column	columns[SHOW_COLUMNS_MAX];
+	char			room[1200];
+	size_t			n;
+
+	n = show_columns(table, columns, room, sizeof room,
+	    console->is_extended);
+	put_row_description(&console->out, columns, n);
+}
+
+static void
+console_show_faked(struct console *console, const char *name,
+    const char *value)
+{
+	struct put_column	column = { name, PUT_TEXT };
+
+	if (!console->is_extended)
+		put_row_description(&console->out, &column, 1);
+	put_data_row(&console->out, &value, 1);
+	console_done(console, "SHOW");
+}
+
+static void
+show_finish(struct show *show, struct console *console)
+{
+	if (!console->is_extended)
+		console_put_columns(console, show->table);
+	buf_add(&console->out, buf_bytes(&show->rows),
+	    buf_length(&show->rows));
+	console_done(console, "SHOW");
+}
+
+static void
+show_free(struct show *show)
+{
+	buf_done(&show->rows);
+	free(show);
+}
+
+/* Round all loops and home again. */
+static void
+show_on_letter(struct loop *loop, struct letter *letter)
+{
+	struct show	*show = container_of(letter, struct show, letter);
+	struct console	*console;
+
+	if (show->next_loop <= process.loop_count) {
+		show->table->fill_loop(show, loop);
+		if (show->next_loop < process.loop_count) {
+			loop_post(process.loop(show->next_loop++), letter);
+			return;
+		}
+		show->next_loop++;
+		if (loop != show->home) {
+			loop_post(show->home, letter);
+			return;
+		}
+	}
+	if ((console = console_find(show->home, show->client_id)) != NULL) {
+		show_finish(show, console);
+		console_go_on(console);
+	}
+	show_free(show);
+}
+
+void
+console_show(struct console *console, const struct words *words)
+{
+	const char		*value = faked_value(words->list[1]);
+	const struct show_table	*table = show_find(words->list[1]);
+	struct show		*show;
+
+	if (value != NULL) {
+		console_show_faked(console, words->list[1], value);
+		return;
+	}
+	if (table == NULL) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "there is no SHOW %s; SHOW HELP lists what there is",
+		    words->list[1]);
+		return;
+	}
+	show = mem_new(sizeof *show);
+	buf_init(&show->rows);
+	show->table = table;
+	show->home = console->client->loop;
+	show->client_id = console->client->id;
+	if (table->fill != NULL) {
+		table->fill(show);
+		show_finish(show, console);
+		show_free(show);
+		return;
+	}
+	console->is_busy = true;
+	show->next_loop = 2;
+	show->letter.read = show_on_letter;
+	loop_post(process.loop(1), &show->letter);
+}
+
+bool
+console_describe(struct console *console, const char *text)
+{
+	const struct show_table	*table = NULL;
+	struct put_column	 column = { NULL, PUT_TEXT };
+	struct words		 words;
+	bool			 has = false;
+
+	words_parse(text, &words);
+	if (words.count == 2 && text_equal_nocase(words.list[0], "show")) {
+		if (faked_value(words.list[1]) != NULL) {
+			column.name = words.list[1];
+			put_row_description(&console->out, &column, 1);
+			has = true;
+		} else if ((table = show_find(words.list[1])) != NULL) {
+			console_put_columns(console, table);
+			has = true;
+		}
+	}
+	words_free(&words);
+	return has;
+}

@@ -1,0 +1,135 @@
+/*
+ * Pools when things go wrong or change: a server that cannot be opened, a
+ * place that is free again, a pause that is over.
+ *
+ * After a failure nobody tries again before a pause that doubles up to
+ * BACKOFF_MAX_US; the loop where it failed keeps the time.  Whoever waits is
+ * told at once when waiting cannot heal it.
+ */
+
+#include <assert.h>
+
+#include "base/mem.h"
+#include "pool/backend.h"
+#include "pool/pool.h"
+#include "pool/pool_private.h"
+
+#define BACKOFF_MAX_US	(15 * US_PER_SECOND)
+
+static void	pool_on_retry(struct loop *, struct deadline *);
+
+/* Everybody in line who should not go on waiting is told. */
+static void
+pool_refuse_line_locked(struct pool *pool, bool is_lasting,
+    struct ticket_list *refused)
+{
+	struct ticket	*ticket, *next;
+
+	for (int i = 0; i < pool->lane_count; i++) {
+		for (ticket = TAILQ_FIRST(&pool->lanes[i].line);
+		    ticket != NULL; ticket = next) {
+			next = TAILQ_NEXT(ticket, entry);
+			if (!is_lasting && !ticket->is_impatient)
+				continue;
+			pool_leave_line_locked(pool, ticket);
+			ticket->is_refused = true;
+			TAILQ_INSERT_TAIL(refused, ticket, entry);
+		}
+	}
+}
+
+void
+pool_failed(struct pool *pool, struct loop *loop,
+    const struct pool_error *error, bool is_lasting)
+{
+	struct ticket_list	 refused = TAILQ_HEAD_INITIALIZER(refused);
+	struct ticket		*ticket;
+	int64_t			 pause_us = 0;
+	int64_t			 least_us =
+				    pool_profile(pool)->settings
+				    .server_login_retry_us;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.error = *error;
+	pool->shared.is_lasting = is_lasting;
+	if (!pool->shared.is_backing_off) {
+		pause_us = pool->shared.backoff_us * 2;
+		if (pause_us > BACKOFF_MAX_US)
+			pause_us = BACKOFF_MAX_US;
+		if (pause_us < least_us || pause_us == 0)
+			pause_us = least_us > 0 ? least_us : US_PER_MS;
+		pool->shared.backoff_us = pause_us;
+		pool->shared.is_backing_off = true;
+	}
+	pool_refuse_line_locked(pool, is_lasting, &refused);
+	pool_unlock(pool);
+
+	if (pause_us > 0)
+		deadline_set(loop, &pool->retry, pause_us, pool_on_retry);
+	while ((ticket = TAILQ_FIRST(&refused)) != NULL) {
+		TAILQ_REMOVE(&refused, ticket, entry);
+		pool_answer(ticket, loop);
+	}
+}
+
+static void
+pool_on_retry(struct loop *loop, struct deadline *deadline)
+{
+	struct pool	*pool = container_of(deadline, struct pool, retry);
+	struct errand	 errand = { .open_count = 0 };
+
+	(void)loop;
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.is_backing_off = false;
+	pool_grow_locked(pool, &errand);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+}
+
+void
+pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
+    bool was_opening)
+{
+	(void)loop;
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.total--;
+	pool->shared.reserve -= is_reserve;
+	pool->shared.opening -= was_opening;
+	pthread_mutex_unlock(&pool->shared.mutex);
+	limit_release(pool->database_limit);
+	limit_release(pool->user_limit);
+	pool_limit_freed(pool->database_limit, pool);
+	pool_limit_freed(pool->user_limit, pool);
+	pool_grow(pool);
+}
+
+/* After a pause: the idle servers go to those who wait, oldest first. */
+void
+pool_serve_line(struct pool *pool)
+{
+	struct ticket	*ticket;
+	struct server	*server = NULL;
+
+	for (;;) {
+		pthread_mutex_lock(&pool->shared.mutex);
+		if ((ticket = pool_oldest_locked(pool)) != NULL &&
+		    pool->shared.idle > 0) {
+			pool_leave_line_locked(pool, ticket);
+			server = pool_pick_locked(pool_lane_of(pool,
+			    ticket->loop), ticket->wish, false);
+			if (server == NULL)
+				server = pool_pick_elsewhere_locked(pool,
+				    ticket, false);
+			pool_unlist_locked(pool, server);
+			pool_move_locked(pool, server, ticket,
+			    pool_on_sent_for);
+			ticket->state = TICKET_SENT_FOR;
+		} else
+			server = NULL;
+		pthread_mutex_unlock(&pool->shared.mutex);
+		if (server == NULL)
+			break;
+		loop_post(server->loop, &server->letter);
+	}
+	pool_grow(pool);
+}

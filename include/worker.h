@@ -13,8 +13,9 @@
 
 struct loop;
 
-/* Main thread.  Loops 1 to n are made and their threads start. */
-void		 workers_start(int n);
+/* Main thread.  Loops 1 to n are made; then their threads start. */
+void		 workers_make(int n);
+void		 workers_start(void);
 int		 workers_count(void);
 /* Loop 1 to n; 0 is main's own and not here. */
 struct loop	*worker_loop(int index);

@@ -232,7 +232,7 @@ lifecycle_on_poll(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (atomic_load(&lifecycle.state) == LIFECYCLE_DRAINING &&
-	    atomic_load(&client_numbers.total) == 0)
+	    front_is_drained() && atomic_load(&client_numbers.total) == 0)
 		lifecycle_end("all clients have gone");
 	else if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING &&
 	    lifecycle_is_quiet())

@@ -222,12 +222,14 @@ main(int argc, char **argv)
 	relay_init();
 	console_init();
 	config_replace(config_hold(config));
-	if (!front_open(loop, config, error, sizeof error)) {
+	workers_make(workers);
+	if (!front_open(workers == 1 ? worker_loop(1) : loop, config, error,
+	    sizeof error)) {
 		log_fatal(NULL, "%s", error);
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
-	workers_start(workers);
+	workers_start();
 	log_info(NULL, "pgweir %s is ready: %d worker%s, %zu database%s",
 	    PACKAGE_VERSION, workers, workers == 1 ? "" : "s",
 	    config->database_count, config->database_count == 1 ? "" : "s");

@@ -46,21 +46,28 @@ worker_run(void *arg)
 }
 
 void
-workers_start(int n)
+workers_make(int n)
+{
+	workers.list = mem_new((size_t)n * sizeof workers.list[0]);
+	workers.count = n;
+	for (int i = 0; i < n; i++) {
+		workers.list[i].loop = loop_new(i + 1);
+		workers.list[i].loop->owner = &workers.list[i];
+	}
+}
+
+void
+workers_start(void)
 {
 	sigset_t	all, before;
 	char		name[32];
 
-	workers.list = mem_new((size_t)n * sizeof workers.list[0]);
-	workers.count = n;
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
-	for (int i = 0; i < n; i++) {
+	for (int i = 0; i < workers.count; i++) {
 		struct worker	*worker = &workers.list[i];
 
-		worker->loop = loop_new(i + 1);
-		worker->loop->owner = worker;
 		if (pthread_create(&worker->thread, NULL, worker_run,
 		    worker) != 0) {
 			log_fatal(NULL, "cannot start worker thread %d", i + 1);

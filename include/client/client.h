@@ -49,9 +49,9 @@ enum client_state {
 struct client_service {
 	const char	*name;
 	/*
-	 * Authentication succeeded and AuthenticationOk was written; go on
-	 * with ParameterStatus, BackendKeyData and ReadyForQuery.  start is
-	 * the caller's and is gone after this.
+	 * Authentication succeeded: say so with AuthenticationOk, in one
+	 * send with ParameterStatus, BackendKeyData and ReadyForQuery.  start
+	 * is the caller's and is gone after this.
 	 */
 	void		(*start)(struct client *, const struct client_start *);
 	void		(*on_event)(struct client *, enum stream_event);

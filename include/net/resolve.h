@@ -6,7 +6,7 @@
  * addresses come first.  An answer comes within five seconds.
  *
  * Limit: libevent 2.1 does not ask again over TCP when an answer was cut, so
- * of a name with very many addresses those in the first datagram are found.
+ * a name with more addresses than fit into a datagram, some 28, is an error.
  */
 
 #ifndef NET_RESOLVE_H

@@ -71,8 +71,8 @@ struct relay {
 	bool			 skip_passes;	/* they go to the server */
 	bool			 is_holding; /* a query of ours comes first */
 	bool			 is_unsynced;	/* a batch without its Sync */
-	bool			 is_refusing;	/* after an error of ours: all is
-						 * dropped until Sync */
+	bool			 is_refusing;	/* after an error of ours: what
+						 * comes is dropped to Sync */
 	bool			 is_leaving; /* said X: close when answered */
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */

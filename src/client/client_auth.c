@@ -202,7 +202,6 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 		return;
 	service = is_console ? client_services.console :
 	    client_services.relay;
-	auth_say(client, MSG_AUTH_OK, NULL, 0);
 	auth_add_host(client);
 	auth_log(client);
 	start.settings = (const char *const *)login->settings;

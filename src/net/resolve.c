@@ -10,8 +10,8 @@
  * A question lives until it has been told and evdns has called back for both
  * of its lookups, which it does for cancelled ones as well.
  *
- * libevent 2.1 does not ask again over TCP when an answer was cut; of an
- * answer that does not fit into a datagram, what fits is used.
+ * libevent 2.1 neither asks again over TCP when an answer was cut nor uses
+ * what was left of it; some 28 addresses fit into a datagram.
  */
 
 #include <sys/queue.h>
@@ -185,6 +185,8 @@ lookup_reason(int result)
 		return "no name server answered";
 	case DNS_ERR_SERVERFAILED:
 		return "the name server failed";
+	case DNS_ERR_TRUNCATED:
+		return "the name has too many addresses for one datagram";
 	case DNS_ERR_REFUSED:
 		return "the name server refused to answer";
 	default:

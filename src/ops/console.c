@@ -272,6 +272,7 @@ console_on_start(struct client *client, const struct client_start *start)
 	client->served = console;
 	buf_init(&console->in);
 	buf_init(&console->out);
+	put_auth(&console->out, MSG_AUTH_OK, NULL, 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++)
 		put_parameter_status(&console->out, parameters[i][0],
 		    parameters[i][1]);

@@ -30,6 +30,7 @@ relay_greet_now(struct relay *relay)
 
 	assert(relay->state == RELAY_GREETING && relay->server == NULL);
 	buf_init(&greeting);
+	put_auth(&greeting, MSG_AUTH_OK, NULL, 0);
 	settings_greeting(&greeting, relay->settings, client->pool,
 	    welcome->bytes, welcome->length);
 	client_make_key(client, &greeting);

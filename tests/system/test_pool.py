@@ -50,7 +50,7 @@ def test_clients_in_line_are_served_first_in_first_out(world):
     waiting = []
     for n in range(5):
         client = Client(weir.port)
-        client.send(query("select clock_timestamp()"))
+        client.send(query("select to_char(clock_timestamp(), 'HH24MISS.US')"))
         waiting.append(client)
         wait_until("it waits", lambda n=n: weir.console(
             "show pools").split("\n")[0].split("|")[3] == str(n + 1))

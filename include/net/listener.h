@@ -33,9 +33,8 @@ struct listener_settings {
  */
 struct listener	*listener_new(struct loop *, const struct addr *,
 		    const struct listener_settings *,
-		    void (*accepted)(void *arg, int fd,
-		    const struct addr *peer),
-		    void *arg, char *error, size_t);
+		    void (*accepted)(void *, int fd, const struct addr *peer),
+		    void *, char *error, size_t);
 const struct addr	*listener_addr(const struct listener *);
 
 /*

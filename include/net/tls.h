@@ -30,8 +30,8 @@ struct tls_settings {
 	const char	*key_file;	/* NULL or "": none */
 	const char	*cert_file;
 	const char	*ca_file;
-	const char	*protocols; /* PgBouncer's: secure, all, tlsv1.2 .. */
-	const char	*ciphers; /* default, secure, or an OpenSSL list */
+	const char	*protocols;	/* PgBouncer's: secure, all.. */
+	const char	*ciphers;	/* default, secure, or a list */
 	const char	*ciphers13;
 	const char	*ecdhcurve;	/* auto, or OpenSSL group names */
 	const char	*dheparams;	/* auto, none */
@@ -51,6 +51,7 @@ struct tls_context	*tls_context_new_server(const struct tls_settings *,
 struct tls_context	*tls_context_new_client(const struct tls_settings *,
 			    char *error, size_t);
 struct tls_context	*tls_context_hold(struct tls_context *);
+/* NULL is allowed, in both. */
 void			 tls_context_release(struct tls_context *);
 
 /* PgBouncer's and libpq's word for a mode; false: unknown. */

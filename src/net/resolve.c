@@ -182,9 +182,8 @@ lookup_reason(int result)
 	case DNS_ERR_NODATA:
 		return "the name has no address";
 	case DNS_ERR_TIMEOUT:
-		return "no name server answered";
-	case DNS_ERR_SERVERFAILED:
-		return "the name server failed";
+		/* evdns takes a failing one for one that is silent. */
+		return "no name server gave an answer";
 	case DNS_ERR_TRUNCATED:
 		return "the name has too many addresses for one datagram";
 	case DNS_ERR_REFUSED:

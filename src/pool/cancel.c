@@ -10,6 +10,7 @@
 #include "net/stream.h"
 #include "pool/backend.h"
 #include "pool/cancel.h"
+#include "pool/pool.h"
 #include "pool/server.h"
 #include "wire/put.h"
 
@@ -93,8 +94,9 @@ cancel_on_readable(struct canceller *canceller)
 	if (n == STREAM_AGAIN)
 		return;
 	if (n == 1 && canceller->is_asking && byte == 'S' &&
+	    canceller->server != NULL &&
 	    stream_start_tls(&canceller->stream, canceller->config->back_tls,
-	    false, NULL))
+	    false, canceller->server->pool->backend->host))
 		canceller->is_asking = false;
 	else if (n != 1 || byte != 0)
 		cancel_end(canceller);

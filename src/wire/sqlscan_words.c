@@ -238,7 +238,8 @@ sqlscan_later_word(struct sqlscan *scan)
 	else
 		sqlscan_turn(scan);
 	if (word_is_temp(scan) && (scan->before == BEFORE_INTO ||
-	    (scan->inner == SQL_CREATE && scan->words <= 5)))
+	    (scan->inner == SQL_CREATE && scan->words <= 5 &&
+	    scan->parens == 0)))
 		scan->touches |= SQL_TOUCHES_TEMP;
 	if (scan->inner == SQL_DECLARE && scan->before == BEFORE_WITH &&
 	    word_is(scan, "hold"))

@@ -14,6 +14,7 @@
 #include <openssl/pem.h>
 #include <openssl/x509v3.h>
 
+#include "check_directory.h"
 #include "check_main.h"
 
 struct certificate {
@@ -100,9 +101,7 @@ certificate_free(struct certificate *certificate)
 static inline void
 certificates_begin(void)
 {
-	snprintf(certificates_dir, sizeof certificates_dir,
-	    "/tmp/pgweir-check-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(certificates_dir));
+	directory_make(certificates_dir, sizeof certificates_dir);
 }
 
 static inline void

@@ -336,7 +336,8 @@ END_TEST
 
 START_TEST(a_deadline_set_again_before_each_expiry_never_expires)
 {
-	struct watched	watched = { .number = 1 }, end_of_test = { .number = 2 };
+	struct watched	watched = { .number = 1 };
+	struct watched	end_of_test = { .number = 2 };
 
 	loop = loop_new(0);
 	watch(&end_of_test, 60 * US_PER_MS);

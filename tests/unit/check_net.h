@@ -25,13 +25,14 @@
 static inline void
 net_turn(struct loop *loop, int flags)
 {
-	loop_run_tasks(loop);
 	loop->now_us = 0;
 	ck_assert_int_ge(event_base_loop(loop->base, flags), 0);
+	loop_run_tasks(loop);
 }
 
 #define RUN_UNTIL(loop, condition)					\
 	do {								\
+		loop_run_tasks(loop);					\
 		while (!(condition))					\
 			net_turn(loop, EVLOOP_ONCE);			\
 	} while (0)
@@ -40,6 +41,7 @@ net_turn(struct loop *loop, int flags)
 static inline void
 net_run_idle(struct loop *loop)
 {
+	loop_run_tasks(loop);
 	for (int i = 0; i < 10; i++)
 		net_turn(loop, EVLOOP_NONBLOCK);
 }

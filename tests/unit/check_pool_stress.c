@@ -192,7 +192,7 @@ START_TEST(limits_hold_over_all_threads_and_nobody_is_forgotten)
 {
 	static const struct log_settings quiet = { .to_stderr = false,
 		.lowest = LOG_LEVEL_FATAL };
-	char		 dir[] = "check_pool_stress.XXX" "XXX", *full;
+	char		 dir[] = "check_pool_stress.XXXXXX", *full;
 	struct addr	 addr;
 	pthread_t	 postgres;
 	int		 listener;

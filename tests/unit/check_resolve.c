@@ -9,6 +9,7 @@
 #include <strings.h>
 
 #include "base/clock.h"
+#include "check_directory.h"
 #include "check_net.h"
 #include "net/resolve.h"
 
@@ -18,34 +19,30 @@ static const struct record {
 	int		 type;
 	int		 v4s, v6s;		/* how many addresses */
 	int		 ttl;
-	int		 error;			/* DNS_ERR_* instead */
 	bool		 is_silent;
 } records[] = {
-	{ "db.test", EVDNS_TYPE_A, 2, 0, 30, 0, false },
-	{ "db.test", EVDNS_TYPE_AAAA, 0, 1, 10, 0, false },
-	{ "four.test", EVDNS_TYPE_A, 1, 0, 7, 0, false },
-	{ "four.test", EVDNS_TYPE_AAAA, 0, 0, 0, 0, false },
-	{ "six.test", EVDNS_TYPE_A, 0, 0, 0, 0, false },
-	{ "six.test", EVDNS_TYPE_AAAA, 0, 2, 0, 0, false },
-	{ "half.test", EVDNS_TYPE_A, 1, 0, 60, 0, false },
-	{ "half.test", EVDNS_TYPE_AAAA, 0, 0, 0, 0, true },
-	{ "other.half.test", EVDNS_TYPE_A, 0, 0, 0, 0, true },
-	{ "other.half.test", EVDNS_TYPE_AAAA, 0, 1, 60, 0, false },
-	{ "silent.test", EVDNS_TYPE_A, 0, 0, 0, 0, true },
-	{ "silent.test", EVDNS_TYPE_AAAA, 0, 0, 0, 0, true },
-	{ "empty.test", EVDNS_TYPE_A, 0, 0, 0, 0, false },
-	{ "empty.test", EVDNS_TYPE_AAAA, 0, 0, 0, 0, false },
-	{ "fails.test", EVDNS_TYPE_A, 0, 0, 0, DNS_ERR_SERVERFAILED, false },
-	{ "fails.test", EVDNS_TYPE_AAAA, 0, 0, 0, DNS_ERR_SERVERFAILED,
-	    false },
-	{ "many.test", EVDNS_TYPE_A, 25, 0, 5, 0, false },
-	{ "many.test", EVDNS_TYPE_AAAA, 0, 15, 5, 0, false },
-	{ "huge.test", EVDNS_TYPE_A, 60, 0, 5, 0, false },
-	{ "huge.test", EVDNS_TYPE_AAAA, 0, 60, 5, 0, false },
-	{ "short.two.test", EVDNS_TYPE_A, 1, 0, 5, 0, false },
-	{ "short.two.test", EVDNS_TYPE_AAAA, 0, 0, 5, 0, false },
-	{ "short", EVDNS_TYPE_A, 3, 0, 5, 0, false },
-	{ "short", EVDNS_TYPE_AAAA, 0, 0, 5, 0, false },
+	{ "db.test", EVDNS_TYPE_A, 2, 0, 30, false },
+	{ "db.test", EVDNS_TYPE_AAAA, 0, 1, 10, false },
+	{ "four.test", EVDNS_TYPE_A, 1, 0, 7, false },
+	{ "four.test", EVDNS_TYPE_AAAA, 0, 0, 0, false },
+	{ "six.test", EVDNS_TYPE_A, 0, 0, 0, false },
+	{ "six.test", EVDNS_TYPE_AAAA, 0, 2, 0, false },
+	{ "half.test", EVDNS_TYPE_A, 1, 0, 60, false },
+	{ "half.test", EVDNS_TYPE_AAAA, 0, 0, 0, true },
+	{ "other.half.test", EVDNS_TYPE_A, 0, 0, 0, true },
+	{ "other.half.test", EVDNS_TYPE_AAAA, 0, 1, 60, false },
+	{ "silent.test", EVDNS_TYPE_A, 0, 0, 0, true },
+	{ "silent.test", EVDNS_TYPE_AAAA, 0, 0, 0, true },
+	{ "empty.test", EVDNS_TYPE_A, 0, 0, 0, false },
+	{ "empty.test", EVDNS_TYPE_AAAA, 0, 0, 0, false },
+	{ "many.test", EVDNS_TYPE_A, 25, 0, 5, false },
+	{ "many.test", EVDNS_TYPE_AAAA, 0, 15, 5, false },
+	{ "huge.test", EVDNS_TYPE_A, 120, 0, 5, false },
+	{ "huge.test", EVDNS_TYPE_AAAA, 0, 60, 5, false },
+	{ "short.two.test", EVDNS_TYPE_A, 1, 0, 5, false },
+	{ "short.two.test", EVDNS_TYPE_AAAA, 0, 0, 5, false },
+	{ "short", EVDNS_TYPE_A, 3, 0, 5, false },
+	{ "short", EVDNS_TYPE_AAAA, 0, 0, 5, false },
 };
 
 static struct loop			*loop;
@@ -62,11 +59,11 @@ static void
 answer_with(struct evdns_server_request *request,
     const struct evdns_server_question *question, const struct record *record)
 {
-	struct in_addr	v4s[64];
-	struct in6_addr	v6s[64];
+	struct in_addr	v4s[128];
+	struct in6_addr	v6s[128];
 	char		text[64];
 
-	for (int i = 0; i < 64; i++) {
+	for (int i = 0; i < 128; i++) {
 		snprintf(text, sizeof text, "192.0.2.%d", i + 1);
 		inet_pton(AF_INET, text, &v4s[i]);
 		snprintf(text, sizeof text, "2001:db8::%x", i + 1);
@@ -78,7 +75,7 @@ answer_with(struct evdns_server_request *request,
 	if (record->v6s > 0)
 		evdns_server_request_add_aaaa_reply(request, question->name,
 		    record->v6s, v6s, record->ttl);
-	evdns_server_request_respond(request, record->error);
+	evdns_server_request_respond(request, DNS_ERR_NONE);
 }
 
 static void
@@ -120,8 +117,7 @@ begin_at(int number, const char *lines)
 {
 	char	text[512];
 
-	snprintf(dir, sizeof dir, "/tmp/pgweir-check-XXXXXX");
-	ck_assert_ptr_nonnull(mkdtemp(dir));
+	directory_make(dir, sizeof dir);
 	snprintf(resolv_conf, sizeof resolv_conf, "%s/resolv.conf", dir);
 	snprintf(hosts, sizeof hosts, "%s/hosts", dir);
 	snprintf(text, sizeof text, "nameserver 127.0.0.1:%d\n%s", number,
@@ -255,6 +251,8 @@ START_TEST(a_family_that_is_never_answered_is_waited_for_a_second)
 		ck_assert_int_lt(clock_now_us(), 105 * US_PER_SECOND);
 		ck_assert_int_eq(answer.count, 1);
 		ck_assert_str_eq(answer.error, "");
+		/* The lookup that was cancelled says so. */
+		net_run_idle(loop);
 	}
 	finish();
 }
@@ -267,7 +265,6 @@ START_TEST(what_is_not_found_is_told_in_words)
 	} cases[] = {
 		{ "none.test", "there is no such name" },
 		{ "empty.test", "the name has no address" },
-		{ "fails.test", "the name server failed" },
 		{ "huge.test", "the name has too many addresses for one "
 		    "datagram" },
 	};

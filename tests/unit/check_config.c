@@ -1,0 +1,318 @@
+/*
+ * config: reading files, environment and URLs; what is refused and how.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "config/config.h"
+#include "config/databases.h"
+#include "config/hba.h"
+#include "config/options.h"
+#include "config/userlist.h"
+
+#include "check_main.h"
+
+static struct buf	said;
+
+static void
+on_say(void *arg, bool is_error, const char *sentence)
+{
+	(void)arg;
+	buf_printf(&said, "%s: %s\n", is_error ? "error" : "note", sentence);
+}
+
+static char *
+write_file(const char *text)
+{
+	char	*path = mem_string("check_config.tmp-XXXXXX");
+	int	 fd = mkstemp(path);
+
+	ck_assert_int_ge(fd, 0);
+	ck_assert_int_eq(write(fd, text, strlen(text)), (int)strlen(text));
+	close(fd);
+	return path;
+}
+
+/* The snapshot, or NULL with everything that was said in `said`. */
+static struct config *
+read_text(const char *text, char *const *environment)
+{
+	struct config_report	 report = { on_say, NULL };
+	char			*path = write_file(text);
+	struct config		*config;
+
+	buf_clear(&said);
+	config = config_read(path, environment, &report);
+	buf_add(&said, "", 1);
+	unlink(path);
+	free(path);
+	return config;
+}
+
+static const char *
+what_was_said(void)
+{
+	return (const char *)buf_bytes(&said);
+}
+
+static void
+refuses(const char *text, const char *sentence)
+{
+	ck_assert_ptr_null(read_text(text, NULL));
+	ck_assert_msg(strstr(what_was_said(), sentence) != NULL,
+	    "\"%s\" does not say \"%s\" but %s", text, sentence,
+	    what_was_said());
+}
+
+START_TEST(each_section_has_its_own_defaults)
+{
+	struct config	*ours = read_text("[pgweir]\n", NULL);
+	struct config	*theirs = read_text("[pgbouncer]\nverbose = 0\n", NULL);
+
+	ck_assert_int_eq(ours->option.pool_mode, POOL_MODE_TRANSACTION);
+	ck_assert_int_eq(ours->option.max_client_conn, 1000);
+	ck_assert_int_eq(ours->option.server_idle_timeout_us,
+	    30 * US_PER_SECOND);
+	ck_assert_int_eq(ours->option.server_connect_timeout_us,
+	    2 * US_PER_SECOND);
+	ck_assert_int_eq(theirs->option.pool_mode, POOL_MODE_SESSION);
+	ck_assert_int_eq(theirs->option.max_client_conn, 100);
+	ck_assert(theirs->is_pgbouncer);
+	config_release(ours);
+	config_release(theirs);
+}
+END_TEST
+
+START_TEST(times_may_have_units)
+{
+	static const struct {
+		const char	*text;
+		int64_t		 us;
+	} times[] = {
+		{ "7", 7000000 }, { "30s", 30000000 }, { "2000ms", 2000000 },
+		{ "5min", 300000000 }, { "0.5", 500000 }, { "1h", 3600000000 },
+	};
+	char		 text[64];
+	struct config	*config;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(times); i++) {
+		snprintf(text, sizeof text, "[pgweir]\nquery_timeout = %s\n",
+		    times[i].text);
+		config = read_text(text, NULL);
+		ck_assert_ptr_nonnull(config);
+		ck_assert_int_eq(config->option.query_timeout_us,
+		    times[i].us);
+		config_release(config);
+	}
+	refuses("[pgweir]\nquery_timeout = 5 parsecs\n", "is not a time");
+	refuses("[pgweir]\nquery_timeout = -1\n", "is not a time");
+}
+END_TEST
+
+START_TEST(numbers_are_checked_at_below_and_above_their_limits)
+{
+	config_release(read_text("[pgweir]\nlisten_port = 65535\n", NULL));
+	refuses("[pgweir]\nlisten_port = 65536\n", "from 0 to 65535");
+	refuses("[pgweir]\nlisten_port = -1\n", "from 0 to 65535");
+	refuses("[pgweir]\nmax_client_conn = 0\n", "from 1 to");
+	refuses("[pgweir]\nmax_client_conn = 99999999999999999999\n",
+	    "from 1 to");
+}
+END_TEST
+
+START_TEST(a_fault_names_file_line_and_the_nearest_name)
+{
+	refuses("[pgweir]\n\nquery_timeuot = 1\n",
+	    ":3: there is no option \"query_timeuot\"; did you mean "
+	    "\"query_timeout\"?");
+	refuses("[databases]\na = prot=1\n", "did you mean \"port\"?");
+	refuses("[users]\na = pool_sise=1\n", "did you mean \"pool_size\"?");
+	refuses("[nothing]\na = b\n", "there is no section [nothing]");
+	refuses("[pgweir]\nno equals sign\n", ":2: \"no equals sign\"");
+	refuses("a = b\n", "there is no [section] above");
+	refuses("[pgweir]\n[pgbouncer]\nverbose = 1\n[pgweir]\nverbose=1\n",
+	    "cannot both be there");
+	refuses("[databases]\npgweir = host=x\n", "is the console's");
+	refuses("[pgbouncer]\nauth_ldap_options = x\n", "LDAP");
+}
+END_TEST
+
+START_TEST(every_fault_is_reported_not_only_the_first)
+{
+	ck_assert_ptr_null(read_text("[pgweir]\na = 1\nb = 2\nverbose = x\n",
+	    NULL));
+	ck_assert_ptr_nonnull(strstr(what_was_said(), "\"a\""));
+	ck_assert_ptr_nonnull(strstr(what_was_said(), "\"b\""));
+	ck_assert_ptr_nonnull(strstr(what_was_said(), "verbose"));
+}
+END_TEST
+
+START_TEST(values_of_8_kib_with_semicolons_and_indentation_are_intact)
+{
+	static char	 text[9000], value[8193];
+	struct config	*config;
+
+	memset(value, 'x', sizeof value - 1);
+	memcpy(value + 100, " ; not # a comment ", 19);
+	snprintf(text, sizeof text, "\xef\xbb\xbf[pgweir]\r\n"
+	    "  verbose = 1\r\n\tserver_reset_query = %s\r\n"
+	    "; comment\n# comment\n   listen_port=7\n", value);
+	config = read_text(text, NULL);
+	ck_assert_msg(config != NULL, "%s", what_was_said());
+	ck_assert_str_eq(config->option.server_reset_query, value);
+	ck_assert_int_eq(config->option.verbose, 1);
+	ck_assert_int_eq(config->option.listen_port, 7);
+	config_release(config);
+}
+END_TEST
+
+START_TEST(an_include_that_includes_itself_ends)
+{
+	char	*path = write_file("");
+	FILE	*file = fopen(path, "w");
+	char	*text;
+
+	fprintf(file, "%%include %s\n", path);
+	fclose(file);
+	text = mem_printf("%%include %s\n", path);
+	refuses(text, "nested more than 10 deep");
+	free(text);
+	unlink(path);
+	free(path);
+}
+END_TEST
+
+START_TEST(connect_strings_and_urls_say_the_same)
+{
+	static const char	*const texts[] = {
+		"host=h port=7 dbname='a b' user=u password='it''s'",
+		"postgresql://u:it%27s@h:7/a%20b?sslmode=require",
+	};
+	struct database		*database;
+	char			 error[300];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(texts); i++) {
+		database = database_parse("d", texts[i], error,
+		    sizeof error);
+		ck_assert_msg(database != NULL, "%s", error);
+		ck_assert_str_eq(database->host, "h");
+		ck_assert_int_eq(database->port, 7);
+		ck_assert_str_eq(database->dbname, "a b");
+		ck_assert_str_eq(database->user, "u");
+		ck_assert_str_eq(database->password, "it's");
+		database_free(database);
+	}
+	database = database_parse("d", "postgresql://[::1]/x", error, 300);
+	ck_assert_str_eq(database->host, "::1");
+	database_free(database);
+	ck_assert_ptr_null(database_parse("d", "host=h port=0", error, 300));
+	ck_assert_ptr_null(database_parse("d", "host='h", error, 300));
+	ck_assert_ptr_null(database_parse("d", "postgresql://h:x/d", error,
+	    300));
+	ck_assert_ptr_null(database_parse("d", "postgresql://%zz@h/d", error,
+	    300));
+	ck_assert_ptr_null(database_parse("d", "host=a,b", error, 300));
+}
+END_TEST
+
+START_TEST(the_environment_goes_before_the_file)
+{
+	char		*environment[] = { "PGWEIR_LISTEN_PORT=9",
+			    "PGWEIR_SERVICE_HOST=1.2.3.4", "PGWEIR_WAT=1",
+			    "PGWEIR_PORT=tcp://1.2.3.4:5432",
+			    "PGWEIR_DATABASE_URL=postgresql://u:p@h/d", NULL };
+	struct config	*config = read_text("[pgweir]\nlisten_port = 7\n",
+			    environment);
+
+	ck_assert_int_eq(config->option.listen_port, 9);
+	ck_assert_str_eq(config_database(config, "d")->host, "h");
+	ck_assert_str_eq(userlist_secret(config->userlist, "u"), "p");
+	ck_assert_ptr_nonnull(strstr(what_was_said(), "\"wat\""));
+	ck_assert_ptr_null(strstr(what_was_said(), "PGWEIR_PORT"));
+	config_release(config);
+	environment[0] = "PGWEIR_LISTEN_PORT=no";
+	ck_assert_ptr_null(read_text("[pgweir]\n", environment));
+}
+END_TEST
+
+START_TEST(a_users_override_goes_before_a_databases)
+{
+	struct config		*config = read_text("[databases]\n"
+				    "d = host=h pool_size=5\n* = host=i\n"
+				    "[users]\nu = pool_size=3\n[pgweir]\n",
+				    NULL);
+	struct pool_settings	 settings;
+
+	config_pool_settings(config, config_database(config, "d"), "x",
+	    &settings);
+	ck_assert_int_eq(settings.pool_size, 5);
+	config_pool_settings(config, config_database(config, "d"), "u",
+	    &settings);
+	ck_assert_int_eq(settings.pool_size, 3);
+	config_pool_settings(config, config_database(config, "other"), "x",
+	    &settings);
+	ck_assert_int_eq(settings.pool_size, 20);
+	config_release(config);
+}
+END_TEST
+
+START_TEST(every_option_prints_what_it_can_read_again)
+{
+	struct option_values	values;
+	char			text[2000], error[300];
+
+	for (int theirs = 0; theirs < 2; theirs++) {
+		option_values_init(&values, theirs);
+		for (size_t i = 0; i < option_count; i++) {
+			option_print(&options[i], &values, text,
+			    sizeof text);
+			ck_assert_msg(option_parse(&options[i], &values,
+			    text, error, sizeof error), "%s", error);
+		}
+		option_values_done(&values);
+	}
+}
+END_TEST
+
+START_TEST(userlists_are_read_and_their_faults_named)
+{
+	char		*path = write_file("\"a\" \"b\"\n; x\n\"c\"\"d\"  "
+			    "\"e f\" extra\n");
+	char		 error[300];
+	struct userlist	*list = userlist_read(path, error, sizeof error);
+	FILE		*file;
+
+	ck_assert_ptr_nonnull(list);
+	ck_assert_str_eq(userlist_secret(list, "a"), "b");
+	ck_assert_str_eq(userlist_secret(list, "c\"d"), "e f");
+	ck_assert_ptr_null(userlist_secret(list, "x"));
+	userlist_free(list);
+	file = fopen(path, "w");
+	fputs("\"a\" \"b\"\n\"unterminated", file);
+	fclose(file);
+	ck_assert_ptr_null(userlist_read(path, error, sizeof error));
+	ck_assert_ptr_nonnull(strstr(error, ":2:"));
+	unlink(path);
+	free(path);
+}
+END_TEST
+
+CHECK_MAIN("config",
+    each_section_has_its_own_defaults,
+    times_may_have_units,
+    numbers_are_checked_at_below_and_above_their_limits,
+    a_fault_names_file_line_and_the_nearest_name,
+    every_fault_is_reported_not_only_the_first,
+    values_of_8_kib_with_semicolons_and_indentation_are_intact,
+    an_include_that_includes_itself_ends,
+    connect_strings_and_urls_say_the_same,
+    the_environment_goes_before_the_file,
+    a_users_override_goes_before_a_databases,
+    every_option_prints_what_it_can_read_again,
+    userlists_are_read_and_their_faults_named)

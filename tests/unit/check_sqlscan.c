@@ -1,0 +1,218 @@
+/*
+ * wire/sqlscan: how statements start and what they touch, also when the text
+ * comes cut at every byte.
+ */
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "wire/sqlscan.h"
+
+#include "check_main.h"
+
+#define S	SQL_TOUCHES_SETTINGS
+#define L	SQL_TOUCHES_LOCAL
+#define U	SQL_TOUCHES_UNKNOWN
+#define T	SQL_TOUCHES_TEMP
+#define B	SQL_TOUCHES_BLOCK
+#define C	SQL_TOUCHES_CUSTOM
+#define K	SQL_TOUCHES_LOCK
+#define D	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL)
+
+static const struct {
+	const char	*text;
+	enum sql_verb	 first;
+	uint32_t	 statements, touches;
+} cases[] = {
+	{ "", SQL_EMPTY, 0, 0 },
+	{ " ;; -- nothing\n /* at /* all */ */ ;", SQL_EMPTY, 0, 0 },
+	{ "select 1", SQL_SELECT, 1, 0 },
+	{ "SELECT 1; insert into t values (1);", SQL_SELECT, 2, 0 },
+	{ "/* a /* b */ c */ -- d\nSelect 1", SQL_SELECT, 1, 0 },
+	{ "(select 1) union (select 2)", SQL_SELECT, 1, 0 },
+	{ "set x = 1", SQL_SET, 1, S },
+	{ "SET SESSION x TO 1", SQL_SET_SESSION, 1, S },
+	{ "set local x = 1", SQL_SET_LOCAL, 1, L },
+	{ "set transaction read only", SQL_SET_TRANSACTION, 1, L },
+	{ "set session characteristics as transaction read only",
+	    SQL_SET_SESSION_CHARACTERISTICS, 1, S },
+	{ "set session authorization bob", SQL_SET_SESSION_AUTHORIZATION, 1,
+	    S },
+	{ "set role bob", SQL_SET_ROLE, 1, S },
+	{ "set constraints all deferred", SQL_SET_CONSTRAINTS, 1, 0 },
+	{ "set app.tenant = 'x'", SQL_SET, 1, S | C },
+	{ "set session app.tenant to x", SQL_SET_SESSION, 1, S | C },
+	{ "set search_path = a.b", SQL_SET, 1, S },
+	{ "set search_path to \"a.b\", c", SQL_SET, 1, S },
+	{ "set seed to 0.5", SQL_SET, 1, S },
+	{ "reset all", SQL_RESET, 1, S },
+	{ "discard all", SQL_DISCARD_ALL, 1, D },
+	{ "discard plans", SQL_DISCARD_OTHER, 1, 0 },
+	{ "begin", SQL_BEGIN, 1, B },
+	{ "start transaction read only", SQL_BEGIN, 1, B },
+	{ "begin; set x = 1; commit", SQL_BEGIN, 3, B | S },
+	{ "commit", SQL_COMMIT, 1, 0 },
+	{ "end", SQL_COMMIT, 1, 0 },
+	{ "commit prepared 'x'", SQL_COMMIT_PREPARED, 1, 0 },
+	{ "rollback", SQL_ROLLBACK, 1, 0 },
+	{ "abort", SQL_ROLLBACK, 1, 0 },
+	{ "rollback to savepoint a", SQL_ROLLBACK_TO, 1, 0 },
+	{ "rollback work to a", SQL_ROLLBACK_TO, 1, 0 },
+	{ "savepoint a", SQL_SAVEPOINT, 1, 0 },
+	{ "prepare transaction 'x'", SQL_PREPARE_TRANSACTION, 1, B },
+	{ "prepare p as select 1", SQL_PREPARE, 1, SQL_TOUCHES_PREPARE },
+	{ "execute p", SQL_EXECUTE, 1, SQL_TOUCHES_EXECUTE },
+	{ "deallocate p", SQL_DEALLOCATE, 1, SQL_TOUCHES_DEALLOCATE },
+	{ "deallocate prepare all", SQL_DEALLOCATE_ALL, 1,
+	    SQL_TOUCHES_DEALLOCATE_ALL },
+	{ "deallocate \"all\"", SQL_DEALLOCATE, 1, SQL_TOUCHES_DEALLOCATE },
+	{ "listen x", SQL_LISTEN, 1, SQL_TOUCHES_LISTEN },
+	{ "unlisten *", SQL_UNLISTEN, 1, SQL_TOUCHES_UNLISTEN },
+	{ "notify x, 'set y = 1'", SQL_NOTIFY, 1, 0 },
+	{ "load 'x'", SQL_LOAD, 1, SQL_TOUCHES_LOAD },
+	{ "do $$ begin set x = 1; end $$", SQL_DO, 1, U },
+	{ "call p()", SQL_CALL, 1, U },
+	{ "declare c cursor with hold for select 1", SQL_DECLARE, 1,
+	    SQL_TOUCHES_HOLD },
+	{ "declare c cursor for select 1", SQL_DECLARE, 1, 0 },
+	{ "close all", SQL_CLOSE, 1, SQL_TOUCHES_CLOSE_ALL },
+	{ "create temp table t (a int)", SQL_CREATE, 1, T },
+	{ "create temporary sequence s", SQL_CREATE, 1, T },
+	{ "create or replace temp view v as select 1", SQL_CREATE, 1, T },
+	{ "create local temp table t (a int)", SQL_CREATE, 1, T },
+	{ "create table t (temp int)", SQL_CREATE, 1, 0 },
+	{ "select 1 into temp t", SQL_SELECT, 1, T },
+	{ "select * from pg_temp.t", SQL_SELECT, 1, T },
+	{ "explain analyze create temp table t as select 1", SQL_EXPLAIN, 1,
+	    T },
+	{ "explain (analyze, verbose) execute p", SQL_EXPLAIN, 1,
+	    SQL_TOUCHES_EXECUTE },
+	{ "select set_config('a', 'b', false)", SQL_SELECT, 1, S },
+	{ "select pg_catalog.\"set_config\"('a', 'b', true)", SQL_SELECT, 1,
+	    S },
+	{ "select set_config('a.b', 'c', false)", SQL_SELECT, 1, S | C },
+	{ "select set_config ( E'a.b', 'c', false)", SQL_SELECT, 1, S | C },
+	{ "select set_config('a.b', 'c', true)", SQL_SELECT, 1, S },
+	{ "select set_config($1, $2, false)", SQL_SELECT, 1, S | C },
+	{ "select set_config('a', 'b.c', false)", SQL_SELECT, 1, S },
+	{ "select 'set_config'", SQL_SELECT, 1, 0 },
+	{ "select $x$ set_config $y$ $x$", SQL_SELECT, 1, 0 },
+	{ "select $$;$$; select 2", SQL_SELECT, 2, 0 },
+	{ "select $1;select $2", SQL_SELECT, 2, 0 },
+	{ "select ';'';'; select \";\"\";\"", SQL_SELECT, 2, 0 },
+	{ "select E'\\';set x = 1'; select 1", SQL_SELECT, 2, 0 },
+	{ "select '\\'; set x = 1; --'", SQL_SELECT, 2, S | U },
+	{ "select 1 -- ; set x = 1", SQL_SELECT, 1, 0 },
+	{ "select pg_advisory_lock(1)", SQL_SELECT, 1, K },
+	{ "select pg_try_advisory_lock_shared(1)", SQL_SELECT, 1, K },
+	{ "select pg_advisory_xact_lock(1)", SQL_SELECT, 1, 0 },
+	{ "select currval('s'), lastval()", SQL_SELECT, 1,
+	    SQL_TOUCHES_SEQUENCE },
+	{ "update t set a = 1", SQL_UPDATE, 1, 0 },
+	{ "insert into t values (1) on conflict do update set a = 1",
+	    SQL_INSERT, 1, 0 },
+	{ "alter role r set search_path = x", SQL_ALTER, 1, 0 },
+	{ "copy t to stdout", SQL_COPY, 1, SQL_TOUCHES_COPY },
+	{ "with x as (insert into t values (1) returning *) select * from x",
+	    SQL_WITH, 1, 0 },
+	{ "create function f() returns int begin atomic; select 1; select "
+	    "case when true then 2 end; end; select 3", SQL_CREATE, 2, 0 },
+	{ "create rule r as on insert to t do (select 1; select 2); select 3",
+	    SQL_CREATE, 2, 0 },
+	{ "table t", SQL_TABLE, 1, 0 },
+	{ "values (1)", SQL_VALUES, 1, 0 },
+	{ "nonsense", SQL_OTHER, 1, 0 },
+	{ "\"set\" x = 1", SQL_OTHER, 1, 0 },
+	{ "1", SQL_OTHER, 1, 0 },
+	{ "s\xc3\xa9t x", SQL_OTHER, 1, 0 },
+};
+
+static void
+check_case(size_t i, const struct sqlscan *scan, size_t at)
+{
+	ck_assert_msg(scan->first == cases[i].first &&
+	    scan->statements == cases[i].statements &&
+	    scan->touches == cases[i].touches,
+	    "\"%s\" cut at %zu: first %d, %u statements, touches %x",
+	    cases[i].text, at, scan->first, scan->statements,
+	    scan->touches);
+}
+
+START_TEST(every_text_says_how_it_starts_and_what_it_touches)
+{
+	struct sqlscan	scan;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		sqlscan_text(&scan, cases[i].text, strlen(cases[i].text));
+		check_case(i, &scan, 0);
+	}
+}
+END_TEST
+
+START_TEST(a_cut_at_any_byte_changes_nothing)
+{
+	struct sqlscan	scan;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++)
+		for (size_t at = 0; at <= strlen(cases[i].text); at++) {
+			sqlscan_init(&scan, true);
+			sqlscan_feed(&scan, cases[i].text, at);
+			sqlscan_feed(&scan, cases[i].text + at,
+			    strlen(cases[i].text) - at);
+			sqlscan_end(&scan);
+			check_case(i, &scan, at);
+		}
+}
+END_TEST
+
+START_TEST(the_last_word_is_folded_or_unquoted)
+{
+	struct sqlscan	scan;
+
+	sqlscan_text(&scan, "deallocate FOO", 14);
+	ck_assert_str_eq(sqlscan_last_word(&scan), "foo");
+	sqlscan_text(&scan, "deallocate \"A \"\"b\";", 19);
+	ck_assert_str_eq(sqlscan_last_word(&scan), "A \"b");
+}
+END_TEST
+
+START_TEST(words_and_tags_of_any_length_are_survived)
+{
+	static char	text[100000];
+	struct sqlscan	scan;
+
+	for (size_t n = 1; n < 200; n++) {
+		memset(text, 'a', sizeof text);
+		sqlscan_text(&scan, text, n);
+		ck_assert_uint_eq(scan.statements, 1);
+		text[0] = '$';
+		sqlscan_text(&scan, text, n);
+	}
+	memset(text, '(', sizeof text);
+	sqlscan_text(&scan, text, sizeof text);
+	memset(text, '/', sizeof text);
+	for (size_t i = 1; i < sizeof text; i += 2)
+		text[i] = '*';
+	sqlscan_text(&scan, text, sizeof text);
+}
+END_TEST
+
+START_TEST(with_standard_strings_off_a_backslash_hides_a_quote)
+{
+	static const char	text[] = "select '\\'; set x = 1; --'";
+	struct sqlscan		scan;
+
+	sqlscan_init(&scan, false);
+	sqlscan_feed(&scan, text, sizeof text - 1);
+	sqlscan_end(&scan);
+	ck_assert_uint_eq(scan.statements, 1);
+	ck_assert_uint_eq(scan.touches & SQL_TOUCHES_SETTINGS, 0);
+}
+END_TEST
+
+CHECK_MAIN("sqlscan",
+    every_text_says_how_it_starts_and_what_it_touches,
+    a_cut_at_any_byte_changes_nothing,
+    the_last_word_is_folded_or_unquoted,
+    words_and_tags_of_any_length_are_survived,
+    with_standard_strings_off_a_backslash_hides_a_quote)

@@ -184,7 +184,7 @@ main_settle(const struct arguments *arguments, const struct config *config)
 int
 main(int argc, char **argv)
 {
-	struct arguments	 arguments = { NULL };
+	struct arguments	 arguments = { .file = NULL };
 	struct config		*config;
 	struct loop		*loop;
 	struct resolver		*resolver;

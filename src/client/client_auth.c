@@ -240,7 +240,7 @@ static void
 auth_pass(struct client *client, const char *secret,
     const struct scram_keys *keys)
 {
-	struct pool_secret	learned = { NULL };
+	struct pool_secret	learned = { .secret = NULL };
 
 	if (secret != NULL) {
 		learned.secret = mem_string(secret);

@@ -193,7 +193,7 @@ pool_find_locked(const struct config *config, const struct database *entry,
 			    entry->port);
 	uint64_t	 hash = hash_mix(hash_text(database), hash_text(name));
 	struct pool	*pool;
-	struct pool_secret secret = { NULL };
+	struct pool_secret secret = { .secret = NULL };
 
 	pool = pool_lookup_locked(hash, database, name, backend, is_forced);
 	if (pool != NULL) {
@@ -232,7 +232,7 @@ pool_reload(struct pool *pool, const struct config *config)
 {
 	const struct database	*entry = config_database(config,
 				    pool->database);
-	struct pool_secret	 secret = { NULL };
+	struct pool_secret	 secret = { .secret = NULL };
 
 	if (entry == NULL || (entry->user != NULL) != pool->is_forced ||
 	    (entry->user != NULL && strcmp(entry->user, pool->user) != 0) ||

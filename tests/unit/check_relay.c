@@ -223,7 +223,7 @@ END_TEST
 
 START_TEST(what_is_expected_stays_in_order_while_the_ring_grows)
 {
-	struct expected	expected = { NULL };
+	struct expected	expected = { .ring = NULL };
 
 	for (uint32_t round = 0; round < 3; round++) {
 		for (uint32_t i = 0; i < 100; i++)

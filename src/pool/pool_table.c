@@ -281,7 +281,7 @@ pool_greeted(struct pool *pool, const uint8_t *bytes, size_t length)
 	pool->shared.error.reason = REASON_NONE;
 	old = pool->shared.welcome;
 	if (old != NULL && old->length == length &&
-	    memcmp(old->bytes, bytes, length) == 0)
+	    (length == 0 || memcmp(old->bytes, bytes, length) == 0))
 		old = fresh;
 	else
 		pool->shared.welcome = fresh;

@@ -186,6 +186,9 @@ configure(const char *dir)
 	ck_assert_ptr_nonnull(config);
 	config_replace(config);
 	unlink(file);
+	free(file);
+	for (char **at = environment; *at != NULL; at++)
+		free(*at);
 }
 
 START_TEST(limits_hold_over_all_threads_and_nobody_is_forgotten)
@@ -246,6 +249,7 @@ START_TEST(limits_hold_over_all_threads_and_nobody_is_forgotten)
 	    SHARED);
 	unlink(addr.u.local.sun_path);
 	rmdir(dir);
+	free(full);
 }
 END_TEST
 

@@ -34,7 +34,7 @@ def until_ready(s):
 
 
 def client():
-    s = socket.create_connection(("127.0.0.1", port))
+    s = socket.create_connection(("127.0.0.1", port), timeout=20)
     if with_tls:
         s.sendall(struct.pack(">II", 8, 80877103))
         assert s.recv(1) == b"S"

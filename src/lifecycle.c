@@ -232,7 +232,7 @@ lifecycle_on_poll(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (atomic_load(&lifecycle.state) == LIFECYCLE_DRAINING &&
-	    front_is_drained() && atomic_load(&client_numbers.total) == 0)
+	    atomic_load(&client_numbers.total) == 0)
 		lifecycle_end("all clients have gone");
 	else if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING &&
 	    lifecycle_is_quiet())
@@ -433,7 +433,7 @@ lifecycle_on_signal(evutil_socket_t number, short what, void *arg)
 static struct loop *
 process_loop(int index)
 {
-	return index == 0 ? lifecycle.loop : worker_loop(index);
+	return index == 0 ? lifecycle.loop : worker_loop(index - 1);
 }
 
 static const char *
@@ -465,8 +465,7 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	process.reload = process_reload;
 	process.apply = process_apply;
 	process.shutdown = process_shutdown;
-	process.loop_count = (config->option.workers > 0 ?
-	    config->option.workers : daemon_cores()) + 1;
+	process.loop_count = workers_loops();
 	process.loop = process_loop;
 	process.started_us = clock_now_us();
 	process.state = process_state;

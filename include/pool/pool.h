@@ -100,7 +100,7 @@ struct pool_profile {
 	struct pool_settings	 settings;
 	char			*dbname;	/* towards PostgreSQL */
 	char			*reset_query;	/* "" : none */
-	char			*check_query;
+	char			*check_query;	/* "": none */
 	int64_t			 check_delay_us;
 	bool			 reset_always;
 	bool			 round_robin;

@@ -49,7 +49,6 @@ relay_wants_check(const struct relay *relay)
 	    pool_profile(relay->client->pool);
 
 	return profile->check_query[0] != '\0' &&
-	    strcmp(profile->check_query, "<empty>") != 0 &&
 	    loop_now_us(relay->client->loop) - relay->server->used_us >=
 	    profile->check_delay_us;
 }

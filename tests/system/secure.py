@@ -247,3 +247,8 @@ def is_tls_behind(weir, **more):
     return psql("select ssl from pg_stat_ssl where pid = pg_backend_pid()",
                 port=weir.port, dbname="app",
                 **{"user": "app", **more}) == "t"
+
+
+def wait_for_log(weir, text, times=1):
+    wait_until(f"the log says {text!r}",
+               lambda: weir.text().count(text) >= times)

@@ -437,7 +437,7 @@ source_start(struct source *source, const struct database *entry,
 	bool		 is_unix = addr_is_unix(addr);
 	const char	*names[] = { "host", "hostaddr", "port", "user",
 			    "password", "dbname", "sslmode", "sslrootcert",
-			    "options", "application_name", "passfile",
+			    "sslcert", "sslkey", "options", "application_name", "passfile",
 			    "gssencmode", "target_session_attrs", NULL };
 	const char	*values[ARRAY_LENGTH(names)] = {
 		entry->host != NULL ? entry->host : "/var/run/postgresql",
@@ -448,6 +448,7 @@ source_start(struct source *source, const struct database *entry,
 		entry->dbname != NULL ? entry->dbname : source->database,
 		is_unix ? "disable" : tls_mode_name((enum tls_mode)
 		option->server_tls_sslmode), option->server_tls_ca_file,
+		option->server_tls_cert_file, option->server_tls_key_file,
 		"-csearch_path=pg_catalog", "pgweir auth_query", "/dev/null",
 		"disable", "any", NULL };
 

@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/auth.h"
+#include "client/auth_cache.h"
 #include "client/auth_query.h"
 #include "client/client.h"
 #include "config/hba.h"
@@ -118,7 +119,7 @@ void
 auth_refused(const struct auth_request *request)
 {
 	if (request->database != NULL)
-		auth_query_forget(request->database, request->user);
+		auth_cache_forget(request->database, request->user);
 }
 
 void

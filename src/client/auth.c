@@ -98,12 +98,15 @@ auth_find(struct auth_request *request)
 {
 	const char	*secret = userlist_secret(request->config->userlist,
 			    request->user);
+	bool		 has_query = auth_has_query(request);
 	struct auth_query_request *asked;
 
 	request->method = auth_method_of(request);
+	request->mock = has_query ? PASSWORD_SCRAM :
+	    userlist_usual_kind(request->config->userlist);
 	if (request->method == AUTH_METHOD_ANY ||
 	    request->method == AUTH_METHOD_REJECT || secret != NULL ||
-	    !auth_has_query(request)) {
+	    !has_query) {
 		auth_take_secret(request, secret);
 		request->answered(request);
 		return;

@@ -203,6 +203,8 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 	auth_log(client);
 	start.settings = (const char *const *)login->settings;
 	start.wants_replication = login->wants_replication;
+	start.early = buf_bytes(&login->in) + login->used;
+	start.early_length = buf_length(&login->in) - login->used;
 	deadline_clear(client->loop, &client->deadline);
 	/* The login goes, but what start points to lives until the end. */
 	client->login = NULL;
@@ -408,6 +410,8 @@ auth_on_answer(struct auth_request *auth)
 		return;
 	}
 	auth_by_method(client);
+	if (client->login != NULL)
+		client_login_read(client);
 }
 
 void

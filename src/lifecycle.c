@@ -96,6 +96,15 @@ lifecycle_apply_limits(const struct config *config)
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
 }
 
+static void
+lifecycle_tell_certificate(const struct config *config)
+{
+	if (config->is_self_signed)
+		log_info(NULL, "TLS towards clients has a self-signed "
+		    "certificate, made for this process: it proves nothing "
+		    "about who answers; set client_tls_cert_file for that");
+}
+
 /* Takes the snapshot over; it is in force everywhere afterwards. */
 static void
 lifecycle_apply(struct config *config)
@@ -147,6 +156,7 @@ lifecycle_reload(struct buf *faults)
 		    "one stays in force");
 		return false;
 	}
+	lifecycle_tell_certificate(config);
 	lifecycle_apply(config);
 	log_info(NULL, "the configuration was reloaded");
 	return true;
@@ -459,6 +469,7 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	lifecycle.loop = loop;
 	lifecycle.file = mem_string(config_file);
 	lifecycle_apply_limits(config);
+	lifecycle_tell_certificate(config);
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
 		event_add(evsignal_new(loop->base, numbers[i],
 		    lifecycle_on_signal, NULL), NULL);

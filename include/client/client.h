@@ -99,6 +99,9 @@ struct client_start {
 	 * those inside "options" included; user, database, replication not */
 	const char	*const *settings;
 	bool		 wants_replication;
+	/* What it sent already behind its login. */
+	const uint8_t	*early;
+	size_t		 early_length;
 };
 
 /* How the floors above are handed down; set once before any thread runs. */

@@ -207,6 +207,7 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->ticket.granted = relay_on_granted;
 	relay->ticket.refused = relay_on_refused;
 	buf_init(&relay->held);
+	buf_add(&relay->held, start->early, start->early_length);
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
 	atomic_fetch_add(&relay_lane(relay)->clients, 1);

@@ -24,6 +24,7 @@
 #include "ops/process.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
+#include "wire/scram.h"
 #include "worker.h"
 
 enum lifecycle_state {
@@ -94,6 +95,7 @@ lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
 
 /* Takes the snapshot over; it is in force everywhere afterwards. */

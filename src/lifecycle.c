@@ -319,13 +319,10 @@ lifecycle_wait_for_clients(void)
 static void
 lifecycle_wait_for_servers(void)
 {
-	struct pool	*pool;
-
 	log_info(NULL, "shutting down when no server is in use");
 	atomic_store(&lifecycle.state, LIFECYCLE_PAUSING);
 	front_drain();
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		pool_pause(pool);
+	pools_pause(NULL);
 	lifecycle_poll();
 }
 
@@ -389,14 +386,10 @@ lifecycle_term_mode(void)
 static void
 lifecycle_pause_all(bool pauses)
 {
-	struct pool	*pool;
-
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
-		if (pauses)
-			pool_pause(pool);
-		else
-			pool_resume(pool, lifecycle.loop);
-	}
+	if (pauses)
+		pools_pause(NULL);
+	else
+		pools_resume(NULL);
 	log_info(NULL, "all pools are %s", pauses ? "paused" : "resumed");
 }
 

@@ -129,19 +129,22 @@ struct config *
 config_with(const struct config *config, const char *name, const char *value,
     char *error, size_t size)
 {
-	const struct option	*option = option_find(name);
+	char			 lower[128];
+	const struct option	*option;
 	struct found_fault	 found = { error, size };
 	struct config_report	 report = { found_on_fault, &found };
-	struct config		*fresh;
+	size_t			 n;
 
+	for (n = 0; n + 1 < sizeof lower && name[n] != '\0'; n++)
+		lower[n] = name[n] >= 'A' && name[n] <= 'Z' ?
+		    (char)(name[n] - 'A' + 'a') : name[n];
+	lower[n] = '\0';
+	option = option_find(lower);
 	error[0] = '\0';
-	if (option == NULL || !option->reloadable) {
-		snprintf(error, size, option == NULL ?
-		    "there is no option \"%s\"" :
-		    "option \"%s\" cannot be changed while pgweir runs",
-		    name);
+	if (option != NULL && !option->reloadable) {
+		snprintf(error, size, "option \"%s\" cannot be changed while "
+		    "pgweir runs", lower);
 		return NULL;
 	}
-	fresh = config_read_with(config, name, value, &report);
-	return fresh;
+	return config_read_with(config, lower, value, &report);
 }

@@ -90,8 +90,11 @@ void
 pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
     bool was_opening)
 {
+	struct errand	errand = { .open_count = 0 };
+
 	(void)loop;
 	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.releasing++;
 	pool->shared.total--;
 	pool->shared.reserve -= is_reserve;
 	pool->shared.opening -= was_opening;
@@ -100,36 +103,50 @@ pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
 	limit_release(pool->user_limit);
 	pool_limit_freed(pool->database_limit, pool);
 	pool_limit_freed(pool->user_limit, pool);
-	pool_grow(pool);
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.releasing--;
+	pool_grow_locked(pool, &errand);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
 }
 
-/* After a pause: the idle servers go to those who wait, oldest first. */
-void
-pool_serve_line(struct pool *pool)
+/* An idle server that goes to the oldest in line; NULL: no more of either. */
+static struct server *
+pool_serve_one_locked(struct pool *pool)
 {
-	struct ticket	*ticket;
-	struct server	*server = NULL;
+	struct ticket	*ticket = pool_oldest_locked(pool);
+	struct server	*server;
 
-	for (;;) {
-		pthread_mutex_lock(&pool->shared.mutex);
-		if ((ticket = pool_oldest_locked(pool)) != NULL &&
-		    pool->shared.idle > 0) {
-			pool_leave_line_locked(pool, ticket);
-			server = pool_pick_locked(pool_lane_of(pool,
-			    ticket->loop), ticket->wish, false);
-			if (server == NULL)
-				server = pool_pick_elsewhere_locked(pool,
-				    ticket, false);
-			pool_unlist_locked(pool, server);
-			pool_move_locked(pool, server, ticket,
-			    pool_on_sent_for);
-			ticket->state = TICKET_SENT_FOR;
-		} else
-			server = NULL;
-		pthread_mutex_unlock(&pool->shared.mutex);
-		if (server == NULL)
-			break;
-		loop_post(server->loop, &server->letter);
+	if (ticket == NULL || pool->shared.idle == 0 ||
+	    atomic_load(&pool->is_paused))
+		return NULL;
+	pool_leave_line_locked(pool, ticket);
+	server = pool_pick_locked(pool_lane_of(pool, ticket->loop),
+	    ticket->wish, false);
+	if (server == NULL)
+		server = pool_pick_elsewhere_locked(pool, ticket, false);
+	pool_unlist_locked(pool, server);
+	pool_move_locked(pool, server, ticket, pool_on_sent_for);
+	ticket->state = TICKET_SENT_FOR;
+	return server;
+}
+
+/* Ending the pause and serving the line is one step for everybody else. */
+void
+pool_resume(struct pool *pool)
+{
+	struct errand	 errand = { .open_count = 0 };
+	struct server	*server;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	atomic_store(&pool->is_paused, false);
+	while ((server = pool_serve_one_locked(pool)) != NULL) {
+		struct loop	*loop = server->loop;
+
+		/* The letter box is a leaf as well. */
+		loop_post(loop, &server->letter);
 	}
-	pool_grow(pool);
+	pool_grow_locked(pool, &errand);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
 }

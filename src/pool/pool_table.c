@@ -210,6 +210,7 @@ pool_find_locked(const struct config *config, const struct database *entry,
 	pool->older = atomic_load(&pools.newest);
 	atomic_store(&pools.newest, pool);
 	hash_table_add(&pools.by_name, &pool->node, hash);
+	pool_obey(pool);
 	return pool;
 }
 
@@ -259,6 +260,9 @@ pools_reload(const struct config *config)
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		pool_reload(pool, config);
 	pthread_mutex_unlock(&pools.mutex);
+	/* Limits may have become wider for those who wait. */
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		pool_grow(pool);
 }
 
 /*
@@ -339,6 +343,7 @@ void
 pool_secret_learn(struct pool *pool, const struct pool_secret *fresh)
 {
 	struct pool_secret	*known = &pool->shared.secret;
+	struct errand		 errand = { .open_count = 0 };
 	bool			 is_same;
 
 	pthread_mutex_lock(&pool->shared.mutex);
@@ -347,29 +352,18 @@ pool_secret_learn(struct pool *pool, const struct pool_secret *fresh)
 		pool_secret_wipe(known);
 		pool_secret_set(known, fresh);
 		/* What was refused for want of it may be tried again. */
-		if (pool->shared.is_lasting)
+		if (pool->shared.is_lasting) {
 			pool->shared.is_backing_off = false;
+			pool_grow_locked(pool, &errand);
+		}
 	}
 	pthread_mutex_unlock(&pool->shared.mutex);
+	pool_run_errand(pool, &errand);
 }
 
 /*
  * The console.
  */
-
-void
-pool_pause(struct pool *pool)
-{
-	atomic_store(&pool->is_paused, true);
-}
-
-void
-pool_resume(struct pool *pool, struct loop *loop)
-{
-	(void)loop;
-	atomic_store(&pool->is_paused, false);
-	pool_serve_line(pool);
-}
 
 void
 pool_reconnect(struct pool *pool)
@@ -486,4 +480,5 @@ pools_done(void)
 	}
 	atomic_store(&pools.newest, NULL);
 	hash_table_done(&pools.by_name);
+	pool_orders_done();
 }

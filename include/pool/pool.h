@@ -142,6 +142,7 @@ struct pool {
 						 * the client's */
 	int			 lane_count;
 	struct deadline		 retry;		/* of the loop that set it */
+	struct deadline		 refill;	/* the same, min_pool_size */
 	struct pool		*older;		/* list of all pools */
 
 	struct {
@@ -157,6 +158,7 @@ struct pool {
 		struct limit	*hungry;	/* the limit it waits for */
 		bool		 is_backing_off;/* after a failure: retry set */
 		bool		 is_lasting;	/* error: waiting is no use */
+		bool		 is_refilling;	/* refill is set */
 		int64_t		 backoff_us; /* the last pause; 0: all well */
 		struct pool_error error;	/* of the last attempt */
 		struct pool_welcome *welcome;	/* NULL: no login yet */

@@ -247,8 +247,11 @@ pool_fill(struct pool *pool, struct loop *loop)
 	int		 wanted = pool_profile(pool)->settings.min_pool_size;
 
 	pthread_mutex_lock(&pool->shared.mutex);
+	/* After a failure one server shows whether the host is back. */
+	if (pool->shared.backoff_us > 0 && wanted > 1)
+		wanted = 1;
 	while (pool->shared.total < wanted &&
-	    !pool->shared.is_backing_off && pool->shared.backoff_us == 0 &&
+	    !pool->shared.is_backing_off &&
 	    !atomic_load(&pool->is_paused) &&
 	    !atomic_load(&pool->is_retired) &&
 	    errand.open_count < (int)ARRAY_LENGTH(errand.open_on) &&

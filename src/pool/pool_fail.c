@@ -78,12 +78,37 @@ pool_on_retry(struct loop *loop, struct deadline *deadline)
 	struct pool	*pool = container_of(deadline, struct pool, retry);
 	struct errand	 errand = { .open_count = 0 };
 
-	(void)loop;
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.is_backing_off = false;
 	pool_grow_locked(pool, &errand);
 	pool_unlock(pool);
 	pool_run_errand(pool, &errand);
+	pool_fill(pool, loop);
+}
+
+static void
+pool_on_refill(struct loop *loop, struct deadline *deadline)
+{
+	struct pool	*pool = container_of(deadline, struct pool, refill);
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.is_refilling = false;
+	pthread_mutex_unlock(&pool->shared.mutex);
+	pool_fill(pool, loop);
+}
+
+/*
+ * A server has gone: min_pool_size is made up after a pause, so that servers
+ * which die as soon as they are opened are not opened in circles.
+ */
+static bool
+pool_must_refill_locked(struct pool *pool)
+{
+	if (pool->shared.is_refilling || pool->shared.total >=
+	    pool_profile(pool)->settings.min_pool_size)
+		return false;
+	pool->shared.is_refilling = true;
+	return true;
 }
 
 void
@@ -91,8 +116,8 @@ pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
     bool was_opening)
 {
 	struct errand	errand = { .open_count = 0 };
+	bool		refills;
 
-	(void)loop;
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.releasing++;
 	pool->shared.total--;
@@ -106,8 +131,13 @@ pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.releasing--;
 	pool_grow_locked(pool, &errand);
+	refills = pool_must_refill_locked(pool);
 	pool_unlock(pool);
 	pool_run_errand(pool, &errand);
+	if (refills)
+		deadline_set(loop, &pool->refill, US_PER_MS +
+		    pool_profile(pool)->settings.server_login_retry_us,
+		    pool_on_refill);
 }
 
 /* An idle server that goes to the oldest in line; NULL: no more of either. */

@@ -407,24 +407,47 @@ pool_count(struct pool *pool, int64_t now_us, struct pool_numbers *numbers)
 	    numbers->opening;
 }
 
+/* "; max_db_connections (3) of database "app" is reached" */
+static void
+limit_explain(struct limit *limit, const char *option, char *text,
+    size_t size)
+{
+	int	max = atomic_load(&limit->max);
+
+	text[0] = '\0';
+	if (max > 0 && atomic_load(&limit->count) >= max)
+		snprintf(text, size, "; %s (%d) of %.100s is reached", option,
+		    max, limit->name);
+}
+
 void
 pool_explain_wait(struct pool *pool, const char *waited, char *text,
     size_t size)
 {
+	const struct pool_settings *settings = &pool_profile(pool)->settings;
 	struct pool_numbers	numbers;
 	struct pool_error	error;
+	char			of_database[200], of_user[200];
+	char			reserve[60] = "";
 
 	pool_count(pool, 0, &numbers);
 	pthread_mutex_lock(&pool->shared.mutex);
 	error = pool->shared.error;
 	pthread_mutex_unlock(&pool->shared.mutex);
+	limit_explain(pool->database_limit, "max_db_connections", of_database,
+	    sizeof of_database);
+	limit_explain(pool->user_limit, "max_user_connections", of_user,
+	    sizeof of_user);
+	if (settings->reserve_pool_size > 0)
+		snprintf(reserve, sizeof reserve, " and reserve_pool_size %d",
+		    settings->reserve_pool_size);
 	snprintf(text, size, "no server for database \"%s\" and user \"%s\" "
-	    "was free within query_wait_timeout (%s): %d of pool_size %d are "
-	    "open, %d in use, %d clients wait%s%s%s", pool->database,
-	    pool->user, waited, numbers.total - numbers.opening,
-	    pool_profile(pool)->settings.pool_size, numbers.linked,
-	    numbers.waiting, atomic_load(&pool->is_paused) ?
-	    "; the pool is paused" : "",
+	    "was free within query_wait_timeout (%s): %d of pool_size %d%s are "
+	    "open, %d in use, %d other clients wait%s%s%s%s%s",
+	    pool->database, pool->user, waited,
+	    numbers.total - numbers.opening, settings->pool_size, reserve,
+	    numbers.linked, numbers.waiting, of_database, of_user,
+	    atomic_load(&pool->is_paused) ? "; the pool is paused" : "",
 	    error.reason != REASON_NONE ? "; the last attempt: " : "",
 	    error.reason != REASON_NONE ? error.text : "");
 }

@@ -141,7 +141,7 @@ static bool
 lifecycle_reload(struct buf *faults)
 {
 	struct config_report	 report = { lifecycle_on_fault, faults };
-	struct config		*config;
+	struct config		*config, *running;
 
 	config = config_read(lifecycle.file, environ, &report);
 	if (config == NULL) {
@@ -149,6 +149,9 @@ lifecycle_reload(struct buf *faults)
 		    "one stays in force");
 		return false;
 	}
+	running = config_current();
+	config_keep_fixed(config, running, &report);
+	config_release(running);
 	lifecycle_apply(config);
 	log_info(NULL, "the configuration was reloaded");
 	return true;

@@ -122,6 +122,13 @@ struct config	*config_read(const char *file, char *const *environment,
  */
 struct config	*config_read_with(const struct config *, const char *option,
 		    const char *value, const struct config_report *);
+/*
+ * What cannot be changed while pgweir runs stays as it is; what the file says
+ * differently now is reported as a warning.
+ */
+void		 config_keep_fixed(struct config *,
+		    const struct config *running,
+		    const struct config_report *);
 /* A copy with one option changed, for the console; NULL: error says why. */
 struct config	*config_with(const struct config *, const char *option,
 		    const char *value, char *error, size_t);

@@ -23,8 +23,13 @@ void	daemon_raise_descriptors(const struct config *);
 /* Become another user; false: error says why. */
 bool	daemon_become(const char *user, char *error, size_t);
 
-/* Leave the terminal and go on in the background. */
+/*
+ * Go on in the background.  The process that was started waits until
+ * daemon_leave_terminal() and ends well then, or badly if there was an end
+ * before; until then errors can still be said on the terminal.
+ */
 bool	daemon_detach(char *error, size_t);
+void	daemon_leave_terminal(void);
 
 /* Write our pid; false when another process that runs has written its own. */
 bool	daemon_write_pid(const char *path, char *error, size_t);

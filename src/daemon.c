@@ -19,56 +19,90 @@
 #include <unistd.h>
 
 #include "base/log.h"
+#include "base/text.h"
 #include "config/config.h"
 #include "daemon.h"
 
 /* Descriptors beside clients' and servers': logs, loops, look-ups. */
 #define DESCRIPTORS_OWN	64
 
-/* The cgroup's quota in whole cores, rounded up; 0: none, or not known. */
+/* Up to two numbers from a file; how many there were. */
 static int
-daemon_quota_of(const char *path)
+daemon_read_numbers(const char *directory, const char *name, long *one,
+    long *two)
 {
-	FILE	*file = fopen(path, "re");
-	long	 quota = 0, period = 0;
+	char	 path[4300];
+	FILE	*file;
 	int	 n;
 
-	if (file == NULL)
+	snprintf(path, sizeof path, "%s/%s", directory, name);
+	if ((file = fopen(path, "re")) == NULL)
 		return 0;
-	n = fscanf(file, "%ld %ld", &quota, &period);
+	n = fscanf(file, "%ld %ld", one, two);
 	fclose(file);
-	if (n != 2 || quota <= 0 || period <= 0)
+	return n;
+}
+
+/* A group's quota in whole cores, rounded up; 0: none, or not known. */
+static int
+daemon_quota_of(const char *directory)
+{
+	long	quota = 0, period = 0, none;
+
+	if (daemon_read_numbers(directory, "cpu.max", &quota, &period) != 2 &&
+	    (daemon_read_numbers(directory, "cpu.cfs_quota_us", &quota,
+	    &none) != 1 || daemon_read_numbers(directory,
+	    "cpu.cfs_period_us", &period, &none) != 1))
+		return 0;
+	if (quota <= 0 || period <= 0)
 		return 0;
 	return (int)((quota + period - 1) / period);
 }
 
-/* cgroup v2: the quota of our own group and of each above it counts. */
+/*
+ * The least quota of a group and of each above it.  In a container the path
+ * may be one of the host's, of which only the top can be seen.
+ */
 static int
-daemon_quota(void)
+daemon_quota_up(const char *mount, char *group)
 {
-	char	 line[4096], path[4200], *slash;
-	FILE	*file = fopen("/proc/self/cgroup", "re");
+	char	 directory[4200], *slash;
 	int	 least = 0, quota;
 
-	line[0] = '\0';
-	while (file != NULL && fgets(line, sizeof line, file) != NULL)
-		if (strncmp(line, "0::", 3) == 0)
-			break;
-	if (file != NULL)
-		fclose(file);
-	if (strncmp(line, "0::", 3) != 0)
-		return 0;
-	line[strcspn(line, "\n")] = '\0';
 	for (;;) {
-		snprintf(path, sizeof path, "/sys/fs/cgroup%s/cpu.max",
-		    line + 3);
-		quota = daemon_quota_of(path);
+		snprintf(directory, sizeof directory, "%s%s", mount, group);
+		quota = daemon_quota_of(directory);
 		if (quota > 0 && (least == 0 || quota < least))
 			least = quota;
-		if ((slash = strrchr(line + 3, '/')) == NULL)
+		if ((slash = strrchr(group, '/')) == NULL)
 			return least;
 		*slash = '\0';
 	}
+}
+
+/* Lines of "number:controllers:group"; version 2 names no controllers. */
+static int
+daemon_quota(void)
+{
+	char	 line[4096], *controllers, *group;
+	FILE	*file = fopen("/proc/self/cgroup", "re");
+	int	 quota = 0;
+
+	while (quota == 0 && file != NULL &&
+	    fgets(line, sizeof line, file) != NULL) {
+		line[strcspn(line, "\n")] = '\0';
+		if ((controllers = strchr(line, ':')) == NULL ||
+		    (group = strchr(++controllers, ':')) == NULL)
+			continue;
+		*group++ = '\0';
+		if (controllers[0] == '\0')
+			quota = daemon_quota_up("/sys/fs/cgroup", group);
+		else if (text_list_has(controllers, "cpu"))
+			quota = daemon_quota_up("/sys/fs/cgroup/cpu", group);
+	}
+	if (file != NULL)
+		fclose(file);
+	return quota;
 }
 
 int
@@ -106,6 +140,8 @@ daemon_raise_descriptors(const struct config *config)
 	long		clients = config->option.max_client_conn;
 	long		servers = daemon_servers(config);
 	long		need = clients + servers + DESCRIPTORS_OWN;
+	const char	*cause = servers > clients ? "default_pool_size (or "
+			    "pool_size)" : "max_client_conn";
 
 	if (getrlimit(RLIMIT_NOFILE, &limit) != 0)
 		return;
@@ -118,9 +154,9 @@ daemon_raise_descriptors(const struct config *config)
 	if ((long)limit.rlim_cur < need)
 		log_warning(NULL, "only %ld file descriptors are allowed, but "
 		    "max_client_conn (%ld) and the pools' sizes (%ld servers "
-		    "for one user each) need %ld: lower max_client_conn or "
-		    "raise the limit (ulimit -n, LimitNOFILE)",
-		    (long)limit.rlim_cur, clients, servers, need);
+		    "for one user each) need %ld: lower %s or raise the "
+		    "limit (ulimit -n, LimitNOFILE)",
+		    (long)limit.rlim_cur, clients, servers, need, cause);
 }
 
 bool
@@ -144,22 +180,50 @@ daemon_become(const char *user, char *error, size_t size)
 	return true;
 }
 
+/* Where the parent waits for the word that all is well; -1: nobody does. */
+static int	daemon_waiting = -1;
+
+/* One byte: it has started.  The end: it has not, and has said why. */
+static void
+daemon_wait(int fd)
+{
+	char	byte;
+	ssize_t	n;
+
+	do
+		n = read(fd, &byte, 1);
+	while (n == -1 && errno == EINTR);
+	_exit(n == 1 ? EXIT_SUCCESS : EXIT_FAILURE);
+}
+
 bool
 daemon_detach(char *error, size_t size)
 {
-	int	null;
+	int	ends[2];
+	pid_t	child;
 
-	switch (fork()) {
-	case -1:
+	if (pipe2(ends, O_CLOEXEC) != 0 || (child = fork()) == -1) {
 		snprintf(error, size, "cannot go into the background: %s",
 		    strerror(errno));
 		return false;
-	case 0:
-		break;
-	default:
-		_exit(EXIT_SUCCESS);
 	}
+	if (child != 0) {
+		close(ends[1]);
+		daemon_wait(ends[0]);
+	}
+	close(ends[0]);
+	daemon_waiting = ends[1];
 	setsid();
+	return true;
+}
+
+void
+daemon_leave_terminal(void)
+{
+	int	null;
+
+	if (daemon_waiting == -1)
+		return;
 	if ((null = open("/dev/null", O_RDWR | O_CLOEXEC)) >= 0) {
 		dup2(null, STDIN_FILENO);
 		dup2(null, STDOUT_FILENO);
@@ -167,7 +231,9 @@ daemon_detach(char *error, size_t size)
 		if (null > STDERR_FILENO)
 			close(null);
 	}
-	return true;
+	(void)!write(daemon_waiting, "", 1);
+	close(daemon_waiting);
+	daemon_waiting = -1;
 }
 
 /* The process whose pid the file has, if it runs; else 0. */

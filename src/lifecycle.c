@@ -24,6 +24,7 @@
 #include "ops/process.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
+#include "wire/scram.h"
 #include "worker.h"
 
 enum lifecycle_state {
@@ -94,6 +95,7 @@ lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
 
 static void
@@ -148,7 +150,7 @@ static bool
 lifecycle_reload(struct buf *faults)
 {
 	struct config_report	 report = { lifecycle_on_fault, faults };
-	struct config		*config;
+	struct config		*config, *running;
 
 	config = config_read(lifecycle.file, environ, &report);
 	if (config == NULL) {
@@ -157,6 +159,9 @@ lifecycle_reload(struct buf *faults)
 		return false;
 	}
 	lifecycle_tell_certificate(config);
+	running = config_current();
+	config_keep_fixed(config, running, &report);
+	config_release(running);
 	lifecycle_apply(config);
 	log_info(NULL, "the configuration was reloaded");
 	return true;
@@ -327,13 +332,10 @@ lifecycle_wait_for_clients(void)
 static void
 lifecycle_wait_for_servers(void)
 {
-	struct pool	*pool;
-
 	log_info(NULL, "shutting down when no server is in use");
 	atomic_store(&lifecycle.state, LIFECYCLE_PAUSING);
 	front_drain();
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		pool_pause(pool);
+	pools_pause(NULL);
 	lifecycle_poll();
 }
 
@@ -397,14 +399,10 @@ lifecycle_term_mode(void)
 static void
 lifecycle_pause_all(bool pauses)
 {
-	struct pool	*pool;
-
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
-		if (pauses)
-			pool_pause(pool);
-		else
-			pool_resume(pool, lifecycle.loop);
-	}
+	if (pauses)
+		pools_pause(NULL);
+	else
+		pools_resume(NULL);
 	log_info(NULL, "all pools are %s", pauses ? "paused" : "resumed");
 }
 

@@ -115,7 +115,8 @@ main_parse(int argc, char **argv, struct arguments *arguments)
 			main_usage(stderr);
 			exit(EXIT_FAILURE);
 		}
-	if (optind < argc - 1) {
+	if (optind < argc - 1 ||
+	    (arguments->is_check && optind == argc)) {
 		main_usage(stderr);
 		exit(EXIT_FAILURE);
 	}
@@ -207,8 +208,7 @@ main(int argc, char **argv)
 		log_fatal(NULL, "-d needs logfile and pidfile");
 		return EXIT_FAILURE;
 	}
-	lifecycle_log(config, arguments.verbose, arguments.is_quiet,
-	    arguments.is_daemon);
+	lifecycle_log(config, arguments.verbose, arguments.is_quiet, false);
 	main_settle(&arguments, config);
 	signal(SIGPIPE, SIG_IGN);
 
@@ -226,6 +226,8 @@ main(int argc, char **argv)
 	config_replace(config_hold(config));
 	if (!front_open(loop, config, error, sizeof error)) {
 		log_fatal(NULL, "%s", error);
+		if (config->option.pidfile[0] != '\0')
+			daemon_remove_pid(config->option.pidfile);
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
@@ -233,6 +235,11 @@ main(int argc, char **argv)
 	log_info(NULL, "pgweir %s is ready: %d worker%s, %zu database%s",
 	    PACKAGE_VERSION, workers, workers == 1 ? "" : "s",
 	    config->database_count, config->database_count == 1 ? "" : "s");
+	if (arguments.is_daemon) {
+		lifecycle_log(config, arguments.verbose, arguments.is_quiet,
+		    true);
+		daemon_leave_terminal();
+	}
 	daemon_notify("READY=1");
 	loop_run(loop);
 

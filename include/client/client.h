@@ -73,6 +73,7 @@ struct client {
 	struct loop		*loop;
 	enum client_state	 state;
 	bool			 is_admin;	/* console rights */
+	bool			 has_place;	/* within max_client_conn */
 	bool			 is_counted;	/* in the login numbers */
 	const struct client_service *service;	/* NULL before SERVED */
 	void			*served;	/* the service's own struct */
@@ -114,6 +115,7 @@ extern struct client_services	client_services;
 /* Numbers over all loops. */
 struct client_numbers {
 	_Atomic int	total;		/* accepted and not yet freed */
+	_Atomic int	places;		/* of max_client_conn that are taken */
 	_Atomic int	logging_in;
 	_Atomic int	served;
 };

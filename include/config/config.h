@@ -99,6 +99,8 @@ struct config {
 	struct tls_context *front_tls;	/* NULL: client_tls_sslmode disable */
 	struct tls_context *back_tls;	/* NULL: server_tls_sslmode disable */
 	bool		  is_self_signed;	/* front_tls was made here */
+	char		**sets;		/* by SET: name, value, name, ... */
+	size_t		  set_count;	/* of both together */
 	struct option_values option;	/* generated, see above */
 };
 
@@ -114,9 +116,19 @@ struct config_report {
  */
 struct config	*config_read(const char *file, char *const *environment,
 		    const struct config_report *);
-/* The same anew, with one option that goes before all others. */
+/*
+ * The same anew, with one option that goes before all others; earlier ones
+ * that were given this way are kept.
+ */
 struct config	*config_read_with(const struct config *, const char *option,
 		    const char *value, const struct config_report *);
+/*
+ * What cannot be changed while pgweir runs stays as it is; what the file says
+ * differently now is reported as a warning.
+ */
+void		 config_keep_fixed(struct config *,
+		    const struct config *running,
+		    const struct config_report *);
 /* A copy with one option changed, for the console; NULL: error says why. */
 struct config	*config_with(const struct config *, const char *option,
 		    const char *value, char *error, size_t);

@@ -197,7 +197,7 @@ X(BOOL, log_disconnections, log_disconnections, "1", "1", 0, 0, true,	\
     "log the ends of connections, and why")				\
 X(BOOL, log_pooler_errors, log_pooler_errors, "1", "1", 0, 0, true,	\
     "log the errors that clients get from the pooler")			\
-X(INT, tcp_defer_accept, tcp_defer_accept, "0", "1", 0, 1, false,	\
+X(INT, tcp_defer_accept, tcp_defer_accept, "0", "1", 0, 3600, false,	\
     "accept TCP connections only when they have sent something")	\
 X(BOOL, tcp_keepalive, tcp_keepalive, "1", "1", 0, 0, true,		\
     "keep-alive on TCP connections")					\

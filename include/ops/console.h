@@ -15,12 +15,20 @@
 #include "base/buf.h"
 #include "client/client.h"
 
+/* Commands by name, as Parse and Bind leave them; "" is a name too. */
+struct console_texts {
+	struct {
+		char	*name, *text;
+	}	*list;
+	size_t	 count;
+};
+
 struct console {
 	struct client	*client;
 	struct buf	 in;		/* what the client said */
 	struct buf	 out;		/* answers, sent together */
-	char		*parsed;	/* the text of the last Parse */
-	char		*bound;		/* of the last Bind */
+	struct console_texts parsed;	/* by the name of the statement */
+	struct console_texts bound;	/* by the name of the portal */
 	bool		 is_busy;	/* a command waits for other threads */
 	bool		 is_extended;	/* the command that runs */
 	bool		 is_skipping;	/* an error in a batch: until Sync */

@@ -19,6 +19,8 @@ void	words_parse(const char *text, struct words *);
 void	words_free(struct words *);
 
 void	console_show(struct console *, const struct words *);
+/* For "did you mean": cut at the size, in capitals. */
+void	words_capitals(const char *word, char *, size_t);
 /* What drivers ask of any server: our answer, or NULL. */
 const char	*faked_value(const char *name);
 

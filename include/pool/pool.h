@@ -142,6 +142,7 @@ struct pool {
 						 * the client's */
 	int			 lane_count;
 	struct deadline		 retry;		/* of the loop that set it */
+	struct deadline		 refill;	/* the same, min_pool_size */
 	struct pool		*older;		/* list of all pools */
 
 	struct {
@@ -152,9 +153,12 @@ struct pool {
 		int		 moving;	/* of them, between two loops */
 		int		 idle;		/* of them, idle */
 		int		 waiting;	/* tickets in line */
+		int		 releasing;	/* places that are being freed:
+						 * pool_grow() will follow */
 		struct limit	*hungry;	/* the limit it waits for */
 		bool		 is_backing_off;/* after a failure: retry set */
 		bool		 is_lasting;	/* error: waiting is no use */
+		bool		 is_refilling;	/* refill is set */
 		int64_t		 backoff_us; /* the last pause; 0: all well */
 		struct pool_error error;	/* of the last attempt */
 		struct pool_welcome *welcome;	/* NULL: no login yet */
@@ -230,8 +234,13 @@ void		 pool_secret_learn(struct pool *, const struct pool_secret *);
 void		 pool_fill(struct pool *, struct loop *);
 
 /* The console. */
-void		 pool_pause(struct pool *);
-void		 pool_resume(struct pool *, struct loop *);
+/* The pools of a database, or of all (NULL), also those made later. */
+void		 pools_pause(const char *database);
+void		 pools_resume(const char *database);
+void		 pools_set_disabled(const char *database, bool);
+/* What was ordered; NULL: of databases of which nothing else was. */
+bool		 pools_are_paused(const char *database);
+bool		 pools_are_disabled(const char *database);
 void		 pool_reconnect(struct pool *);	/* idle ones now, others when
 						 * they are given back */
 bool		 pool_is_quiet(struct pool *);	/* no server is in use */

@@ -6,6 +6,7 @@
  *	pool_fail.c	failures, and what follows a change
  *	pool_table.c	all pools, and what the configuration says of them
  *	pool_limit.c	limits that several pools share
+ *	pool_order.c	what the console has paused and disabled
  */
 
 #ifndef POOL_POOL_PRIVATE_H
@@ -46,8 +47,11 @@ void	pool_grow(struct pool *);
 void	pool_feed_locked(struct pool *);
 /* A ticket that left the line is told so, in the thread of its loop. */
 void	pool_answer(struct ticket *, struct loop *here);
-/* Idle servers to those in line, as after a pause. */
-void	pool_serve_line(struct pool *);
+/* The end of a pause: idle servers to those in line. */
+void	pool_resume(struct pool *);
+/* A new pool, which is in the list of all pools, takes its orders. */
+void	pool_obey(struct pool *);
+void	pool_orders_done(void);
 void	pool_on_last_cancel(struct server *);
 
 /* An IDLE server leaves the list of its lane; and becomes MOVING. */

@@ -26,6 +26,7 @@
 #ifndef WIRE_SCRAM_H
 #define WIRE_SCRAM_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
@@ -50,6 +51,9 @@ enum scram_result {
 
 struct scram_server;
 struct scram_client;
+
+/* Where the secret has none of its own: it is plain, or made up. */
+extern atomic_int	scram_iterations;
 
 /*
  * secret is of any kind, or NULL for a user that is not known: then every

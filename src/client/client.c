@@ -147,6 +147,20 @@ client_apply_options(int fd)
 	config_release(config);
 }
 
+/* One of max_client_conn; who gets none is let in to be told, or an admin. */
+static bool
+client_take_place(int max)
+{
+	int	taken = atomic_load(&client_numbers.places);
+
+	do {
+		if (taken >= max)
+			return false;
+	} while (!atomic_compare_exchange_weak(&client_numbers.places,
+	    &taken, taken + 1));
+	return true;
+}
+
 void
 client_accept(struct loop *loop, int fd)
 {
@@ -162,8 +176,8 @@ client_accept(struct loop *loop, int fd)
 	atomic_fetch_add(&client_numbers.logging_in, 1);
 	client_apply_options(fd);
 	stream_open(&client->stream, loop, fd, client_on_stream);
-	client_login_start(client,
-	    atomic_load(&client_numbers.total) > max);
+	client->has_place = client_take_place(max);
+	client_login_start(client, !client->has_place);
 }
 
 /*
@@ -213,6 +227,8 @@ client_close(struct client *client, enum reason reason, const char *detail)
 		atomic_fetch_sub(&client_numbers.served, 1);
 	else
 		atomic_fetch_sub(&client_numbers.logging_in, 1);
+	if (client->has_place)
+		atomic_fetch_sub(&client_numbers.places, 1);
 	deadline_clear(client->loop, &client->deadline);
 	if (client->service != NULL)
 		client->service->stop(client);

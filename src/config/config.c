@@ -414,16 +414,39 @@ config_free(struct config *config)
 	hba_free(config->hba);
 	tls_context_release(config->front_tls);
 	tls_context_release(config->back_tls);
+	for (size_t i = 0; i < config->set_count; i++)
+		free(config->sets[i]);
+	free(config->sets);
 	free(config->databases);
 	free(config->users);
 	free(config->file);
 	free(config);
 }
 
-/* name and value: one option that goes before file and environment. */
+/* What goes before file and environment until the next reload. */
+static void
+reading_set(struct reading *reading, const char *name, const char *value)
+{
+	struct config	*config = reading->config;
+
+	reading_option(reading, "", name, value);
+	for (size_t i = 0; i < config->set_count; i += 2)
+		if (strcmp(config->sets[i], name) == 0) {
+			free(config->sets[i + 1]);
+			config->sets[i + 1] = mem_string(value);
+			return;
+		}
+	config->sets = mem_resize(config->sets,
+	    (config->set_count + 2) * sizeof config->sets[0]);
+	config->sets[config->set_count++] = mem_string(name);
+	config->sets[config->set_count++] = mem_string(value);
+}
+
+/* old: whose SETs are kept; name and value: one more.  Or NULL. */
 static struct config *
 config_read_all(const char *file, char *const *environment,
-    const char *name, const char *value, const struct config_report *report)
+    const struct config *old, const char *name, const char *value,
+    const struct config_report *report)
 {
 	struct reading	 reading = { .report = report };
 	struct config	*config = mem_new(sizeof *config);
@@ -446,8 +469,10 @@ config_read_all(const char *file, char *const *environment,
 		config->option.listen_addr = mem_string("127.0.0.1");
 	}
 	reading_environment(&reading, environment);
+	for (size_t i = 0; old != NULL && i < old->set_count; i += 2)
+		reading_set(&reading, old->sets[i], old->sets[i + 1]);
 	if (name != NULL)
-		reading_option(&reading, "", name, value);
+		reading_set(&reading, name, value);
 	reading_files(&reading);
 	if (url != NULL)
 		reading_database_url(&reading, url);
@@ -464,14 +489,15 @@ struct config *
 config_read(const char *file, char *const *environment,
     const struct config_report *report)
 {
-	return config_read_all(file, environment, NULL, NULL, report);
+	return config_read_all(file, environment, NULL, NULL, NULL, report);
 }
 
 struct config *
 config_read_with(const struct config *config, const char *name,
     const char *value, const struct config_report *report)
 {
-	return config_read_all(config->file, environ, name, value, report);
+	return config_read_all(config->file, environ, config, name, value,
+	    report);
 }
 
 struct config *

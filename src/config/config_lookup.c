@@ -107,6 +107,29 @@ config_pool_settings(const struct config *config,
 	    option->client_idle_timeout_us);
 }
 
+void
+config_keep_fixed(struct config *config, const struct config *running,
+    const struct config_report *report)
+{
+	char	fresh[2048], old[2048], sentence[5000], error[600];
+
+	for (size_t i = 0; i < option_count; i++) {
+		const struct option	*option = &options[i];
+
+		if (option->reloadable)
+			continue;
+		option_print(option, &config->option, fresh, sizeof fresh);
+		option_print(option, &running->option, old, sizeof old);
+		if (strcmp(fresh, old) == 0 || !option_parse(option,
+		    &config->option, old, error, sizeof error))
+			continue;
+		snprintf(sentence, sizeof sentence, "%s = %s counts after a "
+		    "restart; until then it is \"%s\"", option->name, fresh,
+		    old);
+		report->say(report->arg, false, sentence);
+	}
+}
+
 struct found_fault {
 	char	*error;
 	size_t	 size;
@@ -129,19 +152,26 @@ struct config *
 config_with(const struct config *config, const char *name, const char *value,
     char *error, size_t size)
 {
-	const struct option	*option = option_find(name);
+	char			 lower[128];
+	const struct option	*option;
 	struct found_fault	 found = { error, size };
 	struct config_report	 report = { found_on_fault, &found };
 	struct config		*fresh;
+	size_t			 n;
 
+	for (n = 0; n + 1 < sizeof lower && name[n] != '\0'; n++)
+		lower[n] = name[n] >= 'A' && name[n] <= 'Z' ?
+		    (char)(name[n] - 'A' + 'a') : name[n];
+	lower[n] = '\0';
+	option = option_find(lower);
 	error[0] = '\0';
-	if (option == NULL || !option->reloadable) {
-		snprintf(error, size, option == NULL ?
-		    "there is no option \"%s\"" :
-		    "option \"%s\" cannot be changed while pgweir runs",
-		    name);
+	if (option != NULL && !option->reloadable) {
+		snprintf(error, size, "option \"%s\" cannot be changed while "
+		    "pgweir runs", lower);
 		return NULL;
 	}
-	fresh = config_read_with(config, name, value, &report);
+	fresh = config_read_with(config, lower, value, &report);
+	if (fresh != NULL)
+		config_keep_fixed(fresh, config, &report);
 	return fresh;
 }

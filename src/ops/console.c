@@ -14,6 +14,7 @@
 #include "wire/put.h"
 
 #define CONSOLE_MESSAGE_MAX	(64 * 1024)
+#define CONSOLE_TEXTS_MAX	1000
 #define CONSOLE_VERSION		"1.25.2/bouncer"
 
 static void	console_read_messages(struct console *);
@@ -85,40 +86,137 @@ console_go_on(struct console *console)
  * Messages.
  */
 
-/* The second string of a Bind is the statement: there is only one here. */
-static void
-console_on_bind(struct console *console)
+static const char *
+texts_get(const struct console_texts *texts, const char *name)
 {
-	free(console->bound);
-	console->bound = mem_string(console->parsed != NULL ?
-	    console->parsed : "");
-	put_empty(&console->out, MSG_BIND_COMPLETE);
+	for (size_t i = 0; i < texts->count; i++)
+		if (strcmp(texts->list[i].name, name) == 0)
+			return texts->list[i].text;
+	return NULL;
 }
 
 static void
-console_on_describe(struct console *console, char kind)
+texts_drop(struct console_texts *texts, const char *name)
 {
-	const char	*text = kind == 'S' ? console->parsed :
-			    console->bound;
+	for (size_t i = 0; i < texts->count; i++)
+		if (strcmp(texts->list[i].name, name) == 0) {
+			free(texts->list[i].name);
+			free(texts->list[i].text);
+			texts->list[i] = texts->list[--texts->count];
+			return;
+		}
+}
 
-	console->is_extended = true;
-	if (kind == 'S')
+/* False: there are too many. */
+static bool
+texts_set(struct console_texts *texts, const char *name, const char *text)
+{
+	char	*copy = mem_string(text);
+
+	texts_drop(texts, name);
+	if (texts->count == CONSOLE_TEXTS_MAX) {
+		free(copy);
+		return false;
+	}
+	texts->list = mem_resize(texts->list,
+	    (texts->count + 1) * sizeof texts->list[0]);
+	texts->list[texts->count].name = mem_string(name);
+	texts->list[texts->count++].text = copy;
+	return true;
+}
+
+static void
+texts_done(struct console_texts *texts)
+{
+	while (texts->count > 0)
+		texts_drop(texts, texts->list[0].name);
+	free(texts->list);
+}
+
+static void
+console_keep(struct console *console, struct console_texts *texts,
+    const char *name, const char *text, uint8_t done)
+{
+	if (texts_set(texts, name, text))
+		put_empty(&console->out, done);
+	else
+		console_error(console, "54000", "the console keeps up to %d "
+		    "statements", CONSOLE_TEXTS_MAX);
+}
+
+/* What a Parse or a Bind left; NULL: there is none, and that was said. */
+static const char *
+console_text(struct console *console, bool is_statement, const char *name)
+{
+	const char	*text = texts_get(is_statement ? &console->parsed :
+			    &console->bound, name);
+
+	if (text == NULL)
+		console_error(console, is_statement ? "26000" : "34000",
+		    "%s \"%.64s\" does not exist", is_statement ?
+		    "prepared statement" : "portal", name);
+	return text;
+}
+
+static void
+console_on_bind(struct console *console, struct get *get)
+{
+	const char	*portal = get_string(get);
+	const char	*statement = get_string(get);
+	const char	*text;
+
+	if (portal != NULL && statement != NULL &&
+	    (text = console_text(console, true, statement)) != NULL)
+		console_keep(console, &console->bound, portal, text,
+		    MSG_BIND_COMPLETE);
+}
+
+static void
+console_on_describe(struct console *console, struct get *get)
+{
+	bool		 is_statement = get_u8(get) == 'S';
+	const char	*name = get_string(get), *text;
+
+	if (name == NULL ||
+	    (text = console_text(console, is_statement, name)) == NULL)
+		return;
+	if (is_statement)
 		put_parameter_description(&console->out, NULL, 0);
-	if (text == NULL || !console_describe(console, text))
+	if (!console_describe(console, text))
 		put_empty(&console->out, MSG_NO_DATA);
 }
 
 static void
 console_on_parse(struct console *console, struct get *get)
 {
-	const char	*text;
+	const char	*name = get_string(get);
+	const char	*text = get_string(get);
 
-	(void)get_string(get);
-	if ((text = get_string(get)) == NULL)
+	if (name != NULL && text != NULL)
+		console_keep(console, &console->parsed, name, text,
+		    MSG_PARSE_COMPLETE);
+}
+
+static void
+console_on_execute(struct console *console, struct get *get)
+{
+	const char	*portal = get_string(get), *text;
+
+	if (portal != NULL &&
+	    (text = console_text(console, false, portal)) != NULL)
+		console_run(console, text);
+}
+
+static void
+console_on_close(struct console *console, struct get *get)
+{
+	bool		 is_statement = get_u8(get) == 'S';
+	const char	*name = get_string(get);
+
+	if (name == NULL)
 		return;
-	free(console->parsed);
-	console->parsed = mem_string(text);
-	put_empty(&console->out, MSG_PARSE_COMPLETE);
+	texts_drop(is_statement ? &console->parsed : &console->bound, name);
+	put_empty(&console->out, MSG_CLOSE_COMPLETE);
 }
 
 static void
@@ -131,9 +229,9 @@ console_on_message(struct console *console, uint8_t type,
 	get_init(&get, body, n);
 	if (console->is_skipping && type != MSG_SYNC && type != MSG_TERMINATE)
 		return;
+	console->is_extended = type != MSG_QUERY;
 	switch (type) {
 	case MSG_QUERY:
-		console->is_extended = false;
 		if ((text = get_string(&get)) != NULL)
 			console_run(console, text);
 		break;
@@ -141,18 +239,16 @@ console_on_message(struct console *console, uint8_t type,
 		console_on_parse(console, &get);
 		break;
 	case MSG_BIND:
-		console_on_bind(console);
+		console_on_bind(console, &get);
 		break;
 	case MSG_DESCRIBE:
-		console_on_describe(console, (char)get_u8(&get));
+		console_on_describe(console, &get);
 		break;
 	case MSG_EXECUTE:
-		console->is_extended = true;
-		console_run(console, console->bound != NULL ?
-		    console->bound : "");
+		console_on_execute(console, &get);
 		break;
 	case MSG_CLOSE:
-		put_empty(&console->out, MSG_CLOSE_COMPLETE);
+		console_on_close(console, &get);
 		break;
 	case MSG_SYNC:
 		console->is_skipping = false;
@@ -315,8 +411,8 @@ console_on_stop(struct client *client)
 	deadline_clear(client->loop, &console->poll);
 	buf_done(&console->in);
 	buf_done(&console->out);
-	free(console->parsed);
-	free(console->bound);
+	texts_done(&console->parsed);
+	texts_done(&console->bound);
 	free(console->waiting_database);
 	free(console);
 	client->served = NULL;

@@ -83,6 +83,17 @@ words_parse(const char *text, struct words *words)
 }
 
 void
+words_capitals(const char *word, char *text, size_t size)
+{
+	size_t	n;
+
+	for (n = 0; n + 1 < size && word[n] != '\0'; n++)
+		text[n] = word[n] >= 'a' && word[n] <= 'z' ?
+		    (char)(word[n] - 'a' + 'A') : word[n];
+	text[n] = '\0';
+}
+
+void
 words_free(struct words *words)
 {
 	for (int i = 0; i < words->count && i < WORDS_MAX; i++)
@@ -164,13 +175,10 @@ static void
 command_pause(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
-	struct pool	*pool;
 
 	if (!command_knows(console, database))
 		return;
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		if (command_is_about(pool, database))
-			pool_pause(pool);
+	pools_pause(database);
 	command_wait(console, database, "PAUSE");
 }
 
@@ -178,13 +186,10 @@ static void
 command_resume(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
-	struct pool	*pool;
 
 	if (!command_knows(console, database))
 		return;
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		if (command_is_about(pool, database))
-			pool_resume(pool, console->client->loop);
+	pools_resume(database);
 	console_done(console, "RESUME");
 }
 
@@ -206,13 +211,9 @@ static void
 command_set_disabled(struct console *console, const struct words *words,
     bool disabled)
 {
-	struct pool	*pool;
-
 	if (!command_knows(console, words->list[1]))
 		return;
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		if (command_is_about(pool, words->list[1]))
-			atomic_store(&pool->is_disabled, disabled);
+	pools_set_disabled(words->list[1], disabled);
 	console_done(console, disabled ? "DISABLE" : "ENABLE");
 }
 
@@ -236,6 +237,11 @@ struct kill_letter {
 	struct letter	letter;
 	char		*database;	/* NULL: by id */
 	uint64_t	id;
+	/* By id the letter goes round, and home to say whether it was there. */
+	struct loop	*home;
+	uint64_t	asking;		/* the console's client */
+	int		next_loop;
+	bool		is_found;
 };
 
 static bool
@@ -249,32 +255,75 @@ kill_is_meant(const struct kill_letter *kill, const struct client *client)
 }
 
 static void
-kill_on_letter(struct loop *loop, struct letter *letter)
+kill_on_loop(struct loop *loop, struct kill_letter *kill)
 {
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-	struct client		*client, *next;
+	struct client	*client, *next;
 
 	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
 	    client = next) {
 		next = TAILQ_NEXT(client, all);
-		if (kill_is_meant(kill, client))
+		if (kill_is_meant(kill, client)) {
+			kill->is_found = true;
 			client_dismiss(client, REASON_KILLED, "the "
 			    "connection was closed by an administrator",
 			    true);
+		}
 	}
+}
+
+static void
+kill_on_letter(struct loop *loop, struct letter *letter)
+{
+	struct kill_letter	*kill = container_of(letter,
+				    struct kill_letter, letter);
+
+	kill_on_loop(loop, kill);
 	free(kill->database);
 	free(kill);
 }
 
 static void
-kill_everywhere(const char *database, uint64_t id)
+kill_on_home(struct loop *loop, struct letter *letter)
+{
+	struct kill_letter	*kill = container_of(letter,
+				    struct kill_letter, letter);
+	struct console		*console = console_find(loop, kill->asking);
+
+	if (console != NULL) {
+		if (kill->is_found)
+			console_done(console, "KILL_CLIENT");
+		else
+			console_error(console,
+			    reason_sqlstate(REASON_BAD_PARAMETER),
+			    "there is no client with the id %llu",
+			    (unsigned long long)kill->id);
+		console_go_on(console);
+	}
+	free(kill);
+}
+
+static void
+kill_on_round(struct loop *loop, struct letter *letter)
+{
+	struct kill_letter	*kill = container_of(letter,
+				    struct kill_letter, letter);
+
+	kill_on_loop(loop, kill);
+	if (kill->next_loop < process.loop_count) {
+		loop_post(process.loop(kill->next_loop++), letter);
+		return;
+	}
+	kill->letter.read = kill_on_home;
+	loop_post(kill->home, letter);
+}
+
+static void
+kill_everywhere(const char *database)
 {
 	for (int i = 0; i < process.loop_count; i++) {
 		struct kill_letter	*kill = mem_new(sizeof *kill);
 
 		kill->database = mem_string(database);
-		kill->id = id;
 		kill->letter.read = kill_on_letter;
 		loop_post(process.loop(i), &kill->letter);
 	}
@@ -289,10 +338,10 @@ command_kill(struct console *console, const struct words *words)
 
 	if (!command_knows(console, database))
 		return;
+	pools_pause(database);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (command_is_about(pool, database)) {
-			pool_pause(pool);
-			kill_everywhere(pool->database, 0);
+			kill_everywhere(pool->database);
 			pool_reconnect(pool);
 		}
 	console_done(console, "KILL");
@@ -301,7 +350,8 @@ command_kill(struct console *console, const struct words *words)
 static void
 command_kill_client(struct console *console, const struct words *words)
 {
-	int64_t	id;
+	struct kill_letter	*kill;
+	int64_t			 id;
 
 	if (!text_to_integer(words->list[1], &id) || id <= 0) {
 		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
@@ -309,8 +359,14 @@ command_kill_client(struct console *console, const struct words *words)
 		    words->list[1]);
 		return;
 	}
-	kill_everywhere(NULL, (uint64_t)id);
-	console_done(console, "KILL_CLIENT");
+	console->is_busy = true;
+	kill = mem_new(sizeof *kill);
+	kill->id = (uint64_t)id;
+	kill->home = console->client->loop;
+	kill->asking = console->client->id;
+	kill->next_loop = 2;
+	kill->letter.read = kill_on_round;
+	loop_post(process.loop(1), &kill->letter);
 }
 
 /*
@@ -392,6 +448,12 @@ command_set(struct console *console, const struct words *words)
 		    "SET is for admin_users");
 		return;
 	}
+	if (words->count > 4) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "SET option = value: a value of several words goes in "
+		    "single quotes");
+		return;
+	}
 	config = config_current();
 	fresh = config_with(config, words->list[1], value, error,
 	    sizeof error);
@@ -427,6 +489,35 @@ static const struct command	commands[] = {
 	    command_shutdown },
 };
 
+static const char *
+command_nearest(const char *name)
+{
+	const char	*nearest = NULL;
+	char		 capitals[64];
+	int		 distance, least = 3;
+
+	words_capitals(name, capitals, sizeof capitals);
+	for (size_t i = 0; i < ARRAY_LENGTH(commands); i++) {
+		distance = text_distance(capitals, commands[i].name, least);
+		if (distance < least) {
+			least = distance;
+			nearest = commands[i].name;
+		}
+	}
+	return nearest;
+}
+
+static void
+command_unknown(struct console *console, const char *name)
+{
+	const char	*nearest = command_nearest(name);
+
+	console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+	    "\"%.64s\" is no command of the console; %s%s%sSHOW HELP lists "
+	    "them", name, nearest != NULL ? "did you mean \"" : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "\"? " : "");
+}
+
 static const struct command *
 command_find(const char *name)
 {
@@ -458,12 +549,11 @@ console_run(struct console *console, const char *text)
 		if (!console->is_extended)
 			put_ready(&console->out, STATUS_IDLE);
 	} else if ((command = command_find(words.list[0])) == NULL)
-		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-		    "\"%s\" is no command of the console; SHOW HELP lists "
-		    "them", words.list[0]);
+		command_unknown(console, words.list[0]);
 	else if (words.count < command->least || words.count > command->most)
 		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-		    "%s %s", command->name, command->arguments);
+		    "too few or too many words: %s %s; SHOW HELP lists the "
+		    "commands", command->name, command->arguments);
 	else if (command->is_admin_only && !console->client->is_admin)
 		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
 		    "%s is for admin_users", command->name);

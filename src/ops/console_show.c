@@ -99,6 +99,20 @@ show_on_letter(struct loop *loop, struct letter *letter)
 	show_free(show);
 }
 
+static void
+console_show_nothing(struct console *console, const char *name)
+{
+	char		 capitals[64];
+	const char	*nearest;
+
+	words_capitals(name, capitals, sizeof capitals);
+	nearest = show_nearest(capitals);
+	console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+	    "there is no SHOW %.64s; %s%s%sSHOW HELP lists what there is",
+	    name, nearest != NULL ? "did you mean \"SHOW " : "",
+	    nearest != NULL ? nearest : "", nearest != NULL ? "\"? " : "");
+}
+
 void
 console_show(struct console *console, const struct words *words)
 {
@@ -111,9 +125,7 @@ console_show(struct console *console, const struct words *words)
 		return;
 	}
 	if (table == NULL) {
-		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-		    "there is no SHOW %s; SHOW HELP lists what there is",
-		    words->list[1]);
+		console_show_nothing(console, words->list[1]);
 		return;
 	}
 	show = mem_new(sizeof *show);

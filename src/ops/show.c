@@ -129,22 +129,18 @@ show_fill_pools(struct show *show)
 }
 
 static void
-show_database_numbers(const char *name, int *servers, int *clients,
-    bool *paused, bool *disabled)
+show_database_numbers(const char *name, int *servers, int *clients)
 {
 	struct pool_numbers	 numbers;
 	struct pool		*pool;
 
 	*servers = *clients = 0;
-	*paused = *disabled = false;
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
 		if (strcmp(pool->database, name) != 0)
 			continue;
 		pool_count(pool, 0, &numbers);
 		*servers += numbers.total;
 		*clients += numbers.clients;
-		*paused = *paused || atomic_load(&pool->is_paused);
-		*disabled = *disabled || atomic_load(&pool->is_disabled);
 	}
 }
 
@@ -154,14 +150,12 @@ show_fill_databases(struct show *show)
 	struct config		*config = config_current();
 	struct pool_settings	 settings;
 	int			 servers, clients;
-	bool			 paused, disabled;
 
 	for (size_t i = 0; i < config->database_count; i++) {
 		const struct database	*entry = config->databases[i];
 
 		config_pool_settings(config, entry, "", &settings);
-		show_database_numbers(entry->name, &servers, &clients,
-		    &paused, &disabled);
+		show_database_numbers(entry->name, &servers, &clients);
 		show_text(show, entry->name);
 		show_text(show, entry->host);
 		show_number(show, entry->port);
@@ -179,8 +173,8 @@ show_fill_databases(struct show *show)
 		show_number(show, servers);
 		show_number(show, settings.max_db_client_connections);
 		show_number(show, clients);
-		show_number(show, paused);
-		show_number(show, disabled);
+		show_number(show, pools_are_paused(entry->name));
+		show_number(show, pools_are_disabled(entry->name));
 		show_row(show);
 	}
 	config_release(config);
@@ -429,11 +423,8 @@ show_fill_mem(struct show *show)
 static void
 show_fill_state(struct show *show)
 {
-	struct pool	*pool;
-	bool		 paused = pool_each(NULL) != NULL;
+	bool	paused = pools_are_paused(NULL);
 
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		paused = paused && atomic_load(&pool->is_paused);
 	show_text(show, "active");
 	show_text(show, paused ? "no" : "yes");
 	show_row(show);
@@ -528,6 +519,22 @@ show_find(const char *name)
 		if (text_equal_nocase(show_tables[i].name, name))
 			return &show_tables[i];
 	return NULL;
+}
+
+const char *
+show_nearest(const char *name)
+{
+	const char	*nearest = NULL;
+	int		 distance, least = 3;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(show_tables); i++) {
+		distance = text_distance(name, show_tables[i].name, least);
+		if (distance < least) {
+			least = distance;
+			nearest = show_tables[i].name;
+		}
+	}
+	return nearest;
 }
 
 static void

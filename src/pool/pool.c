@@ -25,7 +25,8 @@
  *	(2) Somebody is in line only when nothing is idle, or when paused.
  *	(3) If somebody is in line and the pool is not paused, a server is
  *	    opening, moving or linked, or a retry is set, or the pool is
- *	    hungry: waits for a limit that other pools share.
+ *	    hungry: waits for a limit that other pools share.  While a
+ *	    place is being freed, its thread still has to look.
  *
  * The mutex is a leaf: no callback and no second lock while it is held.  What
  * must be done afterwards is collected in a struct errand.
@@ -59,6 +60,7 @@ pool_is_sane_locked(const struct pool *pool)
 	bool	alive = pool->shared.total > pool->shared.idle ||
 		    pool->shared.is_backing_off ||
 		    pool->shared.hungry != NULL ||
+		    pool->shared.releasing > 0 ||
 		    atomic_load_explicit(&pool->is_paused,
 		    memory_order_relaxed);
 
@@ -245,8 +247,11 @@ pool_fill(struct pool *pool, struct loop *loop)
 	int		 wanted = pool_profile(pool)->settings.min_pool_size;
 
 	pthread_mutex_lock(&pool->shared.mutex);
+	/* After a failure one server shows whether the host is back. */
+	if (pool->shared.backoff_us > 0 && wanted > 1)
+		wanted = 1;
 	while (pool->shared.total < wanted &&
-	    !pool->shared.is_backing_off && pool->shared.backoff_us == 0 &&
+	    !pool->shared.is_backing_off &&
 	    !atomic_load(&pool->is_paused) &&
 	    !atomic_load(&pool->is_retired) &&
 	    errand.open_count < (int)ARRAY_LENGTH(errand.open_on) &&

@@ -78,20 +78,48 @@ pool_on_retry(struct loop *loop, struct deadline *deadline)
 	struct pool	*pool = container_of(deadline, struct pool, retry);
 	struct errand	 errand = { .open_count = 0 };
 
-	(void)loop;
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.is_backing_off = false;
 	pool_grow_locked(pool, &errand);
 	pool_unlock(pool);
 	pool_run_errand(pool, &errand);
+	pool_fill(pool, loop);
+}
+
+static void
+pool_on_refill(struct loop *loop, struct deadline *deadline)
+{
+	struct pool	*pool = container_of(deadline, struct pool, refill);
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.is_refilling = false;
+	pthread_mutex_unlock(&pool->shared.mutex);
+	pool_fill(pool, loop);
+}
+
+/*
+ * A server has gone: min_pool_size is made up after a pause, so that servers
+ * which die as soon as they are opened are not opened in circles.
+ */
+static bool
+pool_must_refill_locked(struct pool *pool)
+{
+	if (pool->shared.is_refilling || pool->shared.total >=
+	    pool_profile(pool)->settings.min_pool_size)
+		return false;
+	pool->shared.is_refilling = true;
+	return true;
 }
 
 void
 pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
     bool was_opening)
 {
-	(void)loop;
+	struct errand	errand = { .open_count = 0 };
+	bool		refills;
+
 	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.releasing++;
 	pool->shared.total--;
 	pool->shared.reserve -= is_reserve;
 	pool->shared.opening -= was_opening;
@@ -100,36 +128,55 @@ pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
 	limit_release(pool->user_limit);
 	pool_limit_freed(pool->database_limit, pool);
 	pool_limit_freed(pool->user_limit, pool);
-	pool_grow(pool);
+	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.releasing--;
+	pool_grow_locked(pool, &errand);
+	refills = pool_must_refill_locked(pool);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+	if (refills)
+		deadline_set(loop, &pool->refill, US_PER_MS +
+		    pool_profile(pool)->settings.server_login_retry_us,
+		    pool_on_refill);
 }
 
-/* After a pause: the idle servers go to those who wait, oldest first. */
-void
-pool_serve_line(struct pool *pool)
+/* An idle server that goes to the oldest in line; NULL: no more of either. */
+static struct server *
+pool_serve_one_locked(struct pool *pool)
 {
-	struct ticket	*ticket;
-	struct server	*server = NULL;
+	struct ticket	*ticket = pool_oldest_locked(pool);
+	struct server	*server;
 
-	for (;;) {
-		pthread_mutex_lock(&pool->shared.mutex);
-		if ((ticket = pool_oldest_locked(pool)) != NULL &&
-		    pool->shared.idle > 0) {
-			pool_leave_line_locked(pool, ticket);
-			server = pool_pick_locked(pool_lane_of(pool,
-			    ticket->loop), ticket->wish, false);
-			if (server == NULL)
-				server = pool_pick_elsewhere_locked(pool,
-				    ticket, false);
-			pool_unlist_locked(pool, server);
-			pool_move_locked(pool, server, ticket,
-			    pool_on_sent_for);
-			ticket->state = TICKET_SENT_FOR;
-		} else
-			server = NULL;
-		pthread_mutex_unlock(&pool->shared.mutex);
-		if (server == NULL)
-			break;
-		loop_post(server->loop, &server->letter);
+	if (ticket == NULL || pool->shared.idle == 0 ||
+	    atomic_load(&pool->is_paused))
+		return NULL;
+	pool_leave_line_locked(pool, ticket);
+	server = pool_pick_locked(pool_lane_of(pool, ticket->loop),
+	    ticket->wish, false);
+	if (server == NULL)
+		server = pool_pick_elsewhere_locked(pool, ticket, false);
+	pool_unlist_locked(pool, server);
+	pool_move_locked(pool, server, ticket, pool_on_sent_for);
+	ticket->state = TICKET_SENT_FOR;
+	return server;
+}
+
+/* Ending the pause and serving the line is one step for everybody else. */
+void
+pool_resume(struct pool *pool)
+{
+	struct errand	 errand = { .open_count = 0 };
+	struct server	*server;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	atomic_store(&pool->is_paused, false);
+	while ((server = pool_serve_one_locked(pool)) != NULL) {
+		struct loop	*loop = server->loop;
+
+		/* The letter box is a leaf as well. */
+		loop_post(loop, &server->letter);
 	}
-	pool_grow(pool);
+	pool_grow_locked(pool, &errand);
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
 }

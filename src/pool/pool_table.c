@@ -212,6 +212,7 @@ pool_find_locked(const struct config *config, const struct database *entry,
 	pool->older = atomic_load(&pools.newest);
 	atomic_store(&pools.newest, pool);
 	hash_table_add(&pools.by_name, &pool->node, hash);
+	pool_obey(pool);
 	return pool;
 }
 
@@ -261,6 +262,9 @@ pools_reload(const struct config *config)
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		pool_reload(pool, config);
 	pthread_mutex_unlock(&pools.mutex);
+	/* Limits may have become wider for those who wait. */
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		pool_grow(pool);
 }
 
 /*
@@ -341,6 +345,7 @@ void
 pool_secret_learn(struct pool *pool, const struct pool_secret *fresh)
 {
 	struct pool_secret	*known = &pool->shared.secret;
+	struct errand		 errand = { .open_count = 0 };
 	bool			 is_same;
 
 	pthread_mutex_lock(&pool->shared.mutex);
@@ -349,29 +354,18 @@ pool_secret_learn(struct pool *pool, const struct pool_secret *fresh)
 		pool_secret_wipe(known);
 		pool_secret_set(known, fresh);
 		/* What was refused for want of it may be tried again. */
-		if (pool->shared.is_lasting)
+		if (pool->shared.is_lasting) {
 			pool->shared.is_backing_off = false;
+			pool_grow_locked(pool, &errand);
+		}
 	}
 	pthread_mutex_unlock(&pool->shared.mutex);
+	pool_run_errand(pool, &errand);
 }
 
 /*
  * The console.
  */
-
-void
-pool_pause(struct pool *pool)
-{
-	atomic_store(&pool->is_paused, true);
-}
-
-void
-pool_resume(struct pool *pool, struct loop *loop)
-{
-	(void)loop;
-	atomic_store(&pool->is_paused, false);
-	pool_serve_line(pool);
-}
 
 void
 pool_reconnect(struct pool *pool)
@@ -415,24 +409,47 @@ pool_count(struct pool *pool, int64_t now_us, struct pool_numbers *numbers)
 	    numbers->opening;
 }
 
+/* "; max_db_connections (3) of database "app" is reached" */
+static void
+limit_explain(struct limit *limit, const char *option, char *text,
+    size_t size)
+{
+	int	max = atomic_load(&limit->max);
+
+	text[0] = '\0';
+	if (max > 0 && atomic_load(&limit->count) >= max)
+		snprintf(text, size, "; %s (%d) of %.100s is reached", option,
+		    max, limit->name);
+}
+
 void
 pool_explain_wait(struct pool *pool, const char *waited, char *text,
     size_t size)
 {
+	const struct pool_settings *settings = &pool_profile(pool)->settings;
 	struct pool_numbers	numbers;
 	struct pool_error	error;
+	char			of_database[200], of_user[200];
+	char			reserve[60] = "";
 
 	pool_count(pool, 0, &numbers);
 	pthread_mutex_lock(&pool->shared.mutex);
 	error = pool->shared.error;
 	pthread_mutex_unlock(&pool->shared.mutex);
+	limit_explain(pool->database_limit, "max_db_connections", of_database,
+	    sizeof of_database);
+	limit_explain(pool->user_limit, "max_user_connections", of_user,
+	    sizeof of_user);
+	if (settings->reserve_pool_size > 0)
+		snprintf(reserve, sizeof reserve, " and reserve_pool_size %d",
+		    settings->reserve_pool_size);
 	snprintf(text, size, "no server for database \"%s\" and user \"%s\" "
-	    "was free within query_wait_timeout (%s): %d of pool_size %d are "
-	    "open, %d in use, %d clients wait%s%s%s", pool->database,
-	    pool->user, waited, numbers.total - numbers.opening,
-	    pool_profile(pool)->settings.pool_size, numbers.linked,
-	    numbers.waiting, atomic_load(&pool->is_paused) ?
-	    "; the pool is paused" : "",
+	    "was free within query_wait_timeout (%s): %d of pool_size %d%s are "
+	    "open, %d in use, %d other clients wait%s%s%s%s%s",
+	    pool->database, pool->user, waited,
+	    numbers.total - numbers.opening, settings->pool_size, reserve,
+	    numbers.linked, numbers.waiting, of_database, of_user,
+	    atomic_load(&pool->is_paused) ? "; the pool is paused" : "",
 	    error.reason != REASON_NONE ? "; the last attempt: " : "",
 	    error.reason != REASON_NONE ? error.text : "");
 }
@@ -488,4 +505,5 @@ pools_done(void)
 	}
 	atomic_store(&pools.newest, NULL);
 	hash_table_done(&pools.by_name);
+	pool_orders_done();
 }

@@ -214,6 +214,7 @@ login_done(struct server *server)
 {
 	struct server_login	*login = server->login;
 	struct pool		*pool = server->pool;
+	struct loop		*loop = server->loop;
 	struct log_who		 who;
 
 	server_who(server, &who);
@@ -225,6 +226,8 @@ login_done(struct server *server)
 	deadline_clear(server->loop, &server->deadline);
 	server_set_state(server, SERVER_LINKED);
 	pool_give(pool, &server);
+	/* After a failure this was the only one that was tried. */
+	pool_fill(pool, loop);
 }
 
 static void

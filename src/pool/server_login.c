@@ -107,8 +107,10 @@ login_on_server_error(struct server *server, const uint8_t *body, size_t n)
 	snprintf(error.sqlstate, sizeof error.sqlstate, "%s",
 	    fields.sqlstate);
 	snprintf(error.text, sizeof error.text, "%s", fields.message);
-	snprintf(error.hint, sizeof error.hint, "From %s, asked for database "
+	snprintf(error.hint, sizeof error.hint, "From %s, %s database "
 	    "\"%s\" as user \"%s\".", server->pool->backend->name,
+	    server->login->stage == LOGIN_QUERYING ? "about connect_query in" :
+	    "asked for",
 	    pool_profile(server->pool)->dbname, server->pool->user);
 	server_fail(&server, &error, login_is_lasting(fields.sqlstate));
 }

@@ -14,6 +14,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
@@ -47,10 +48,18 @@ relay_wants_check(const struct relay *relay)
 {
 	const struct pool_profile *profile =
 	    pool_profile(relay->client->pool);
+	const struct server	*server = relay->server;
+	int64_t			 idle_us;
 
-	return profile->check_query[0] != '\0' &&
-	    loop_now_us(relay->client->loop) - relay->server->used_us >=
-	    profile->check_delay_us;
+	if (profile->check_query[0] == '\0')
+		return false;
+	idle_us = loop_now_us(relay->client->loop) - server->used_us;
+	/* One that was opened just now has answered; else a query that always
+	 * fails would open servers without end. */
+	if (server->used_us == server->opened_us &&
+	    idle_us < US_PER_SECOND)
+		return false;
+	return idle_us >= profile->check_delay_us;
 }
 
 void

@@ -19,7 +19,7 @@ relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 {
 	struct relay	*relay = relay_of_deadline(deadline);
 	struct pool	*pool = relay->client->pool;
-	char		 text[600], limit[32];
+	char		 text[1000], limit[32];
 
 	(void)loop;
 	if (!pool_withdraw(pool, &relay->ticket))
@@ -29,8 +29,8 @@ relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 	pool_explain_wait(pool, limit, text, sizeof text);
 	relay_set_state(relay, RELAY_IDLE);
 	relay_refuse_held(relay, reason_sqlstate(REASON_WAIT_TIMEOUT), text,
-	    "Raise default_pool_size or pool_size if the pool is always in "
-	    "use, or query_wait_timeout to wait longer.");
+	    "Raise the limit that is reached if the pool is always in use, "
+	    "or query_wait_timeout to wait longer.");
 }
 
 void

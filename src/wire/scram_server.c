@@ -15,6 +15,7 @@
  */
 
 #include <ctype.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,6 +48,8 @@ struct scram_server {
 	const char		*error;
 };
 
+atomic_int	scram_iterations = SCRAM_ITERATIONS;
+
 /* Keys for a password, with the salt that this user always has here. */
 static bool
 scram_server_derive(struct scram_server *server, const char *user,
@@ -58,7 +61,7 @@ scram_server_derive(struct scram_server *server, const char *user,
 		return false;
 	return (server->is_doomed ? scram_keys_derive_mock :
 	    scram_keys_derive)(password, hash, SCRAM_SALT_BYTES,
-	    SCRAM_ITERATIONS, &server->keys);
+	    atomic_load(&scram_iterations), &server->keys);
 }
 
 static bool
@@ -82,7 +85,7 @@ scram_server_make_up(struct scram_server *server, const char *user,
 	memcpy(verifier->server_key, hash, sizeof hash);
 	if (!scram_process_hmac("salt", user, hash))
 		return false;
-	verifier->iterations = SCRAM_ITERATIONS;
+	verifier->iterations = atomic_load(&scram_iterations);
 	verifier->salt_length = SCRAM_SALT_BYTES;
 	memcpy(verifier->salt, hash, SCRAM_SALT_BYTES);
 	return true;

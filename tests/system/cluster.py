@@ -86,6 +86,10 @@ shared_buffers = 64MB
         return psql(text, port=self.port, dbname=database)
 
 
+class Skip(Exception):
+    """A test that cannot run here; its text says why."""
+
+
 class Failed(Exception):
     """psql ended with an error; its text is what psql said."""
 

@@ -15,11 +15,7 @@ import traceback
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
 sys.dont_write_bytecode = True
 
-from cluster import World  # noqa: E402
-
-
-class Skip(Exception):
-    pass
+from cluster import Skip, World  # noqa: E402
 
 
 def tests(only):

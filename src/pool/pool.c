@@ -431,7 +431,7 @@ pool_must_close_locked(struct pool *pool, struct server *server, int64_t now)
 	    server->generation != atomic_load(&pool->generation) ||
 	    atomic_load(&pool->is_retired) ||
 	    (settings->server_lifetime_us > 0 &&
-	    now - server->opened_us > settings->server_lifetime_us) ||
+	    now - server->opened_us >= settings->server_lifetime_us) ||
 	    (settings->pool_size > 0 &&
 	    pool->shared.total > settings->pool_size &&
 	    (pool->shared.waiting == 0 || !server->is_reserve));

@@ -95,6 +95,14 @@ peer_listen(struct peer *peer)
 	return moved;
 }
 
+static void
+talk_turn(struct loop *loop)
+{
+	loop->now_us = 0;
+	event_base_loop(loop->base, EVLOOP_NONBLOCK);
+	loop_run_tasks(loop);
+}
+
 static bool
 talk_round(void)
 {
@@ -102,11 +110,8 @@ talk_round(void)
 	bool		 moved = false;
 	int		 fd;
 
-	for (int i = 0; i <= TALK_LOOPS; i++) {
-		stage.loops[i]->now_us = 0;
-		event_base_loop(stage.loops[i]->base, EVLOOP_NONBLOCK);
-		loop_run_tasks(stage.loops[i]);
-	}
+	for (int i = 0; i <= TALK_LOOPS; i++)
+		talk_turn(stage.loops[i]);
 	while (stage.listener >= 0 && (fd = accept4(stage.listener, NULL,
 	    NULL, SOCK_NONBLOCK | SOCK_CLOEXEC)) >= 0) {
 		(void)peer_new(fd, true);
@@ -208,6 +213,18 @@ talk_says(struct peer *peer, size_t limit, struct saying *const *sayings)
 }
 
 void
+talk_says_while_only(int loop, struct peer *peer,
+    struct saying *const *sayings)
+{
+	struct buf	all;
+
+	sayings_join(sayings, &all);
+	peer_send(peer, buf_bytes(&all), buf_length(&all));
+	buf_done(&all);
+	talk_turn(stage.loops[loop]);
+}
+
+void
 talk_says_slowly(struct peer *peer, struct saying *const *sayings)
 {
 	struct buf	all;
@@ -289,11 +306,17 @@ ignores(struct peer *peer)
 }
 
 void
-leaves(struct peer *peer)
+leaves_unnoticed(struct peer *peer)
 {
 	if (peer->fd >= 0)
 		close(peer->fd);
 	peer->fd = -1;
+}
+
+void
+leaves(struct peer *peer)
+{
+	leaves_unnoticed(peer);
 	talk_settle();
 }
 

@@ -76,6 +76,8 @@ struct peer	*client_enters(int loop);
 void		 lets_in(struct peer *);
 /* It closes the connection, without a word. */
 void		 leaves(struct peer *);
+/* The same, and no loop turns until somebody says something. */
+void		 leaves_unnoticed(struct peer *);
 
 #define says(peer, ...)							\
 	talk_says((peer), SIZE_MAX, (struct saying *const[]){		\
@@ -83,6 +85,10 @@ void		 leaves(struct peer *);
 /* Only so many bytes of it. */
 #define says_first(n, peer, ...)					\
 	talk_says((peer), (n), (struct saying *const[]){ __VA_ARGS__, NULL })
+/* All of it, but of the loops only this one turns, and only once. */
+#define says_while_only(loop, peer, ...)				\
+	talk_says_while_only((loop), (peer), (struct saying *const[]){	\
+	    __VA_ARGS__, NULL })
 /* One byte, then what follows from it, then the next byte. */
 #define says_slowly(peer, ...)						\
 	talk_says_slowly((peer), (struct saying *const[]){		\
@@ -156,6 +162,8 @@ struct saying	*the_end(void);
  */
 
 void		 talk_says(struct peer *, size_t limit,
+		    struct saying *const *);
+void		 talk_says_while_only(int loop, struct peer *,
 		    struct saying *const *);
 void		 talk_says_slowly(struct peer *, struct saying *const *);
 size_t		 talk_length(struct saying *const *);

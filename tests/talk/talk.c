@@ -1,6 +1,6 @@
 /*
- * The stage of the talk tests: loops that are turned by hand, the peers and
- * what they have heard; see talk.h.
+ * The stage of the talk tests: loops that are turned by hand, a clock, a
+ * configuration, and what has to be true when everybody has gone; see talk.h.
  *
  * A client is one end of a socket pair whose other end is accepted by a loop.
  * PostgreSQL is a unix socket in a directory of the test's own.  All of that
@@ -12,7 +12,6 @@
 #include <sys/socket.h>
 
 #include <errno.h>
-#include <fcntl.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -40,40 +39,11 @@
 #define QUIET_ROUNDS	8
 #define START_US	(1000 * US_PER_SECOND)
 
-static TAILQ_HEAD(, peer)	peers = TAILQ_HEAD_INITIALIZER(peers);
-static struct {
-	bool		 is_made;	/* once a process */
-	struct loop	*loops[TALK_LOOPS + 1];
-	char		 directory[64];
-	struct addr	 addr;
-	int		 listener;	/* -1: PostgreSQL is down */
-	int64_t		 now_us;
-	int		 clients, servers;
-} stage;
+struct stage	stage;
 
 /*
  * Turning.
  */
-
-static struct peer *
-peer_new(int fd, bool is_server)
-{
-	struct peer	*peer = mem_new(sizeof *peer);
-
-	peer->fd = fd;
-	peer->is_server = is_server;
-	peer->is_started = !is_server;
-	buf_init(&peer->in);
-	snprintf(peer->name, sizeof peer->name, "%s %d",
-	    is_server ? "server" : "client",
-	    is_server ? ++stage.servers : ++stage.clients);
-	if (is_server) {
-		peer->pid = (uint32_t)stage.servers;
-		peer->secret = 1000 + peer->pid;
-	}
-	TAILQ_INSERT_TAIL(&peers, peer, next);
-	return peer;
-}
 
 static bool
 peer_listen(struct peer *peer)
@@ -95,7 +65,7 @@ peer_listen(struct peer *peer)
 	return moved;
 }
 
-static void
+void
 talk_turn(struct loop *loop)
 {
 	loop->now_us = 0;
@@ -103,7 +73,7 @@ talk_turn(struct loop *loop)
 	loop_run_tasks(loop);
 }
 
-static bool
+bool
 talk_round(void)
 {
 	struct peer	*peer;
@@ -117,12 +87,12 @@ talk_round(void)
 		(void)peer_new(fd, true);
 		moved = true;
 	}
-	TAILQ_FOREACH(peer, &peers, next)
+	TAILQ_FOREACH(peer, &stage.peers, next)
 		moved = peer_listen(peer) || moved;
 	return moved;
 }
 
-static void
+void
 talk_settle(void)
 {
 	for (int quiet = 0; quiet < QUIET_ROUNDS; quiet++)
@@ -142,11 +112,7 @@ time_passes(int64_t us)
 	talk_settle();
 }
 
-/*
- * Speaking and listening.
- */
-
-static void __attribute__((noreturn, format(printf, 3, 4)))
+void
 talk_fails(const char *file, int line, const char *format, ...)
 {
 	char	text[4000];
@@ -158,268 +124,6 @@ talk_fails(const char *file, int line, const char *format, ...)
 	_ck_assert_failed(file, line, "the talk goes on as written", "%s",
 	    text);
 	abort();
-}
-
-/* A peer that was left alone does not hear any more. */
-static void
-peer_send(struct peer *peer, const uint8_t *at, size_t n)
-{
-	ssize_t	sent;
-
-	while (n > 0) {
-		sent = send(peer->fd, at, n, MSG_DONTWAIT | MSG_NOSIGNAL);
-		if (sent < 0 && errno != EAGAIN)
-			return;
-		if (sent < 0)
-			sent = 0;
-		at += sent;
-		n -= (size_t)sent;
-		if (n > 0)
-			(void)talk_round();
-	}
-}
-
-size_t
-talk_length(struct saying *const *sayings)
-{
-	size_t	sum = 0;
-
-	for (; *sayings != NULL; sayings++)
-		sum += buf_length(&(*sayings)->bytes);
-	return sum;
-}
-
-static void
-sayings_join(struct saying *const *sayings, struct buf *all)
-{
-	buf_init(all);
-	for (; *sayings != NULL; sayings++)
-		buf_add(all, buf_bytes(&(*sayings)->bytes),
-		    buf_length(&(*sayings)->bytes));
-}
-
-/* In one piece, so that it is read in one piece. */
-void
-talk_says(struct peer *peer, size_t limit, struct saying *const *sayings)
-{
-	struct buf	all;
-	size_t		n;
-
-	sayings_join(sayings, &all);
-	n = buf_length(&all) < limit ? buf_length(&all) : limit;
-	peer_send(peer, buf_bytes(&all), n);
-	buf_done(&all);
-	talk_settle();
-}
-
-void
-talk_says_while_only(int loop, struct peer *peer,
-    struct saying *const *sayings)
-{
-	struct buf	all;
-
-	sayings_join(sayings, &all);
-	peer_send(peer, buf_bytes(&all), buf_length(&all));
-	buf_done(&all);
-	talk_turn(stage.loops[loop]);
-}
-
-void
-talk_says_slowly(struct peer *peer, struct saying *const *sayings)
-{
-	struct buf	all;
-
-	sayings_join(sayings, &all);
-	for (size_t i = 0; i < buf_length(&all); i++) {
-		peer_send(peer, buf_bytes(&all) + i, 1);
-		talk_settle();
-	}
-	buf_done(&all);
-}
-
-void
-talk_hears(const char *file, int line, struct peer *peer,
-    struct saying *const *wanted)
-{
-	struct buf	heard, instead;
-
-	if (!words_match(peer, wanted)) {
-		buf_init(&heard);
-		buf_init(&instead);
-		words_print_heard(peer, &heard);
-		words_print_wanted(wanted, &instead);
-		talk_fails(file, line, "%s heard: %s\ninstead of: %s",
-		    peer->name, (char *)buf_bytes(&heard),
-		    (char *)buf_bytes(&instead));
-	}
-	ignores(peer);
-}
-
-struct buf *
-talk_hears_body(const char *file, int line, struct peer *peer, char type)
-{
-	static struct buf	body;
-	size_t			n = words_first(buf_bytes(&peer->in),
-				    buf_length(&peer->in), true);
-
-	if (n == 0 || buf_bytes(&peer->in)[0] != (uint8_t)type)
-		talk_fails(file, line, "%s heard no message of type %c",
-		    peer->name, type);
-	buf_clear(&body);
-	buf_add(&body, buf_bytes(&peer->in) + MSG_HEAD_BYTES,
-	    n - MSG_HEAD_BYTES);
-	buf_consume(&peer->in, n);
-	return &body;
-}
-
-void
-talk_answers(const char *file, int line, struct peer *server,
-    struct peer *client, char status)
-{
-	struct saying	*answer[] = { complete("DONE"), ready(status), NULL };
-
-	talk_says(server, SIZE_MAX, answer);
-	talk_hears(file, line, client, answer);
-}
-
-void
-talk_asks(const char *file, int line, struct peer *client,
-    struct peer *server, const char *text, char status)
-{
-	struct saying	*asked[] = { query(text), NULL };
-
-	talk_says(client, SIZE_MAX, asked);
-	talk_hears(file, line, server, asked);
-	talk_answers(file, line, server, client, status);
-}
-
-void
-ignores(struct peer *peer)
-{
-	if (buf_length(&peer->in) > 0)
-		peer->is_started = true;
-	buf_clear(&peer->in);
-	if (peer->is_over && peer->fd >= 0) {
-		close(peer->fd);
-		peer->fd = -1;
-	}
-}
-
-void
-leaves_unnoticed(struct peer *peer)
-{
-	if (peer->fd >= 0)
-		close(peer->fd);
-	peer->fd = -1;
-}
-
-void
-leaves(struct peer *peer)
-{
-	leaves_unnoticed(peer);
-	talk_settle();
-}
-
-/*
- * Coming in.
- */
-
-struct peer *
-client_connects(int loop)
-{
-	struct peer	*peer;
-	int		 fds[2];
-
-	ck_assert_int_eq(socketpair(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK |
-	    SOCK_CLOEXEC, 0, fds), 0);
-	peer = peer_new(fds[0], false);
-	client_count_add(stage.loops[loop]);
-	client_accept(stage.loops[loop], fds[1]);
-	talk_settle();
-	return peer;
-}
-
-/* Everything up to ReadyForQuery; its cancel key is kept. */
-static void
-client_hears_greeting(struct peer *peer)
-{
-	uint8_t	*at = buf_bytes(&peer->in), *key = NULL;
-	size_t	 left = buf_length(&peer->in), n = 0;
-	char	 last = 0;
-
-	for (; left > 0 && (n = words_first(at, left, true)) > 0;
-	    at += n, left -= n) {
-		last = (char)at[0];
-		if (last == MSG_BACKEND_KEY)
-			key = at + MSG_HEAD_BYTES;
-	}
-	ck_assert_msg(last == MSG_READY && left == 0 && key != NULL,
-	    "%s is not let in", peer->name);
-	for (int i = 0; i < 4; i++) {
-		peer->pid = peer->pid << 8 | key[i];
-		peer->secret = peer->secret << 8 | key[4 + i];
-	}
-	ignores(peer);
-}
-
-struct peer *
-client_enters(int loop)
-{
-	struct peer	*peer = client_connects(loop);
-
-	says(peer, startup("u", "d"));
-	client_hears_greeting(peer);
-	return peer;
-}
-
-/* Servers are looked at in the order in which they came. */
-static struct peer *
-talk_next_arrival(void)
-{
-	struct peer	*peer;
-
-	TAILQ_FOREACH(peer, &peers, next)
-		if (peer->is_server && !peer->is_started && peer->fd >= 0)
-			return peer;
-	return NULL;
-}
-
-struct peer *
-talk_arrives(const char *file, int line)
-{
-	struct peer	*peer = talk_next_arrival();
-
-	if (peer == NULL)
-		talk_fails(file, line, "nobody came to PostgreSQL");
-	return peer;
-}
-
-void
-talk_nobody_arrives(const char *file, int line)
-{
-	if (talk_next_arrival() != NULL)
-		talk_fails(file, line, "%s came to PostgreSQL",
-		    talk_next_arrival()->name);
-}
-
-void
-lets_in(struct peer *peer)
-{
-	says(peer, auth(MSG_AUTH_OK, ""),
-	    parameter("server_version", "15.0"),
-	    parameter("client_encoding", "UTF8"),
-	    backend_key(peer->pid, peer->secret), ready('I'));
-}
-
-struct peer *
-talk_server_enters(const char *file, int line)
-{
-	struct peer	*peer = talk_arrives(file, line);
-
-	talk_hears(file, line, peer,
-	    (struct saying *const[]){ startup("u", "d"), NULL });
-	lets_in(peer);
-	return peer;
 }
 
 /*
@@ -444,6 +148,7 @@ talk_make(void)
 	auth_query_init(stage.loops[0]);
 	relay_init();
 	console_init();
+	TAILQ_INIT(&stage.peers);
 	stage.is_made = true;
 }
 
@@ -535,7 +240,7 @@ talk_begins(const char *options)
 	herald = client_connects(1);
 	says(herald, startup("u", "d"));
 	server = server_enters();
-	client_hears_greeting(herald);
+	hears_greeting(herald);
 	leaves(herald);
 	return server;
 }
@@ -578,12 +283,12 @@ talk_dismiss_peers(void)
 	struct peer	*peer;
 
 	talk_settle();
-	TAILQ_FOREACH(peer, &peers, next)
+	TAILQ_FOREACH(peer, &stage.peers, next)
 		if (buf_length(&peer->in) > 0 ||
 		    (peer->is_over && peer->fd >= 0))
 			talk_hears(__FILE__, __LINE__, peer,
 			    (struct saying *const[]){ NULL });
-	TAILQ_FOREACH(peer, &peers, next)
+	TAILQ_FOREACH(peer, &stage.peers, next)
 		if (!peer->is_server)
 			leaves(peer);
 	ck_assert_int_eq(atomic_load(&client_numbers.total), 0);
@@ -605,7 +310,7 @@ talk_dismiss_pools(void)
 	}
 	/* Whoever is in the middle of a reset or a login is left alone. */
 	talk_settle();
-	TAILQ_FOREACH(peer, &peers, next)
+	TAILQ_FOREACH(peer, &stage.peers, next)
 		leaves(peer);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
 		pool_count(pool, stage.now_us, &numbers);
@@ -632,8 +337,8 @@ talk_ends(void)
 	if (stage.listener >= 0)
 		postgres_stops();
 	rmdir(stage.directory);
-	while ((peer = TAILQ_FIRST(&peers)) != NULL) {
-		TAILQ_REMOVE(&peers, peer, next);
+	while ((peer = TAILQ_FIRST(&stage.peers)) != NULL) {
+		TAILQ_REMOVE(&stage.peers, peer, next);
 		buf_done(&peer->in);
 		free(peer);
 	}

@@ -67,6 +67,8 @@ void		 time_passes(int64_t us);
 struct peer	*client_connects(int loop);
 /* The same, logged in as user "u" of database "d"; nothing is unheard. */
 struct peer	*client_enters(int loop);
+/* It is let in; its cancel key is known from now on. */
+void		 hears_greeting(struct peer *);
 /* The next connection that came to PostgreSQL: a server or a canceller. */
 #define server_arrives()	talk_arrives(__FILE__, __LINE__)
 /* The same, which asked for "d" as "u" and is let in. */
@@ -107,6 +109,8 @@ void		 leaves_unnoticed(struct peer *);
 /* A whole statement: asked through this server, and answered. */
 #define asks(client, server, text, status)				\
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
+/* The other side has closed the connection, behind what was heard. */
+bool		 has_heard_the_end(const struct peer *);
 /* Whatever it was: counts as heard. */
 void		 ignores(struct peer *);
 
@@ -137,8 +141,8 @@ struct saying	*backend_key(uint32_t pid, uint32_t secret);
 struct saying	*notice(const char *text);
 struct saying	*notification(const char *channel);
 /*
- * ErrorResponse.  Heard, it must have this severity and SQLSTATE, and the
- * part must be in its message or its hint.
+ * ErrorResponse.  Heard, it must have this severity and SQLSTATE, and its
+ * message and hint must contain this, where ... stands for anything.
  */
 struct saying	*error(const char *sqlstate, const char *part);
 struct saying	*fatal(const char *sqlstate, const char *part);
@@ -150,6 +154,12 @@ struct saying	*copy_fail(const char *);
 struct saying	*message(char type, const void *, size_t);
 /* Any bytes. */
 struct saying	*bytes(const void *, size_t);
+/* All of these as one, and a part of that. */
+#define all_of(...)							\
+	talk_all_of((struct saying *const[]){ __VA_ARGS__, NULL })
+struct saying	*cut(const struct saying *, size_t from, size_t to);
+/* "...", PostgreSQL's host and port as errors name it, and this. */
+const char	*at_host(const char *rest);
 /* Heard only: the other side has closed the connection. */
 struct saying	*the_end(void);
 
@@ -166,6 +176,7 @@ void		 talk_says(struct peer *, size_t limit,
 void		 talk_says_while_only(int loop, struct peer *,
 		    struct saying *const *);
 void		 talk_says_slowly(struct peer *, struct saying *const *);
+struct saying	*talk_all_of(struct saying *const *);
 size_t		 talk_length(struct saying *const *);
 void		 talk_hears(const char *file, int line, struct peer *,
 		    struct saying *const *);

@@ -1,5 +1,9 @@
 /*
- * What talk.c (the stage) and talk_words.c (what is said) share.
+ * What the files of the talk tests share:
+ *
+ *	talk.c		the stage
+ *	talk_peers.c	who comes in, speaks and listens
+ *	talk_words.c	what is said
  */
 
 #ifndef TALK_PRIVATE_H
@@ -7,6 +11,8 @@
 
 #include <sys/queue.h>
 
+#include "net/addr.h"
+#include "net/loop.h"
 #include "talk.h"
 
 struct peer {
@@ -20,13 +26,37 @@ struct peer {
 	uint32_t		 pid, secret;	/* its cancel key */
 };
 
+TAILQ_HEAD(peer_list, peer);
+
+struct stage {
+	bool			 is_made;	/* once a process */
+	struct loop		*loops[TALK_LOOPS + 1];
+	struct peer_list	 peers;
+	char			 directory[64];
+	struct addr		 addr;
+	int			 listener;	/* -1: PostgreSQL is down */
+	int64_t			 now_us;
+	int			 clients, servers;
+};
+
+extern struct stage	stage;
+
+/* One round of one loop; rounds of all until nothing moves. */
+void	talk_turn(struct loop *);
+bool	talk_round(void);
+void	talk_settle(void);
+void	talk_fails(const char *file, int line, const char *, ...)
+	    __attribute__((noreturn, format(printf, 3, 4)));
+
+struct peer	*peer_new(int fd, bool is_server);
+
 struct saying {
 	struct saying	*older;
 	struct buf	 bytes;
 	bool		 is_end;
 	const char	*severity;	/* not NULL: an error, compared by */
 	char		 sqlstate[6];	/* these three */
-	const char	*part;
+	char		*part;
 };
 
 /* Whether these are exactly what is there, and the end if it has come. */

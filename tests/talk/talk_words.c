@@ -33,6 +33,7 @@ words_forget(void)
 	while ((saying = newest) != NULL) {
 		newest = saying->older;
 		buf_done(&saying->bytes);
+		free(saying->part);
 		free(saying);
 	}
 }
@@ -231,7 +232,7 @@ failure(const char *severity, const char *sqlstate, const char *part)
 	put_error(&saying->bytes, &fields);
 	saying->severity = severity;
 	memcpy(saying->sqlstate, sqlstate, sizeof saying->sqlstate);
-	saying->part = part;
+	saying->part = mem_string(part);
 	return saying;
 }
 
@@ -295,6 +296,23 @@ bytes(const void *data, size_t n)
 }
 
 struct saying *
+talk_all_of(struct saying *const *sayings)
+{
+	struct saying	*all = saying_new();
+
+	for (; *sayings != NULL; sayings++)
+		buf_add(&all->bytes, buf_bytes(&(*sayings)->bytes),
+		    buf_length(&(*sayings)->bytes));
+	return all;
+}
+
+struct saying *
+cut(const struct saying *saying, size_t from, size_t to)
+{
+	return bytes(buf_bytes(&saying->bytes) + from, to - from);
+}
+
+struct saying *
 the_end(void)
 {
 	struct saying	*saying = saying_new();
@@ -321,18 +339,42 @@ words_first(const uint8_t *at, size_t n, bool is_started)
 	return length >= head && length <= n ? length : 0;
 }
 
+/* The parts between ... in this order, with anything around them. */
+static bool
+words_contain(const char *text, const char *pattern)
+{
+	char		*copy = mem_string(pattern), *part = copy, *gap;
+	bool		 good = true;
+
+	while (good && part != NULL) {
+		if ((gap = strstr(part, "...")) != NULL)
+			*gap = '\0';
+		good = (text = strstr(text, part)) != NULL;
+		if (good)
+			text += strlen(part);
+		part = gap != NULL ? gap + 3 : NULL;
+	}
+	free(copy);
+	return good;
+}
+
 static bool
 words_are_error(const uint8_t *at, size_t n, const struct saying *saying)
 {
-	struct error_fields	fields;
+	struct error_fields	 fields;
+	char			*text;
+	bool			 good;
 
 	if (at[0] != MSG_ERROR)
 		return false;
 	error_fields_parse(at + MSG_HEAD_BYTES, n - MSG_HEAD_BYTES, &fields);
-	return strcmp(fields.severity, saying->severity) == 0 &&
+	text = mem_printf("%s; %s", fields.message,
+	    fields.hint != NULL ? fields.hint : "");
+	good = strcmp(fields.severity, saying->severity) == 0 &&
 	    strcmp(fields.sqlstate, saying->sqlstate) == 0 &&
-	    (strstr(fields.message, saying->part) != NULL ||
-	    (fields.hint != NULL && strstr(fields.hint, saying->part)));
+	    words_contain(text, saying->part);
+	free(text);
+	return good;
 }
 
 bool

@@ -77,6 +77,9 @@ struct relay {
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
 	bool			 had_error;	/* in this transaction */
+	bool			 is_cut_off;	/* the client has had a part of
+						 * a message, and no more of
+						 * it will come */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */

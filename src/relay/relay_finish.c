@@ -215,6 +215,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 {
 	struct server	*server;
 
+	if (!relay_may_speak(relay->client))
+		relay->is_cut_off = true;
 	if (relay->state == RELAY_LINKED)
 		server = relay_unlink(relay);
 	else {

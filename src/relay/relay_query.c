@@ -243,6 +243,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL ||
 	    relay->server->transaction_status != STATUS_IDLE) {
+		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,
 		    "The transaction, if one was open, is rolled back; "
 		    "connect again.");

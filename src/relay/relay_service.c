@@ -195,6 +195,17 @@ relay_on_dismiss(struct client *client, enum reason reason, const char *text,
 	relay->dismissal_text = mem_string(text);
 }
 
+bool
+relay_may_speak(const struct client *client)
+{
+	const struct relay	*relay = relay_of_client(client);
+	const struct server_session *session = relay->server == NULL ? NULL :
+	    relay->server->session;
+
+	return !relay->is_cut_off && (session == NULL ||
+	    session->skip == 0 || !session->skip_passes);
+}
+
 static void
 relay_on_start(struct client *client, const struct client_start *start)
 {
@@ -256,6 +267,7 @@ const struct client_service	relay_service = {
 	.on_event = relay_on_client_event,
 	.cancel = relay_on_cancel,
 	.dismiss = relay_on_dismiss,
+	.may_speak = relay_may_speak,
 	.stop = relay_on_stop,
 };
 

@@ -315,9 +315,10 @@ is_lost_while_idle(int asking_loop, bool is_noticed)
 		says_while_only(0, one, fatal("57P01", "terminating"));
 		says_while_only(asking_loop == 1 ? 0 : asking_loop, ann,
 		    query("ann"));
+		leaves(one);
 	}
-	leaves(one);
 	if (is_noticed) {
+		hears(one, plain('X'), the_end());
 		pool_is("0 linked, 0 idle, 0 waiting");
 		hears_nothing(ann);
 		says(ann, query("ann"));
@@ -326,6 +327,7 @@ is_lost_while_idle(int asking_loop, bool is_noticed)
 	hears(two, query("ann"));
 	answers(two, ann, 'I');
 	pool_is("0 linked, 1 idle, 0 waiting");
+	ignores(one);
 	talk_ends();
 }
 

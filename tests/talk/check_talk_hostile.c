@@ -93,8 +93,8 @@ START_TEST(an_unknown_type_of_message_ends_the_server)
 {
 	static const char	known[] = "TDCZESNAtnsIGHWdcV";
 
-	for (int type = 0; type < 256; type++)
-		if (type == 0 || strchr(known, type) == NULL)
+	for (int type = 1; type < 256; type++)
+		if (strchr(known, type) == NULL)
 			is_rubbish(message((char)type, "body", 4));
 }
 END_TEST

@@ -197,6 +197,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	session->has_said_error = true;
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
 	return ANSWER_PASS;
@@ -236,6 +237,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_WRONG;
 	server->transaction_status = (char)answer->body[0];
 	purpose = answer->head->purpose;
+	server->session->has_said_error = false;
 	relay_strike(relay);
 	if (purpose != PURPOSE_NONE) {
 		relay_query_done(relay, purpose);

@@ -389,8 +389,8 @@ words_match(const struct peer *peer, struct saying *const *wanted)
 			n = words_first(at, left, true);
 			if (n == 0 || !words_are_error(at, n, *wanted))
 				return false;
-		} else if (n > left ||
-		    memcmp(at, buf_bytes(&(*wanted)->bytes), n) != 0)
+		} else if (n > left || (n > 0 &&
+		    memcmp(at, buf_bytes(&(*wanted)->bytes), n) != 0))
 			return false;
 		at += n;
 		left -= n;

@@ -87,6 +87,10 @@ struct relay {
 	struct statement	*unnamed;	/* held, or NULL */
 	struct ticket		 ticket;
 	struct deadline		 transaction_deadline;
+	void			(*cancelled)(struct loop *, void *);
+						/* not NULL: a cancel waits
+						 * for the settings in front */
+	void			*cancelled_arg;
 	int64_t			 linked_us;	/* transaction began */
 	int64_t			 query_us;	/* query began; 0: none runs */
 	enum reason		 dismissal;	/* close at the boundary */

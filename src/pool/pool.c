@@ -400,8 +400,8 @@ pool_on_pressing(struct loop *loop, struct deadline *deadline)
 	pool_run_errand(pool, &errand);
 }
 
-bool
-pool_withdraw(struct pool *pool, struct ticket *ticket)
+static bool
+pool_take_out(struct pool *pool, struct ticket *ticket, bool is_leaving)
 {
 	bool	queued;
 
@@ -411,11 +411,23 @@ pool_withdraw(struct pool *pool, struct ticket *ticket)
 		pool_leave_line_locked(pool, ticket);
 		ticket->state = TICKET_NONE;
 	} else
-		ticket->is_leaving = true;
+		ticket->is_leaving = is_leaving;
 	pool_unlock(pool);
 	if (queued)
 		deadline_clear(ticket->loop, &ticket->deadline);
 	return queued;
+}
+
+bool
+pool_withdraw(struct pool *pool, struct ticket *ticket)
+{
+	return pool_take_out(pool, ticket, false);
+}
+
+bool
+pool_leave(struct pool *pool, struct ticket *ticket)
+{
+	return pool_take_out(pool, ticket, true);
 }
 
 /*

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "pool/cancel.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -141,6 +142,16 @@ relay_switch_done(struct relay *relay)
 	relay->tells_settings = false;
 }
 
+/* A cancel has waited for this. */
+static void
+relay_cancel_now(struct relay *relay)
+{
+	if (relay->cancelled == NULL)
+		return;
+	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
+	relay->cancelled = NULL;
+}
+
 void
 relay_query_done(struct relay *relay, enum expect_purpose purpose)
 {
@@ -152,6 +163,7 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 	case PURPOSE_SETTINGS:
 	case PURPOSE_GREETING:
 		relay_switch_done(relay);
+		relay_cancel_now(relay);
 		break;
 	default:
 		break;

@@ -154,16 +154,44 @@ relay_on_client_event(struct client *client, enum stream_event event)
 	}
 }
 
+/*
+ * Its statement runs, or a query of ours.  What reads its settings back comes
+ * after its statement, so that the cancel is late.  What gives the server its
+ * settings in front of its statement must not be hit, because the statement
+ * would run without them.  False: there is nothing to cancel.
+ */
+static bool
+relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
+    void *arg)
+{
+	struct server		*server = relay->server;
+	enum expect_purpose	 purpose = (enum expect_purpose)
+				    expected_head(&server->session->expected)
+				    ->purpose;
+
+	if (purpose == PURPOSE_READ_BACK)
+		return false;
+	if (purpose != PURPOSE_SETTINGS || relay->is_holding) {
+		cancel_server(server, done, arg);
+		return true;
+	}
+	/* One will do. */
+	if (relay->cancelled != NULL)
+		return false;
+	relay->cancelled = done;
+	relay->cancelled_arg = arg;
+	return true;
+}
+
 static void
 relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
     void *arg)
 {
 	struct relay	*relay = relay_of_client(client);
 
-	if (relay->state == RELAY_LINKED && relay_has_expected(relay)) {
-		cancel_server(relay->server, done, arg);
+	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
+	    relay_cancel_running(relay, done, arg))
 		return;
-	}
 	if (relay->state == RELAY_WAITING &&
 	    pool_withdraw(client->pool, &relay->ticket)) {
 		deadline_clear(client->loop, &client->deadline);
@@ -241,7 +269,7 @@ relay_on_stop(struct client *client)
 	if (relay->server != NULL)
 		relay_abandon_server(relay);
 	on_its_way = relay->ticket.state != TICKET_NONE &&
-	    !pool_withdraw(client->pool, &relay->ticket);
+	    !pool_leave(client->pool, &relay->ticket);
 	deadline_clear(client->loop, &client->deadline);
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);

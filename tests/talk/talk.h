@@ -87,7 +87,7 @@ void		 leaves_unnoticed(struct peer *);
 /* Only so many bytes of it. */
 #define says_first(n, peer, ...)					\
 	talk_says((peer), (n), (struct saying *const[]){ __VA_ARGS__, NULL })
-/* All of it, but of the loops only this one turns, and only once. */
+/* All of it, but only this loop turns, as long as it has something to do. */
 #define says_while_only(loop, peer, ...)				\
 	talk_says_while_only((loop), (peer), (struct saying *const[]){	\
 	    __VA_ARGS__, NULL })
@@ -152,12 +152,16 @@ struct saying	*copy_data(const char *);
 struct saying	*copy_fail(const char *);
 /* Any message: its type and its body. */
 struct saying	*message(char type, const void *, size_t);
+/* The same, with a saying's bytes for a body. */
+struct saying	*message_of(char type, const struct saying *);
 /* Any bytes. */
 struct saying	*bytes(const void *, size_t);
 /* All of these as one, and a part of that. */
 #define all_of(...)							\
 	talk_all_of((struct saying *const[]){ __VA_ARGS__, NULL })
 struct saying	*cut(const struct saying *, size_t from, size_t to);
+/* The same, with one bit of this byte changed. */
+struct saying	*flipped(const struct saying *, size_t at);
 /* "...", PostgreSQL's host and port as errors name it, and this. */
 const char	*at_host(const char *rest);
 /* Heard only: the other side has closed the connection. */

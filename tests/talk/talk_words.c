@@ -287,6 +287,13 @@ message(char type, const void *body, size_t n)
 }
 
 struct saying *
+message_of(char type, const struct saying *body)
+{
+	return message(type, buf_bytes(&body->bytes),
+	    buf_length(&body->bytes));
+}
+
+struct saying *
 bytes(const void *data, size_t n)
 {
 	struct saying	*saying = saying_new();
@@ -310,6 +317,15 @@ struct saying *
 cut(const struct saying *saying, size_t from, size_t to)
 {
 	return bytes(buf_bytes(&saying->bytes) + from, to - from);
+}
+
+struct saying *
+flipped(const struct saying *saying, size_t at)
+{
+	struct saying	*copy = cut(saying, 0, buf_length(&saying->bytes));
+
+	buf_bytes(&copy->bytes)[at] ^= 1;
+	return copy;
 }
 
 struct saying *

@@ -329,6 +329,24 @@ START_TEST(a_client_that_dies_with_something_left_on_its_server_has_it_reset)
 }
 END_TEST
 
+/* A rollback would not undo it. */
+START_TEST(a_client_that_dies_with_something_lasting_begun_takes_its_server)
+{
+	static const char	*const texts[] = {
+		"select pg_advisory_lock(1)", "prepare x as select 1",
+		"load 'x'", "execute x", "discard all", "set a.b = 1",
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		ann_says(query("begin"));
+		answers(one, ann, 'T');
+		asks(ann, one, texts[i], 'T');
+		leaves(ann);
+		server_went_with_her(one, bob, false);
+	}
+}
+END_TEST
+
 START_TEST(a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)
 {
 	struct peer	*canceller;
@@ -424,6 +442,23 @@ START_TEST(a_server_that_dies_in_a_transaction_ends_its_client)
 		pool_is("0 linked, 1 idle, 0 waiting");
 		talk_ends();
 	}
+}
+END_TEST
+
+/* What she has on it cannot be had from another one. */
+START_TEST(a_server_that_dies_with_something_left_on_it_ends_its_client)
+{
+	struct peer	*two;
+
+	ann_says(query("listen x"));
+	answers(one, ann, 'I');
+	leaves(one);
+	hears(ann, fatal("08006", at_host("connect again")), the_end());
+	two = server_enters();
+	hears(two, query("bob"));
+	answers(two, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
 }
 END_TEST
 
@@ -560,11 +595,13 @@ CHECK_MAIN("talk_dying",
     a_client_that_dies_in_a_batch_takes_its_server_with_it,
     a_client_that_dies_with_a_message_half_said_leaves_no_half_of_it,
     a_client_that_dies_with_something_left_on_its_server_has_it_reset,
+    a_client_that_dies_with_something_lasting_begun_takes_its_server,
     a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part,
     a_server_that_dies_in_a_statement_costs_that_statement_only,
     what_a_dying_server_says_is_told_in_its_words,
     a_server_that_dies_in_a_pipeline_costs_each_of_its_statements,
     a_server_that_dies_in_a_transaction_ends_its_client,
+    a_server_that_dies_with_something_left_on_it_ends_its_client,
     a_server_that_dies_in_a_copy_costs_that_copy_only,
     a_server_that_dies_in_a_batch_costs_that_batch_only,
     a_server_that_dies_before_it_has_answered_sync_says_so,

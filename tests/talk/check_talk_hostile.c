@@ -369,6 +369,36 @@ START_TEST(a_server_in_the_middle_of_a_word_is_not_handed_out)
 }
 END_TEST
 
+START_TEST(a_server_in_the_middle_of_a_word_is_not_given_back)
+{
+	struct peer	*one = talk_begins("default_pool_size = 1\n");
+	struct peer	*ann = client_enters(1), *bob = client_enters(2);
+	struct saying	*word = notice("a word");
+	size_t		 n = length_of(word);
+
+	says(ann, query("ann"));
+	hears(one, query("ann"));
+	says(bob, query("bob"));
+	for (size_t at = 1; at < n; at++) {
+		says(one, complete("DONE"), ready('I'), cut(word, 0, at));
+		ignores(ann);
+		hears_nothing(one);
+		says(one, cut(word, at, n));
+		ignores(ann);
+		hears(one, query("bob"));
+		says(ann, query("ann"));
+		answers(one, bob, 'I');
+		hears(one, query("ann"));
+		says(bob, query("bob"));
+	}
+	says(one, complete("DONE"), ready('I'));
+	hears(ann, complete("DONE"), ready('I'));
+	hears(one, query("bob"));
+	answers(one, bob, 'I');
+	talk_ends();
+}
+END_TEST
+
 START_TEST(what_is_said_by_itself_while_idle_is_not_passed_on)
 {
 	struct peer	*one = talk_begins("");
@@ -431,5 +461,6 @@ CHECK_MAIN("talk_hostile",
     fatal_while_idle_is_no_news_for_the_next_client,
     a_server_that_dies_while_it_is_sent_for_is_not_handed_out,
     a_server_in_the_middle_of_a_word_is_not_handed_out,
+    a_server_in_the_middle_of_a_word_is_not_given_back,
     what_is_said_by_itself_while_idle_is_not_passed_on,
     what_is_said_by_itself_in_a_transaction_is_passed_on)

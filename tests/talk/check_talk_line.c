@@ -206,6 +206,33 @@ START_TEST(who_leaves_the_line_does_not_hold_up_the_others)
 }
 END_TEST
 
+/* Bob was promised an idle server, which dies before it is sent to him. */
+START_TEST(who_is_promised_a_server_that_dies_keeps_his_place_in_line)
+{
+	struct peer	*one = talk_begins("default_pool_size = 1\n");
+	struct peer	*bob = client_enters(2), *cat = client_enters(2);
+	struct peer	*two;
+
+	says_while_only(0, one, fatal("57P01", "terminating connection"));
+	says_while_only(2, bob, query("bob"));
+	pool_is("0 linked, 0 idle, 0 waiting, 1 moving");
+	/* No loop turns at this. */
+	clock_set_us(clock_now_us() + 1);
+	says_while_only(2, cat, query("cat"));
+	pool_is("0 linked, 0 idle, 1 waiting, 1 moving");
+	time_passes(US_PER_SECOND);
+	hears(one, plain('X'), the_end());
+	two = server_enters();
+	hears(two, query("bob"));
+	says(two, complete("DONE"), ready('I'));
+	hears(bob, complete("DONE"), ready('I'));
+	hears(two, query("cat"));
+	answers(two, cat, 'I');
+	nobody_arrives();
+	talk_ends();
+}
+END_TEST
+
 /* What a waiting client says goes on being read, and is said in order. */
 START_TEST(what_a_waiting_client_says_is_kept_for_its_server)
 {
@@ -236,4 +263,5 @@ CHECK_MAIN("talk_line",
     an_idle_server_of_another_thread_is_sent_for,
     standing_in_line_opens_servers_up_to_the_limit_and_not_one_more,
     who_leaves_the_line_does_not_hold_up_the_others,
+    who_is_promised_a_server_that_dies_keeps_his_place_in_line,
     what_a_waiting_client_says_is_kept_for_its_server)

@@ -63,7 +63,11 @@ void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
 bool	relay_has_expected(const struct relay *);
 
+/* Why this server cannot be its; NULL: it can. */
+const char	*relay_misfit(const struct relay *, struct server *);
+
 /* relay_service.c */
+bool	relay_may_speak(const struct client *);
 /* Use what was held back, as far as that is possible now. */
 void	relay_go_on(struct relay *);
 void	relay_on_server_event(struct server *, enum stream_event);

@@ -30,8 +30,8 @@ struct server_session {
 	uint32_t		 skip;		/* bytes of the current answer
 						 * that are still to come */
 	bool			 skip_passes;	/* they go to the client */
-	bool			 is_out_of_step;/* an error in a batch: skipped
-						 * until Sync */
+	bool			 has_said_error; /* to the client, and it is
+						 * not ready again yet */
 	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */

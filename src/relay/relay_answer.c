@@ -170,7 +170,8 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
 
 /*
  * The server is gone in the middle of this: every batch and query that is
- * still expected gets the error once.
+ * still expected gets the error once.  So does a Sync of which only its own
+ * answer is missing: nobody knows whether the batch was committed.
  */
 void
 relay_refuse_expected(struct relay *relay, struct relay_io *io,
@@ -179,14 +180,14 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*head;
 	struct buf		 error;
-	bool			 told = false;
+	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
 	relay_put_error(&error, sqlstate, text, NULL);
 	while ((head = expected_head(expected)) != NULL) {
 		relay_undo(relay, head, true);
 		if (head->fate == FATE_PASS || head->fate == FATE_MADE) {
-			if (!told && head->kind != EXPECT_SYNC)
+			if (!told)
 				parcel_piece(&io->to_client,
 				    buf_bytes(&error), buf_length(&error));
 			told = head->kind < EXPECT_SYNC;

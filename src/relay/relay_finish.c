@@ -63,6 +63,9 @@ relay_unlink(struct relay *relay)
 	relay->pins = 0;
 	relay->touches = 0;
 	relay->is_holding = relay->is_unsynced = false;
+	if (relay->cancelled != NULL)
+		relay->cancelled(relay->client->loop, relay->cancelled_arg);
+	relay->cancelled = NULL;
 	deadline_clear(relay->client->loop, &relay->transaction_deadline);
 	relay_set_state(relay, RELAY_IDLE);
 	return server;
@@ -215,6 +218,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 {
 	struct server	*server;
 
+	if (!relay_may_speak(relay->client))
+		relay->is_cut_off = true;
 	if (relay->state == RELAY_LINKED)
 		server = relay_unlink(relay);
 	else {

@@ -109,11 +109,11 @@ relay_greet(struct relay *relay, const struct client_start *start)
 void
 relay_greet_linked(struct relay *relay)
 {
-	struct relay_io	io;
+	struct relay_io	 io;
+	const char	*misfit = relay_misfit(relay, relay->server);
 
-	if (!session_fits(relay->server, relay->settings)) {
-		relay_drop_server(relay, REASON_SERVER_UNCLEAN,
-		    "a custom setting of another client is left on it");
+	if (misfit != NULL) {
+		relay_drop_server(relay, REASON_SERVER_UNCLEAN, misfit);
 		relay_greet_take(relay);
 		return;
 	}

@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "pool/cancel.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -149,6 +150,16 @@ relay_switch_done(struct relay *relay)
 	relay->tells_settings = false;
 }
 
+/* A cancel has waited for this. */
+static void
+relay_cancel_now(struct relay *relay)
+{
+	if (relay->cancelled == NULL)
+		return;
+	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
+	relay->cancelled = NULL;
+}
+
 void
 relay_query_done(struct relay *relay, enum expect_purpose purpose)
 {
@@ -160,6 +171,7 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 	case PURPOSE_SETTINGS:
 	case PURPOSE_GREETING:
 		relay_switch_done(relay);
+		relay_cancel_now(relay);
 		break;
 	default:
 		break;
@@ -251,6 +263,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL ||
 	    relay->server->transaction_status != STATUS_IDLE) {
+		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,
 		    "The transaction, if one was open, is rolled back; "
 		    "connect again.");

@@ -197,6 +197,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	session->has_said_error = true;
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
 	return ANSWER_PASS;
@@ -232,10 +233,11 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 
 	(void)io;
 	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
-	    answer->length != 1)
+	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
 	server->transaction_status = (char)answer->body[0];
 	purpose = answer->head->purpose;
+	server->session->has_said_error = false;
 	relay_strike(relay);
 	if (purpose != PURPOSE_NONE) {
 		relay_query_done(relay, purpose);
@@ -292,10 +294,14 @@ relay_rows_end(const uint8_t *at, const uint8_t *end)
 	return at;
 }
 
-/* A server that does not speak the protocol is not spoken to again. */
+/*
+ * A server that does not speak the protocol is not spoken to again.  What it
+ * said before is good, and may be what the client waits for.
+ */
 static void
-relay_on_rubbish(struct relay *relay, uint8_t type)
+relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
 {
+	relay_io_send(io, relay);
 	relay_lose_server(relay, REASON_SERVER_RUBBISH,
 	    "the server sent a message that was not expected", type);
 }
@@ -315,7 +321,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	case MSG_SHORT:
 		return 0;
 	case MSG_BAD:
-		relay_on_rubbish(relay, at[0]);
+		relay_on_rubbish(relay, io, at[0]);
 		return 0;
 	case MSG_OK:
 		break;
@@ -335,7 +341,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	if (relay->state == RELAY_CLOSED)
 		return 0;
 	if (fate == ANSWER_WRONG) {
-		relay_on_rubbish(relay, at[0]);
+		relay_on_rubbish(relay, io, at[0]);
 		return 0;
 	}
 	if (fate == ANSWER_PASS)

@@ -225,11 +225,14 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	server_close(&server, reason, detail);
 }
 
-/* Survives ROLLBACK, so that a rolled-back transaction may have left it. */
-#define TOUCHES_LASTING	(SQL_TOUCHES_LOCK | SQL_TOUCHES_PREPARE |	\
-	SQL_TOUCHES_LOAD | SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |	\
-	SQL_TOUCHES_HOLD | SQL_TOUCHES_DISCARD_ALL |			\
-	SQL_TOUCHES_SEQUENCE | SQL_TOUCHES_CUSTOM)
+/*
+ * What an open transaction may have left although it is rolled back now.  A
+ * transaction that ended since the touches were looked at last (a pipeline,
+ * COMMIT in the middle of a text, AND CHAIN) has left all it touched.
+ */
+#define TOUCHES_FLEETING	(SQL_TOUCHES_LOCAL | SQL_TOUCHES_UNLISTEN | \
+	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
+	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL)
 
 /* The client goes away: what becomes of its server. */
 void
@@ -254,9 +257,12 @@ relay_abandon_server(struct relay *relay)
 	if (pins & (PIN_CUSTOM | PIN_SETTINGS))
 		server_close(&server, REASON_SERVER_UNCLEAN,
 		    "a setting of its client cannot be reset");
+	else if (pins == 0 && (touches & ~TOUCHES_FLEETING) != 0)
+		server_close(&server, REASON_CLIENT_LEFT,
+		    "its client left before it was known what it had set");
 	else if (server->transaction_status == STATUS_IDLE)
 		relay_give_server(server, pins != 0);
-	else if (pins == 0 && (touches & TOUCHES_LASTING) == 0) {
+	else if (pins == 0) {
 		stream_set_reading(&server->stream, true);
 		server_clean(&server, "ROLLBACK", false);
 	} else

@@ -83,9 +83,11 @@ struct sqlscan {
 	uint8_t		 before;	/* enum of the word before */
 	uint8_t		 atomic;	/* BEGIN ATOMIC and CASE, open */
 	uint8_t		 config;	/* how far set_config( is read */
+	bool		 config_is_custom; /* its name may have a dot */
+	uint16_t	 config_parens;	/* inside it */
+	uint8_t		 body, body_length;	/* of DO: what is read */
+	char		 body_word[12];
 	bool		 is_assigned;	/* SET: behind the name */
-	bool		 has_custom;	/* set_config of a dotted name */
-	bool		 has_true, has_false;	/* its third argument */
 	uint16_t	 words;		/* since the inner verb */
 	uint16_t	 parens;
 };

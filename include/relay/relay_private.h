@@ -151,8 +151,9 @@ void	relay_read_server(struct relay *);
  * in front; false: wait. */
 bool	relay_prepare_server(struct relay *, struct relay_io *);
 void	relay_start_read_back(struct relay *, struct relay_io *);
-/* The SQL that gives the server the client's settings. */
+/* The SQL that brings the server from one set of settings to the other. */
 void	relay_send_switch(struct relay *, struct relay_io *,
+	    const struct settings *from, const struct settings *to,
 	    enum expect_purpose);
 /* ReadyForQuery to a query of ours; and, if the client was held for it,
  * going on once all bytes were used. */

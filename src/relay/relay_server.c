@@ -141,8 +141,11 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
-	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE)
+	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
+		/* Whatever set it, a function perhaps: ask what is set. */
+		relay->touches |= SQL_TOUCHES_SETTINGS;
 		return ANSWER_PASS;
+	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
 	return relay->tells_settings &&

@@ -4,7 +4,9 @@
  *
  * Names and values are hostile text.  They go in as E'' literals, in which
  * quotes and backslashes are doubled, so that they mean the same whatever
- * standard_conforming_strings is.  Everything is qualified, so that a
+ * standard_conforming_strings is.  What is not ASCII goes in as \u escapes, so
+ * that it means the same whatever client_encoding is, and so that no half of a
+ * character is taken for a backslash.  Everything is qualified, so that a
  * search_path of the client's cannot put functions of its own in the way.
  */
 
@@ -26,22 +28,76 @@ const char	settings_read_back_query[] =
     "UNION ALL SELECT 'session_authorization', "
     "pg_catalog.current_setting('session_authorization')";
 
-static void
-settings_literal(struct buf *buf, const char *text)
+/* The character at text if it is UTF-8 beyond ASCII; 0: it is not. */
+static size_t
+utf8_at(const uint8_t *text, uint32_t *code)
 {
 	size_t	n;
 
+	if (text[0] >= 0xc2 && text[0] <= 0xdf)
+		n = 2;
+	else if (text[0] >= 0xe0 && text[0] <= 0xef)
+		n = 3;
+	else if (text[0] >= 0xf0 && text[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	*code = text[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (text[i] & 0x3fu);
+	}
+	return n;
+}
+
+static void
+settings_literal(struct buf *buf, const char *text)
+{
+	uint32_t	code;
+	size_t		n;
+
 	buf_add_text(buf, "E'");
-	while (*text != '\0') {
-		n = strcspn(text, "'\\");
-		buf_add(buf, text, n);
-		text += n;
-		if (*text == '\0')
-			break;
+	for (; *text != '\0'; text += n) {
+		if ((n = utf8_at((const uint8_t *)text, &code)) > 0) {
+			buf_printf(buf, "\\U%08x", (unsigned)code);
+			continue;
+		}
+		if (*text == '\'' || *text == '\\')
+			buf_add(buf, text, 1);
 		buf_add(buf, text, 1);
-		buf_add(buf, text++, 1);
+		n = 1;
 	}
 	buf_add_text(buf, "'");
+}
+
+static bool
+text_is_portable(const char *text, bool is_utf8)
+{
+	uint32_t	code;
+	size_t		n;
+
+	for (; *text != '\0'; text += n) {
+		n = 1;
+		if ((uint8_t)*text >= 0x80 && (!is_utf8 ||
+		    (n = utf8_at((const uint8_t *)text, &code)) == 0))
+			return false;
+	}
+	return true;
+}
+
+bool
+settings_are_portable(const struct settings *settings)
+{
+	const char	*encoding = settings_get(settings, "client_encoding");
+	bool		 is_utf8 = encoding == NULL ||
+			    strcasecmp(encoding, "UTF8") == 0;
+
+	for (size_t i = 0; i < settings_count(settings); i++)
+		if (!text_is_portable(settings_name(settings, i), is_utf8) ||
+		    !text_is_portable(settings_value(settings, i), is_utf8))
+			return false;
+	return true;
 }
 
 static bool

@@ -150,7 +150,8 @@ void	relay_read_server(struct relay *);
 /* What must run before the client's statement; true: nothing, or it is sent
  * in front; false: wait. */
 bool	relay_prepare_server(struct relay *, struct relay_io *);
-void	relay_start_read_back(struct relay *, struct relay_io *);
+void	relay_start_read_back(struct relay *, struct relay_io *,
+	    bool with_inventory);
 /* The SQL that brings the server from one set of settings to the other. */
 void	relay_send_switch(struct relay *, struct relay_io *,
 	    const struct settings *from, const struct settings *to,

@@ -35,6 +35,7 @@ struct server_session {
 	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */
+	uint32_t		 inventory;	/* found with it: touches */
 	struct buf		 reported;	/* ParameterStatus to a query of
 						 * ours */
 	struct buf		 error;		/* body of its ErrorResponse */

@@ -105,9 +105,17 @@ void	settings_greeting(struct buf *, const struct settings *,
  * search_path can bend it.
  */
 extern const char	settings_read_back_query[];
-/* Take one DataRow's body; false: it is not what the query returns. */
+/*
+ * Goes behind it where what was said does not tell what it did: rows for what
+ * else of a session the server has.
+ */
+extern const char	settings_inventory_query[];
+/*
+ * Take one DataRow's body; false: it is not what the query returns.  A row of
+ * the inventory is added to *inventory, as sqlscan's touches.
+ */
 bool	settings_draft_take_row(struct settings_draft *, const uint8_t *,
-	    size_t, const char *login_user);
+	    size_t, const char *login_user, uint32_t *inventory);
 
 /* Numbers for SHOW MEM. */
 void	settings_memory(size_t *sets, size_t *bytes);

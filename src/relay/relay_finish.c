@@ -173,7 +173,7 @@ relay_settle_touches(struct relay *relay)
 	if ((touches & changes) == 0)
 		return false;
 	relay_io_init(&io, relay);
-	relay_start_read_back(relay, &io);
+	relay_start_read_back(relay, &io, touches & SQL_TOUCHES_UNKNOWN);
 	relay_io_send(&io, relay);
 	return true;
 }

@@ -92,14 +92,23 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 }
 
 void
-relay_start_read_back(struct relay *relay, struct relay_io *io)
+relay_start_read_back(struct relay *relay, struct relay_io *io,
+    bool with_inventory)
 {
 	struct server_session	*session = relay->server->session;
+	struct buf		 query;
 
 	settings_draft_free(session->draft);
 	session->draft = settings_draft_new(settings_none());
-	relay_send_own(relay, io, settings_read_back_query,
+	session->inventory = 0;
+	buf_init(&query);
+	buf_add_text(&query, settings_read_back_query);
+	if (with_inventory)
+		buf_add_text(&query, settings_inventory_query);
+	buf_add(&query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(&query),
 	    PURPOSE_READ_BACK);
+	buf_done(&query);
 	relay->is_holding = true;
 }
 
@@ -112,6 +121,7 @@ relay_read_back_done(struct relay *relay)
 	const struct settings	*found, *wanted;
 
 	session->draft = NULL;
+	relay->pins |= relay_pins_of(session->inventory);
 	if (session->has_failed) {
 		settings_draft_free(draft);
 		relay->pins |= PIN_SETTINGS;

@@ -108,7 +108,8 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	if (answer->head != NULL &&
 	    answer->head->purpose == PURPOSE_READ_BACK &&
 	    !settings_draft_take_row(session->draft, answer->body,
-	    answer->length, relay->client->pool->user))
+	    answer->length, relay->client->pool->user,
+	    &session->inventory))
 		session->has_failed = true;
 	return answer_fate_of(answer->head);
 }

@@ -19,14 +19,31 @@
 #include "relay/settings_private.h"
 #include "wire/get.h"
 #include "wire/msg.h"
+#include "wire/sqlscan.h"
 
 const char	settings_read_back_query[] =
     "SELECT name, setting FROM pg_catalog.pg_settings "
     "WHERE source OPERATOR(pg_catalog.=) 'session' "
-    "AND name OPERATOR(pg_catalog.!~~) 'transaction\\_%' "
+    "AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['transaction_isolation', "
+    "'transaction_read_only', 'transaction_deferrable']) "
     "UNION ALL SELECT 'role', pg_catalog.current_setting('role') "
     "UNION ALL SELECT 'session_authorization', "
-    "pg_catalog.current_setting('session_authorization')";
+    "pg_catalog.current_setting('session_authorization') ";
+
+const char	settings_inventory_query[] =
+    "UNION ALL SELECT '!', 'temp' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) "
+    "'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid "
+    "OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) "
+    "UNION ALL SELECT '!', 'listen' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_listening_channels()) "
+    "UNION ALL SELECT '!', 'hold' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_cursors WHERE is_holdable) "
+    "UNION ALL SELECT '!', 'prepare' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_prepared_statements WHERE from_sql) "
+    "UNION ALL SELECT '!', 'lock' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' "
+    "AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())";
 
 /* The character at text if it is UTF-8 beyond ASCII; 0: it is not. */
 static size_t
@@ -217,9 +234,30 @@ row_text(struct get *get, size_t *n)
 	return (const char *)get_bytes(get, *n);
 }
 
+/* A row of the inventory. */
+static uint32_t
+inventory_item(const char *item)
+{
+	static const struct {
+		const char	*item;
+		uint32_t	 touch;
+	} items[] = {
+		{ "temp", SQL_TOUCHES_TEMP },
+		{ "listen", SQL_TOUCHES_LISTEN },
+		{ "hold", SQL_TOUCHES_HOLD },
+		{ "prepare", SQL_TOUCHES_PREPARE },
+		{ "lock", SQL_TOUCHES_LOCK },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(items); i++)
+		if (strcmp(items[i].item, item) == 0)
+			return items[i].touch;
+	return 0;
+}
+
 bool
 settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
-    size_t n, const char *login_user)
+    size_t n, const char *login_user, uint32_t *inventory)
 {
 	struct get	 get;
 	const char	*name, *value;
@@ -235,7 +273,9 @@ settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
 		return false;
 	name_copy = mem_string_n(name, name_bytes);
 	value_copy = mem_string_n(value == NULL ? "" : value, value_bytes);
-	if (!(setting_is(name_copy, "role") &&
+	if (strcmp(name_copy, "!") == 0)
+		*inventory |= inventory_item(value_copy);
+	else if (!(setting_is(name_copy, "role") &&
 	    strcmp(value_copy, "none") == 0) &&
 	    !(setting_is(name_copy, "session_authorization") &&
 	    strcmp(value_copy, login_user) == 0))

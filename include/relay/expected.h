@@ -40,6 +40,7 @@ enum expect_purpose {
 	PURPOSE_NONE,
 	PURPOSE_CHECK,		/* server_check_query */
 	PURPOSE_SETTINGS,	/* the client's settings before its statement */
+	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
 	PURPOSE_CLEAR,		/* another client's settings away, at login */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */

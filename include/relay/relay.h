@@ -76,7 +76,6 @@ struct relay {
 	bool			 is_leaving; /* said X: close when answered */
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
-	bool			 had_error;	/* in this transaction */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */

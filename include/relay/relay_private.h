@@ -75,6 +75,9 @@ void	relay_finish(struct relay *);
 void	relay_drop_server(struct relay *, enum reason, const char *detail);
 /* The client goes away: what becomes of its server. */
 void	relay_abandon_server(struct relay *);
+/* DISCARD ALL, or DEALLOCATE ALL, has succeeded. */
+void	relay_forget_session(struct relay *);
+void	relay_forget_names(struct relay *);
 /* Nothing is expected and the client owes nothing. */
 bool	relay_is_at_rest(const struct relay *);
 /* Between two statements: the limits that count while nothing runs. */
@@ -156,6 +159,11 @@ void	relay_start_read_back(struct relay *, struct relay_io *,
 void	relay_send_switch(struct relay *, struct relay_io *,
 	    const struct settings *from, const struct settings *to,
 	    enum expect_purpose);
+/*
+ * The client's first statement on this server asks for currval or lastval:
+ * what others have drawn from sequences is forgotten.
+ */
+void	relay_forget_sequences(struct relay *, struct relay_io *);
 /* ReadyForQuery to a query of ours; and, if the client was held for it,
  * going on once all bytes were used. */
 void	relay_query_done(struct relay *, enum expect_purpose);

@@ -56,5 +56,10 @@ void			 session_set_unnamed(struct server_session *,
 /* server_hooks */
 void			 session_free(struct server *);
 void			 session_reset(struct server *);
+/*
+ * A reset that nobody knows the extent of: statements are forgotten, and
+ * settings are applied anew, whatever they are now.
+ */
+void			 session_blur(struct server *);
 
 #endif

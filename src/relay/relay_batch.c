@@ -290,6 +290,8 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	statement = statement_intern(body, n,
 	    settings_meaning(relay->settings), relay->unnamed);
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
+	if (statement->touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
 	verdict = name[0] == '\0' ?
 	    relay_parse_unnamed(relay, io, message, statement) :
 	    relay_parse_named(relay, io, message, name, statement);
@@ -334,6 +336,16 @@ relay_statement_named(const struct relay *relay, const char *name,
 	return names_find(&relay->names, name);
 }
 
+/* Once it is executed the server has none of its statements any more. */
+static void
+relay_forget_shelf(struct relay *relay, const struct statement *statement,
+    enum expect_kind kind)
+{
+	if (kind == EXPECT_BIND && statement != NULL && statement->touches &
+	    (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
+		shelf_clear(&relay->server->session->shelf);
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -359,17 +371,22 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (statement != NULL && kind == EXPECT_BIND)
+	if (statement != NULL && kind == EXPECT_BIND) {
+		if (statement->touches & SQL_TOUCHES_SEQUENCE)
+			relay_forget_sequences(relay, io);
 		relay->touches |= statement->touches;
+	}
 	if (statement != NULL && name[0] == '\0')
 		relay_ensure_unnamed(relay, io);
 	if (statement == NULL || name[0] == '\0') {
 		expected_add(&relay->server->session->expected, kind,
 		    FATE_PASS);
 		relay_pass(relay, io, message);
+		relay_forget_shelf(relay, statement, kind);
 		return RELAY_USED;
 	}
 	relay_ensure(relay, io, statement, server_name);
+	relay_forget_shelf(relay, statement, kind);
 	expected_add(&relay->server->session->expected, kind, FATE_PASS);
 	relay_put_renamed(io, message, before, server_name, after);
 	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,

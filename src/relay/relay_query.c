@@ -92,6 +92,20 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 }
 
 void
+relay_forget_sequences(struct relay *relay, struct relay_io *io)
+{
+	struct expected	*expected = &relay->server->session->expected;
+
+	if (relay->pins != 0 || relay->is_unsynced ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return;
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->fate != FATE_SWALLOW)
+			return;
+	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
+}
+
+void
 relay_start_read_back(struct relay *relay, struct relay_io *io,
     bool with_inventory)
 {
@@ -201,6 +215,10 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 	switch (purpose) {
 	case PURPOSE_READ_BACK:
 		relay_read_back_done(relay);
+		break;
+	case PURPOSE_SEQUENCES:
+		if (relay->server->session->has_failed)
+			relay_switch_failed(relay);
 		break;
 	case PURPOSE_CLEAR:
 		relay_clear_done(relay);

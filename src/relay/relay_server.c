@@ -81,6 +81,23 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+/* What the session has lost is known only when PostgreSQL says so. */
+static void
+relay_follow_tag(struct relay *relay, const struct answer *answer)
+{
+	static const char	discard[] = "DISCARD ALL",
+				deallocate[] = "DEALLOCATE ALL";
+
+	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
+		return;
+	if (answer->length == sizeof discard &&
+	    memcmp(answer->body, discard, sizeof discard) == 0)
+		relay_forget_session(relay);
+	else if (answer->length == sizeof deallocate &&
+	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
+		relay_forget_names(relay);
+}
+
 /* 'C', 'I', 's': the end of an Execute, or of one statement of a query. */
 static enum answer_fate
 relay_on_command_end(struct relay *relay, struct relay_io *io,
@@ -91,6 +108,7 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
+	relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE)
 		relay_strike(relay);
 	else if (answer->head->kind < EXPECT_SYNC)
@@ -133,6 +151,18 @@ relay_on_notice(struct relay *relay, struct relay_io *io,
 	(void)io;
 	return answer->head != NULL && answer->head->purpose != PURPOSE_NONE ?
 	    ANSWER_DROP : ANSWER_PASS;
+}
+
+/* Somebody has left a LISTEN here, inside a function: none of our business. */
+static enum answer_fate
+relay_on_notification(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	if (relay->pins & (PIN_MODE | PIN_LISTEN) || relay->touches &
+	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN))
+		return relay_on_notice(relay, io, answer);
+	relay->server->is_stale = true;
+	return ANSWER_DROP;
 }
 
 static enum answer_fate
@@ -187,7 +217,6 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	struct error_fields	 fields;
 
 	(void)io;
-	relay->had_error = true;
 	error_fields_parse(answer->body, answer->length, &fields);
 	if (strcmp(fields.severity, "ERROR") != 0) {
 		/* FATAL: told when the connection ends, in our words. */
@@ -278,7 +307,7 @@ static const struct {
 	[MSG_FUNCTION_RESULT] = { relay_on_middle, false },
 	[MSG_ERROR] = { relay_on_error, true },
 	[MSG_NOTICE] = { relay_on_notice, false },
-	[MSG_NOTIFICATION] = { relay_on_notice, false },
+	[MSG_NOTIFICATION] = { relay_on_notification, false },
 	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
 	[MSG_READY] = { relay_on_ready, true },
 };

@@ -303,6 +303,9 @@ sqlscan_on_end(struct sqlscan *scan)
 			scan->verb = SQL_OTHER;
 		scan->touches |= verb_touches[scan->verb] |
 		    verb_touches[scan->inner];
+		/* Or a statement of that name. */
+		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
+			scan->touches |= SQL_TOUCHES_PREPARE;
 		if (scan->statements++ == 0)
 			scan->first = scan->verb;
 		scan->last = scan->verb;

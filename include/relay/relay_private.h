@@ -126,6 +126,8 @@ enum relay_verdict	relay_on_describe(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 			    const struct relay_message *);
+/* Close on the server what was prepared under settings that did not last. */
+void	relay_close_private(struct relay *, struct relay_io *);
 /* Take back what requests did that PostgreSQL has skipped or refused. */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped);
 

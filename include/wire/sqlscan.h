@@ -57,6 +57,10 @@ enum {
 					 * beyond the transaction */
 };
 
+/* Whether the settings may be others than they were. */
+#define SQL_TOUCHES_MEANING	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_LOCAL | \
+	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
+
 enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32 };
 
 struct sqlscan {

@@ -202,6 +202,7 @@ relay_settle_touches(struct relay *relay)
 	const uint32_t	 changes = SQL_TOUCHES_SETTINGS |
 			    SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
 			    SQL_TOUCHES_DISCARD_ALL;
+	struct shelf	*shelf = &relay->server->session->shelf;
 	uint32_t	 touches = relay->touches;
 	struct relay_io	 io;
 
@@ -209,9 +210,10 @@ relay_settle_touches(struct relay *relay)
 	if (touches == 0 || relay->pins & PIN_MODE)
 		return false;
 	relay->pins |= relay_pins_of(touches);
-	if ((touches & changes) == 0)
+	if ((touches & changes) == 0 && !shelf->has_private)
 		return false;
 	relay_io_init(&io, relay);
+	relay_close_private(relay, &io);
 	relay_start_read_back(relay, &io, touches & SQL_TOUCHES_UNKNOWN);
 	relay_io_send(&io, relay);
 	return true;
@@ -295,12 +297,14 @@ relay_abandon_server(struct relay *relay)
 	if (pins & (PIN_CUSTOM | PIN_SETTINGS))
 		server_close(&server, REASON_SERVER_UNCLEAN,
 		    "a setting of its client cannot be reset");
-	else if (pins == 0 && (touches & ~TOUCHES_FLEETING) != 0)
+	else if (pins == 0 && ((touches & ~TOUCHES_FLEETING) != 0 ||
+	    server->session->shelf.has_private))
 		server_close(&server, REASON_CLIENT_LEFT,
 		    "its client left before it was known what it had set");
 	else if (server->transaction_status == STATUS_IDLE)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
+		session_set_unnamed(server->session, NULL);
 		stream_set_reading(&server->stream, true);
 		server_clean(&server, "ROLLBACK", false);
 	} else

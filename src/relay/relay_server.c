@@ -184,21 +184,25 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
-/* Everything up to Sync was skipped: nothing of it has happened. */
+/*
+ * Everything up to Sync was skipped, simple queries too: nothing of it has
+ * happened.  It is undone from the end, as each was done on top of those
+ * before it.
+ */
 static void
 relay_skip_batch(struct relay *relay)
 {
 	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*head;
-	bool			 skipped = false;
+	uint32_t		 n = 0;
 
-	while ((head = expected_head(expected)) != NULL &&
-	    head->kind < EXPECT_SYNC) {
-		relay_undo(relay, head, skipped);
+	while (n < expected->count &&
+	    expected_at(expected, n)->kind != EXPECT_SYNC)
+		n++;
+	for (uint32_t i = n; i-- > 0;)
+		relay_undo(relay, expected_at(expected, i), i > 0);
+	while (n-- > 0)
 		expected_strike(expected);
-		skipped = true;
-	}
-	if (head == NULL && relay->is_unsynced)
+	if (expected->count == 0 && relay->is_unsynced)
 		relay->is_refusing = true;
 }
 
@@ -209,14 +213,28 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 	buf_add(&session->error, answer->body, answer->length);
 }
 
+/*
+ * The server has lost a statement, or a table of it has changed: nobody shall
+ * meet the same error again, it is prepared anew at its next use.
+ */
+static void
+relay_mistrust_shelf(struct server_session *session,
+    const struct expectation *head, const char *sqlstate)
+{
+	if ((head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE) &&
+	    head->number != 0 && (strcmp(sqlstate, "26000") == 0 ||
+	    strcmp(sqlstate, "0A000") == 0))
+		shelf_forget_number(&session->shelf, head->number);
+}
+
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
 	struct server_session	*session = relay->server->session;
 	struct error_fields	 fields;
+	enum answer_fate	 fate = ANSWER_PASS;
 
-	(void)io;
 	error_fields_parse(answer->body, answer->length, &fields);
 	if (strcmp(fields.severity, "ERROR") != 0) {
 		/* FATAL: told when the connection ends, in our words. */
@@ -230,9 +248,15 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
+	if (answer->head->made != NULL) {
+		parcel_piece(&io->to_client, answer->head->made,
+		    answer->head->made_bytes);
+		fate = ANSWER_DROP;
+	}
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
-	return ANSWER_PASS;
+	return fate;
 }
 
 /* The books of a query, and of a transaction if it has ended. */

@@ -100,7 +100,7 @@ session_blur(struct server *server)
 	struct settings_draft	*draft = settings_draft_new(settings_none());
 	const struct settings	*unknown;
 
-	/* No setting has such a value, so it will differ from what is wanted. */
+	/* No setting has such a value: it differs from what is wanted. */
 	for (size_t i = 0; i < settings_count(session->settings); i++)
 		settings_draft_set(draft, settings_name(session->settings, i),
 		    "\001");

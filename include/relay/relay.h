@@ -76,7 +76,6 @@ struct relay {
 	bool			 is_leaving; /* said X: close when answered */
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
-	bool			 had_error;	/* in this transaction */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */

@@ -97,15 +97,12 @@ relay_deallocate(struct relay *relay, struct relay_io *io,
 	return true;
 }
 
-/* The session's statements go with DISCARD ALL and DEALLOCATE ALL. */
+/* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
 static void
 relay_forget_shelf(struct relay *relay, uint32_t touches)
 {
 	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
 		shelf_clear(&relay->server->session->shelf);
-	if (touches & SQL_TOUCHES_DEALLOCATE_ALL &&
-	    relay->server->transaction_status != STATUS_FAILED)
-		names_clear(&relay->names);
 }
 
 static void
@@ -163,6 +160,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
 	if (touches != 0) {
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);

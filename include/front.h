@@ -12,8 +12,9 @@ struct config;
 struct loop;
 
 /*
- * Main thread, on this loop: open every address of listen_addr and the unix socket of
- * unix_socket_dir.  False: error names the address; nothing is left open.
+ * Main thread, on this loop: open every address of listen_addr and the unix
+ * socket of unix_socket_dir.  False: error names the address; nothing is left
+ * open.
  */
 bool	front_open(struct loop *, const struct config *, char *error, size_t);
 /* Whoever stands in the accept queues is accepted; then they are closed. */

@@ -201,17 +201,30 @@ START_TEST(fewer_answers_than_asked_end_the_server)
 }
 END_TEST
 
+/* A setting was reported that nobody asked for: what is set is asked. */
+static void
+nothing_is_set(struct peer *server)
+{
+	struct buf	*body = hears_body(server, 'Q');
+
+	ck_assert_ptr_nonnull(strstr((const char *)buf_bytes(body),
+	    "pg_settings"));
+	says(server, complete("SELECT 0"), ready('I'));
+}
+
 START_TEST(an_answer_that_comes_byte_by_byte_is_passed_on_whole)
 {
 	struct peer		*one = talk_begins("");
 	struct peer		*ann = client_enters(1);
 	struct saying		*answer = a_whole_answer();
 
+	asks(ann, one, "listen channel", 'I');
 	says(ann, query("x"));
 	hears(one, query("x"));
 	says_slowly(one, answer);
 	hears(ann, answer);
-	pool_is("0 linked, 1 idle, 0 waiting");
+	nothing_is_set(one);
+	pool_is("1 linked, 0 idle, 0 waiting");
 	talk_ends();
 }
 END_TEST
@@ -223,13 +236,15 @@ START_TEST(an_answer_in_two_parts_is_passed_on_whole_wherever_it_is_cut)
 	struct saying	*answer = a_whole_answer();
 	size_t		 n = length_of(answer);
 
+	asks(ann, one, "listen channel", 'I');
 	for (size_t at = 1; at < n; at++) {
 		says(ann, query("x"));
 		hears(one, query("x"));
 		says(one, cut(answer, 0, at));
 		says(one, cut(answer, at, n));
 		hears(ann, answer);
-		pool_is("0 linked, 1 idle, 0 waiting");
+		nothing_is_set(one);
+		pool_is("1 linked, 0 idle, 0 waiting");
 	}
 	talk_ends();
 }
@@ -403,7 +418,7 @@ START_TEST(what_is_said_by_itself_while_idle_is_not_passed_on)
 {
 	struct peer	*one = talk_begins("");
 	struct peer	*ann = client_enters(1);
-	struct saying	*words = all_of(notice("x"), notification("y"),
+	struct saying	*words = all_of(notice("x"),
 			    parameter("TimeZone", "UTC"));
 
 	says(one, words);
@@ -429,6 +444,7 @@ START_TEST(what_is_said_by_itself_in_a_transaction_is_passed_on)
 	struct saying	*words = all_of(notice("x"), notification("y"),
 			    parameter("TimeZone", "UTC"));
 
+	asks(ann, one, "listen y", 'I');
 	says(ann, query("begin"));
 	hears(one, query("begin"));
 	says(one, words);
@@ -440,7 +456,31 @@ START_TEST(what_is_said_by_itself_in_a_transaction_is_passed_on)
 	says(ann, query("commit"));
 	hears(one, query("commit"));
 	answers(one, ann, 'I');
-	pool_is("0 linked, 1 idle, 0 waiting");
+	nothing_is_set(one);
+	pool_is("1 linked, 0 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+/* A LISTEN that nobody saw, in a function, was left on the server. */
+START_TEST(a_notification_for_a_stranger_reaches_nobody_and_ends_the_server)
+{
+	struct peer	*one = talk_begins("");
+	struct peer	*ann = client_enters(1), *two;
+
+	says(ann, query("x"));
+	hears(one, query("x"));
+	says(one, notification("y"), complete("X"), ready('I'));
+	hears(ann, complete("X"), ready('I'));
+	hears(one, plain('X'), the_end());
+	says(ann, query("x"));
+	two = server_enters();
+	hears(two, query("x"));
+	answers(two, ann, 'I');
+	says(two, notification("y"));
+	hears(two, plain('X'), the_end());
+	hears_nothing(ann);
+	pool_is("0 linked, 0 idle, 0 waiting");
 	talk_ends();
 }
 END_TEST
@@ -463,4 +503,5 @@ CHECK_MAIN("talk_hostile",
     a_server_in_the_middle_of_a_word_is_not_handed_out,
     a_server_in_the_middle_of_a_word_is_not_given_back,
     what_is_said_by_itself_while_idle_is_not_passed_on,
-    what_is_said_by_itself_in_a_transaction_is_passed_on)
+    what_is_said_by_itself_in_a_transaction_is_passed_on,
+    a_notification_for_a_stranger_reaches_nobody_and_ends_the_server)

@@ -139,10 +139,10 @@ talk_make(void)
 		.lowest = LOG_LEVEL_DEBUG };
 
 	log_configure(getenv("TALK_LOG") != NULL ? &loud : &quiet);
-	workers_make(TALK_LOOPS);
 	stage.loops[0] = loop_new(0);
+	workers_make(TALK_LOOPS, stage.loops[0]);
 	for (int i = 1; i <= TALK_LOOPS; i++)
-		stage.loops[i] = worker_loop(i);
+		stage.loops[i] = worker_loop(i - 1);
 	for (int i = 0; i <= TALK_LOOPS; i++)
 		stage.loops[i]->thread = pthread_self();
 	auth_query_init(stage.loops[0]);

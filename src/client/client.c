@@ -206,8 +206,11 @@ client_log_close(const struct client *client, enum reason reason,
 	struct log_who	 who;
 
 	config_release(config);
+	wanted = wanted && client->user != NULL;
+	if (!log_wants(wanted ? LOG_LEVEL_INFO : LOG_LEVEL_DEBUG))
+		return;
 	client_who(client, &who);
-	if (wanted && client->user != NULL)
+	if (wanted)
 		log_info(&who, "disconnected: %s%s%s", reason_label(reason),
 		    detail != NULL ? ": " : "",
 		    detail != NULL ? detail : "");

@@ -8,6 +8,7 @@
 
 #include <pthread.h>
 #include <stdlib.h>
+#include <string.h>
 
 #include <openssl/rand.h>
 
@@ -61,14 +62,30 @@ client_key_next_pid_locked(void)
 	return keys.last_pid;
 }
 
+/* Randomness is drawn for many keys at once: to begin costs the most. */
+static void
+client_key_draw(uint8_t secret[4])
+{
+	static _Thread_local uint8_t	random[64 * 4];
+	static _Thread_local size_t	left;
+
+	if (left == 0) {
+		if (RAND_bytes(random, sizeof random) != 1)
+			abort();
+		left = sizeof random;
+	}
+	left -= 4;
+	memcpy(secret, random + left, 4);
+	mem_wipe(random + left, 4);
+}
+
 void
 client_make_key(struct client *client, struct buf *buf)
 {
 	struct client_key	*key = mem_new(sizeof *key);
 	uint8_t			 bytes[4];
 
-	if (RAND_bytes(bytes, sizeof bytes) != 1)
-		abort();
+	client_key_draw(bytes);
 	key->secret = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
 	    (uint32_t)bytes[2] << 8 | bytes[3];
 	key->client = client;

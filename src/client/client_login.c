@@ -26,6 +26,8 @@
 #define REQUESTS_MAX		4
 #define SETTINGS_MAX		256
 #define PASSWORD_BYTES_MAX	(128 * 1024)
+/* A login is short, and what held it is wiped. */
+#define READ_BYTES		1024
 
 /* Closed without a word to the client: then the log has one at least. */
 static void
@@ -461,8 +463,8 @@ login_on_readable(struct client *client)
 
 	if (login_is_direct_tls(client))
 		return;
-	n = stream_read(&client->stream, buf_reserve(&login->in, 4096),
-	    4096);
+	n = stream_read(&client->stream,
+	    buf_reserve(&login->in, READ_BYTES), READ_BYTES);
 	if (n == STREAM_AGAIN)
 		return;
 	if (n <= 0) {

@@ -60,9 +60,10 @@ class Certificates:
                      name + ".csr")
         with open(self.path("extensions"), "w") as f:
             f.write(f"subjectAltName={san}\n" if san else "")
-        self.openssl("x509", "-req", "-in", name + ".csr", "-CA", ca + ".crt",
-                     "-CAkey", ca + ".key", "-CAcreateserial", "-days", days, sign,
-                     "-extfile", "extensions", "-out", name + ".crt")
+        self.openssl("x509", "-req", "-in", name + ".csr",
+                     "-CA", ca + ".crt", "-CAkey", ca + ".key",
+                     "-CAcreateserial", "-days", days, sign, "-extfile",
+                     "extensions", "-out", name + ".crt")
         os.chmod(self.path(name + ".key"), 0o600)
 
     def path(self, name):

@@ -165,6 +165,8 @@ front_on_drain(struct loop *loop, struct letter *letter)
 void
 front_drain(void)
 {
+	if (front.letter.read != NULL)
+		return;		/* it has been asked for */
 	front.letter.read = front_on_drain;
 	if (front.loop->index == 0)
 		front_on_drain(front.loop, &front.letter);

@@ -2,6 +2,10 @@
  * A worker: one thread with a loop of its own, which has clients and the
  * servers that they use.  The main thread accepts connections and gives each
  * to the worker with the fewest, where it stays for life.
+ *
+ * A single worker is the main thread: a process without other threads saves
+ * a letter for every connection, and the C library saves what it does in
+ * every system call of a process that has threads.
  */
 
 #ifndef WORKER_H
@@ -13,12 +17,13 @@
 
 struct loop;
 
-/* Main thread.  Loops 1 to n are made; then their threads start. */
-void		 workers_make(int n);
+/* Main thread.  The loops are made, a single worker's is main's; then their
+ * threads start. */
+void		 workers_make(int n, struct loop *main_loop);
 void		 workers_start(void);
-int		 workers_count(void);
-/* Loop 1 to n; 0 is main's own and not here. */
-struct loop	*worker_loop(int index);
+/* How many loops there are, main's included. */
+int		 workers_loops(void);
+struct loop	*worker_loop(int worker);	/* from 0 */
 
 /* Main thread: the worker with the fewest clients gets the descriptor. */
 void		 workers_accept(int fd);

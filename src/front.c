@@ -2,7 +2,6 @@
  * See front.h.
  */
 
-#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -10,7 +9,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "client/client.h"
 #include "config/config.h"
 #include "front.h"
 #include "net/listener.h"
@@ -20,9 +18,6 @@
 enum { FRONT_MAX = 32 };
 
 static struct {
-	struct loop	*loop;
-	struct letter	 letter;	/* to drain */
-	atomic_bool	 is_drained;
 	struct listener	*listeners[FRONT_MAX];
 	int		 count;
 } front;
@@ -32,12 +27,7 @@ front_on_accepted(void *arg, int fd, const struct addr *peer)
 {
 	(void)arg;
 	(void)peer;
-	if (front.loop->index == 0) {
-		workers_accept(fd);
-		return;
-	}
-	client_count_add(front.loop);
-	client_accept(front.loop, fd);
+	workers_accept(fd);
 }
 
 static void
@@ -136,8 +126,6 @@ front_open(struct loop *loop, const struct config *config, char *error,
 	char	*word;
 	bool	 good = true;
 
-	front.loop = loop;
-
 	while (good && (word = text_next_word(&rest)) != NULL)
 		good = front_add_text(loop, word, config, error, size);
 	free(list);
@@ -152,32 +140,11 @@ front_open(struct loop *loop, const struct config *config, char *error,
 	return good;
 }
 
-static void
-front_on_drain(struct loop *loop, struct letter *letter)
-{
-	(void)loop;
-	(void)letter;
-	for (int i = 0; i < front.count; i++)
-		listener_drain(front.listeners[i]);
-	atomic_store(&front.is_drained, true);
-}
-
 void
 front_drain(void)
 {
-	if (front.letter.read != NULL)
-		return;		/* it has been asked for */
-	front.letter.read = front_on_drain;
-	if (front.loop->index == 0)
-		front_on_drain(front.loop, &front.letter);
-	else
-		loop_post(front.loop, &front.letter);
-}
-
-bool
-front_is_drained(void)
-{
-	return atomic_load(&front.is_drained);
+	for (int i = 0; i < front.count; i++)
+		listener_drain(front.listeners[i]);
 }
 
 void

@@ -99,6 +99,15 @@ lifecycle_apply_limits(const struct config *config)
 	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
 
+static void
+lifecycle_tell_certificate(const struct config *config)
+{
+	if (config->is_self_signed)
+		log_info(NULL, "TLS towards clients has a self-signed "
+		    "certificate, made for this process: it proves nothing "
+		    "about who answers; set client_tls_cert_file for that");
+}
+
 /* Takes the snapshot over; it is in force everywhere afterwards. */
 static void
 lifecycle_apply(struct config *config)
@@ -150,6 +159,7 @@ lifecycle_reload(struct buf *faults)
 		    "one stays in force");
 		return false;
 	}
+	lifecycle_tell_certificate(config);
 	running = config_current();
 	config_keep_fixed(config, running, &report);
 	config_release(running);
@@ -238,7 +248,7 @@ lifecycle_on_poll(evutil_socket_t fd, short what, void *arg)
 	(void)what;
 	(void)arg;
 	if (atomic_load(&lifecycle.state) == LIFECYCLE_DRAINING &&
-	    front_is_drained() && atomic_load(&client_numbers.total) == 0)
+	    atomic_load(&client_numbers.total) == 0)
 		lifecycle_end("all clients have gone");
 	else if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING &&
 	    lifecycle_is_quiet())
@@ -440,7 +450,7 @@ lifecycle_on_signal(evutil_socket_t number, short what, void *arg)
 static struct loop *
 process_loop(int index)
 {
-	return index == 0 ? lifecycle.loop : worker_loop(index);
+	return index == 0 ? lifecycle.loop : worker_loop(index - 1);
 }
 
 static const char *
@@ -466,14 +476,14 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	lifecycle.loop = loop;
 	lifecycle.file = mem_string(config_file);
 	lifecycle_apply_limits(config);
+	lifecycle_tell_certificate(config);
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
 		event_add(evsignal_new(loop->base, numbers[i],
 		    lifecycle_on_signal, NULL), NULL);
 	process.reload = process_reload;
 	process.apply = process_apply;
 	process.shutdown = process_shutdown;
-	process.loop_count = (config->option.workers > 0 ?
-	    config->option.workers : daemon_cores()) + 1;
+	process.loop_count = workers_loops();
 	process.loop = process_loop;
 	process.started_us = clock_now_us();
 	process.state = process_state;

@@ -5,7 +5,8 @@
  *	threads -> listeners -> run -> drain -> stop
  *
  * The main thread accepts connections, resolves names, asks auth_query,
- * reloads and handles signals; workers do everything else.
+ * reloads and handles signals; workers do everything else.  A single worker
+ * is the main thread itself.
  */
 
 #include <getopt.h>
@@ -216,15 +217,14 @@ main(int argc, char **argv)
 		workers = daemon_cores();
 	loop = loop_new(0);
 	resolver = resolver_new(loop, config->option.resolv_conf);
-	pools_init(workers + 1);
+	workers_make(workers, loop);
+	pools_init(workers_loops());
 	backends_init(loop, resolver);
 	auth_query_init(loop);
 	relay_init();
 	console_init();
 	config_replace(config_hold(config));
-	workers_make(workers);
-	if (!front_open(workers == 1 ? worker_loop(1) : loop, config, error,
-	    sizeof error)) {
+	if (!front_open(loop, config, error, sizeof error)) {
 		log_fatal(NULL, "%s", error);
 		if (config->option.pidfile[0] != '\0')
 			daemon_remove_pid(config->option.pidfile);

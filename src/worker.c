@@ -22,6 +22,7 @@ struct worker {
 static struct {
 	struct worker	*list;
 	int		 count;
+	bool		 has_threads;
 } workers;
 
 struct accepted {
@@ -46,14 +47,14 @@ worker_run(void *arg)
 }
 
 void
-workers_make(int n)
+workers_make(int n, struct loop *main_loop)
 {
 	workers.list = mem_new((size_t)n * sizeof workers.list[0]);
 	workers.count = n;
-	for (int i = 0; i < n; i++) {
-		workers.list[i].loop = loop_new(i + 1);
-		workers.list[i].loop->owner = &workers.list[i];
-	}
+	workers.has_threads = n > 1;
+	for (int i = 0; i < n; i++)
+		workers.list[i].loop = workers.has_threads ?
+		    loop_new(i + 1) : main_loop;
 }
 
 void
@@ -62,6 +63,8 @@ workers_start(void)
 	sigset_t	all, before;
 	char		name[32];
 
+	if (!workers.has_threads)
+		return;
 	/* Signals are the main thread's. */
 	sigfillset(&all);
 	pthread_sigmask(SIG_BLOCK, &all, &before);
@@ -81,16 +84,16 @@ workers_start(void)
 }
 
 int
-workers_count(void)
+workers_loops(void)
 {
-	return workers.count;
+	return workers.has_threads ? workers.count + 1 : 1;
 }
 
 struct loop *
-worker_loop(int index)
+worker_loop(int worker)
 {
-	assert(index >= 1 && index <= workers.count);
-	return workers.list[index - 1].loop;
+	assert(worker >= 0 && worker < workers.count);
+	return workers.list[worker].loop;
 }
 
 static void
@@ -108,15 +111,20 @@ void
 workers_accept(int fd)
 {
 	struct worker	*best = &workers.list[0];
-	struct accepted	*accepted = mem_new(sizeof *accepted);
+	struct accepted	*accepted;
 
 	for (int i = 1; i < workers.count; i++)
 		if (client_count_of(workers.list[i].loop) <
 		    client_count_of(best->loop))
 			best = &workers.list[i];
+	client_count_add(best->loop);
+	if (!workers.has_threads) {
+		client_accept(best->loop, fd);
+		return;
+	}
+	accepted = mem_new(sizeof *accepted);
 	accepted->fd = fd;
 	accepted->letter.read = worker_on_accepted;
-	client_count_add(best->loop);
 	loop_post(best->loop, &accepted->letter);
 }
 
@@ -162,6 +170,8 @@ worker_on_stop(struct loop *loop, struct letter *letter)
 void
 workers_stop(void)
 {
+	if (!workers.has_threads)
+		return;
 	for (int i = 0; i < workers.count; i++) {
 		struct letter	*letter = mem_new(sizeof *letter);
 

@@ -2,11 +2,11 @@
 # Everything that is tested: installs what is missing, builds, runs all stages
 # and ends with "N passed, N failed, N skipped".
 #
-#	tests/run.sh [stage ...]	stages: build lint unit system
+#	tests/run.sh [stage ...]	stages: build lint unit talk system
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
 build=$top/build-test
-stages=${*:-install build lint unit system}
+stages=${*:-install build lint unit talk system}
 passed=0 failed=0 skipped=0
 
 # Output of a stage is shown only when something in it failed.
@@ -48,20 +48,31 @@ count_checks() {
 	[ $(($2 + $3)) -eq 0 ]
 }
 
-stage_unit() {
+# Every program in this folder of the build.
+run_checks() {
 	cd "$build" || return 1
-	for test in tests/unit/check_*; do
+	bad=
+	for test in "$1"/check_*; do
 		[ -f "$test" ] && [ -x "$test" ] || continue
 		"./$test" >one-test.log 2>&1
 		count_checks <one-test.log || { cat one-test.log; bad=1; }
 		grep -q Checks: one-test.log || failed=$((failed + 1))
 	done
+	[ -z "$bad" ]
+}
+
+stage_talk() {
+	run_checks tests/talk
+}
+
+stage_unit() {
+	run_checks tests/unit
 	if srcdir=$top sh "$top/tests/fuzz/corpus.sh"; then
 		passed=$((passed + 1))
 	else
 		failed=$((failed + 1))
 	fi
-	[ -z "${bad:-}" ]
+	[ -z "$bad" ]
 }
 
 stage_system() {

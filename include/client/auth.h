@@ -5,7 +5,10 @@
  * auth_find() decides on a method and looks the secret up in the database
  * entry, auth_file and auth_query, in this order.  An unknown user goes the
  * same way as a known one with a wrong password, in the same time, to the
- * same error; only the log knows the difference.
+ * same error; only the log knows the difference.  That way depends on the kind
+ * of secret, so an unknown user is taken to have one of the usual kind: of
+ * those in auth_file, or SCRAM where PostgreSQL is asked.  Where kinds are
+ * mixed, a known user of an unusual kind can be told from an unknown one.
  */
 
 #ifndef CLIENT_AUTH_H
@@ -14,6 +17,7 @@
 #include <stdbool.h>
 
 #include "config/config.h"
+#include "wire/password.h"
 
 struct auth_query_request;
 struct client;
@@ -45,6 +49,8 @@ struct auth_request {
 	enum auth_method	 method;
 	int			 hba_line;	/* 0: not from a file */
 	bool			 is_known;	/* the user exists */
+	enum password_kind	 mock;	/* of the secret that an unknown user
+						 * is taken to have */
 	char			*secret; /* as in pg_authid, or NULL; to be
 						 * wiped by the asker */
 	char			*failure; /* the look-up failed: an error for

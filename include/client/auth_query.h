@@ -38,7 +38,5 @@ struct auth_query_request	*auth_query_ask(struct loop *asking,
 	    void *arg);
 /* Own thread of the asker: done() will not be called. */
 void	auth_query_abandon(struct auth_query_request *);
-/* Any thread: the next question for this user goes to PostgreSQL. */
-void	auth_query_forget(const char *database, const char *user);
 
 #endif

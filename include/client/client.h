@@ -64,6 +64,12 @@ struct client_service {
 	 */
 	void		(*dismiss)(struct client *, enum reason,
 			    const char *text, bool is_now);
+	/*
+	 * Whether the client can be told anything now: not when it has had
+	 * only a part of a message, whose rest would be made of it.
+	 * NULL: always.
+	 */
+	bool		(*may_speak)(const struct client *);
 	/* The client is being closed: leave no trace; frees client->served. */
 	void		(*stop)(struct client *);
 };
@@ -100,6 +106,9 @@ struct client_start {
 	 * those inside "options" included; user, database, replication not */
 	const char	*const *settings;
 	bool		 wants_replication;
+	/* What it sent already behind its login. */
+	const uint8_t	*early;
+	size_t		 early_length;
 };
 
 /* How the floors above are handed down; set once before any thread runs. */

@@ -29,7 +29,9 @@ struct client_login {
 	bool			 is_direct;	/* TLS without SSLRequest */
 	bool			 is_crowd;	/* beyond max_client_conn */
 	bool			 is_console;
+	bool			 is_reading;	/* in client_login_read() */
 	struct buf		 in;
+	size_t			 used;	/* of it: is being carried out */
 	char			**settings;	/* name, value, ..., NULL */
 	size_t			 setting_count;
 	bool			 wants_replication;
@@ -42,6 +44,8 @@ struct client_login {
 /* Set up for a client that has just been accepted, and free again. */
 void	client_login_start(struct client *, bool is_crowd);
 void	client_login_free(struct client *);
+/* Carry out what is here: a login that waited for something goes on. */
+void	client_login_read(struct client *);
 void	client_login_on_event(struct client *, enum stream_event);
 /* done() of a cancel request; arg is the client's id. */
 void	client_login_cancelled(struct loop *, void *);

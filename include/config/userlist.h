@@ -11,6 +11,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 
+#include "wire/password.h"
+
 struct userlist;
 
 /* An empty path gives an empty list.  NULL: error names file and line. */
@@ -23,6 +25,8 @@ void		 userlist_free(struct userlist *);	/* wipes */
 
 /* The secret, or NULL for an unknown user; valid as long as the list. */
 const char	*userlist_secret(const struct userlist *, const char *user);
+/* The kind that most secrets are of; SCRAM where there are none. */
+enum password_kind userlist_usual_kind(const struct userlist *);
 size_t		 userlist_count(const struct userlist *);
 const char	*userlist_name(const struct userlist *, size_t);
 

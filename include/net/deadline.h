@@ -35,15 +35,32 @@ struct deadline_queues {
 	int64_t			 armed_us;	/* INT64_MAX: not armed */
 };
 
-/* A duration of zero or less means "no limit": the deadline is cleared. */
-void	deadline_set(struct loop *, struct deadline *, int64_t duration_us,
+void	deadline_add(struct loop *, struct deadline *, int64_t duration_us,
 	    void (*expired)(struct loop *, struct deadline *));
-void	deadline_clear(struct loop *, struct deadline *);
+void	deadline_remove(struct deadline *);
 
 static inline bool
 deadline_is_set(const struct deadline *deadline)
 {
 	return deadline->queue != NULL;
+}
+
+static inline void
+deadline_clear(struct loop *loop, struct deadline *deadline)
+{
+	(void)loop;
+	if (deadline_is_set(deadline))
+		deadline_remove(deadline);
+}
+
+/* A duration of zero or less means "no limit": the deadline is cleared. */
+static inline void
+deadline_set(struct loop *loop, struct deadline *deadline,
+    int64_t duration_us, void (*expired)(struct loop *, struct deadline *))
+{
+	deadline_clear(loop, deadline);
+	if (duration_us > 0)
+		deadline_add(loop, deadline, duration_us, expired);
 }
 
 /* Expire whatever is due now; called by the timer, and by tests. */

@@ -61,7 +61,6 @@ struct loop {
 	bool			 stopping;
 	pthread_t		 thread;	/* that runs it */
 	int64_t			 now_us;	/* 0: not asked in this round */
-	void			*owner;		/* the worker or main */
 	struct {
 		pthread_mutex_t		mutex;
 		STAILQ_HEAD(, letter)	letters;

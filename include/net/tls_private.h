@@ -18,5 +18,7 @@ struct tls_context {
 
 /* tls_self_signed.c: a key and certificate for this process alone. */
 bool	tls_self_sign(SSL_CTX *);
+/* A fresh pair, to be freed; false: both are NULL. */
+bool	tls_self_make(EVP_PKEY **, X509 **);
 
 #endif

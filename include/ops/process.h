@@ -31,7 +31,7 @@ struct process {
 	/* Any thread: from now on this configuration; takes it over. */
 	void		(*apply)(struct config *);
 	void		(*shutdown)(enum shutdown_mode);	/* any thread */
-	/* The loops: 0 is main's, the others have clients and servers. */
+	/* All loops; 0 is main's and serves if it is the only one. */
 	int		 loop_count;
 	struct loop	*(*loop)(int index);
 	int64_t		 started_us;

@@ -70,7 +70,7 @@ struct ticket {
 	enum ticket_state	 state;
 	bool			 is_impatient;
 	bool			 is_refused;	/* the answer is an error */
-	bool			 is_leaving;	/* withdrawn too late */
+	bool			 is_leaving;	/* pool_leave(), too late */
 	TAILQ_ENTRY(ticket)	 entry;
 };
 TAILQ_HEAD(ticket_list, ticket);
@@ -100,7 +100,7 @@ struct pool_profile {
 	struct pool_settings	 settings;
 	char			*dbname;	/* towards PostgreSQL */
 	char			*reset_query;	/* "" : none */
-	char			*check_query;
+	char			*check_query;	/* "": none */
 	int64_t			 check_delay_us;
 	bool			 reset_always;
 	bool			 round_robin;
@@ -200,6 +200,11 @@ struct server	*pool_take(struct pool *, struct ticket *);
  * then live until granted() or refused() is called.
  */
 bool		 pool_withdraw(struct pool *, struct ticket *);
+/*
+ * The same for who will have no use for a server: when it is too late and the
+ * one on its way is lost, the ticket does not go back into the line.
+ */
+bool		 pool_leave(struct pool *, struct ticket *);
 
 /*
  * Give a server back, clean and with everything answered; takes *server.  In

@@ -40,7 +40,9 @@ enum expect_purpose {
 	PURPOSE_NONE,
 	PURPOSE_CHECK,		/* server_check_query */
 	PURPOSE_SETTINGS,	/* the client's settings before its statement */
+	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
+	PURPOSE_CLEAR,		/* another client's settings away, at login */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
 };
 
@@ -49,12 +51,15 @@ struct expectation {
 	uint8_t			 fate;
 	uint8_t			 purpose;
 	bool			 is_named;	/* Parse: entered into names */
-	uint32_t		 number;	/* Parse, Close: on the shelf */
+	uint32_t		 number;	/* on the shelf; of Bind and
+						 * Describe too */
 	struct statement	*statement;	/* Parse, Close: held */
 	struct statement	*before;	/* what the name, or the unnamed
 						 * one, meant before: held */
 	char			*name;		/* the client's name: owned */
-	uint8_t			*made;		/* MADE: the answer, owned */
+	uint8_t			*made;		/* MADE: the answer, owned;
+						 * else: what replaces an
+						 * error */
 	uint32_t		 made_bytes;
 };
 

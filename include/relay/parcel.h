@@ -26,6 +26,7 @@ struct parcel {
 	uint8_t		*made_end;
 	uint8_t		*made_start;
 	size_t		 sent;		/* bytes since parcel_init() */
+	const uint8_t	*end;		/* of the last part; NULL: none */
 	int		 count;
 	bool		 broken;	/* the stream failed: bytes are lost */
 	struct iovec	 parts[PARCEL_PARTS];
@@ -34,11 +35,24 @@ struct parcel {
 /* room: memory for pieces made here, for as long as the parcel lives. */
 void	parcel_init(struct parcel *, struct stream *, uint8_t *room,
 	    size_t room_bytes);
-/* A run of bytes that stay where they are. */
-void	parcel_run(struct parcel *, const void *, size_t);
+/* One more part, not empty, that does not touch the last one. */
+void	parcel_add(struct parcel *, const void *, size_t);
 /* A piece: copied. */
 void	parcel_piece(struct parcel *, const void *, size_t);
 /* Send what there is. */
 void	parcel_send(struct parcel *);
+
+/* A run of bytes that stay where they are. */
+static inline void
+parcel_run(struct parcel *parcel, const void *bytes, size_t n)
+{
+	if (n == 0)
+		return;
+	if (parcel->end == bytes) {
+		parcel->parts[parcel->count - 1].iov_len += n;
+		parcel->end += n;
+	} else
+		parcel_add(parcel, bytes, n);
+}
 
 #endif

@@ -47,6 +47,9 @@ struct statement {
 struct statement	*statement_intern(const uint8_t *body, size_t length,
 			    const struct settings *meaning,
 			    struct statement *last);
+/* One that nobody else will find: its settings are not known. */
+struct statement	*statement_new_private(const uint8_t *body,
+			    size_t length, const struct settings *meaning);
 struct statement	*statement_hold(struct statement *);
 void			 statement_release(struct statement *);	/* NULL ok */
 
@@ -78,12 +81,15 @@ struct shelf_entry {
 	TAILQ_ENTRY(shelf_entry) next;		/* most recently used first */
 	struct statement	*statement;	/* held */
 	uint32_t		 number; /* on the server: pgweir_NUMBER */
+	bool			 is_private; /* prepared under settings that
+					      * are not its own */
 };
 
 struct shelf {
 	struct hash_table		 table;
 	TAILQ_HEAD(shelf_list, shelf_entry) used;
 	uint32_t			 next_number;
+	bool				 has_private;
 };
 
 enum { STATEMENT_NAME_BYTES = 24 };
@@ -100,6 +106,7 @@ void			 shelf_restore(struct shelf *, struct statement *,
 void			 shelf_remove(struct shelf *, struct shelf_entry *);
 void			 shelf_remove_number(struct shelf *,
 			    const struct statement *, uint32_t number);
+void			 shelf_forget_number(struct shelf *, uint32_t);
 /* The one to close when there are more than limit: NULL when there is room. */
 struct shelf_entry	*shelf_oldest_beyond(struct shelf *, size_t limit);
 /* "pgweir_7"; returns the length without the NUL. */

@@ -76,7 +76,9 @@ struct relay {
 	bool			 is_leaving; /* said X: close when answered */
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
-	bool			 had_error;	/* in this transaction */
+	bool			 is_cut_off;	/* the client has had a part of
+						 * a message, and no more of
+						 * it will come */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */
@@ -84,6 +86,10 @@ struct relay {
 	struct statement	*unnamed;	/* held, or NULL */
 	struct ticket		 ticket;
 	struct deadline		 transaction_deadline;
+	void			(*cancelled)(struct loop *, void *);
+						/* not NULL: a cancel waits
+						 * for the settings in front */
+	void			*cancelled_arg;
 	int64_t			 linked_us;	/* transaction began */
 	int64_t			 query_us;	/* query began; 0: none runs */
 	enum reason		 dismissal;	/* close at the boundary */

@@ -63,7 +63,11 @@ void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
 bool	relay_has_expected(const struct relay *);
 
+/* Why this server cannot be its; NULL: it can. */
+const char	*relay_misfit(const struct relay *, struct server *);
+
 /* relay_service.c */
+bool	relay_may_speak(const struct client *);
 /* Use what was held back, as far as that is possible now. */
 void	relay_go_on(struct relay *);
 void	relay_on_server_event(struct server *, enum stream_event);
@@ -75,6 +79,9 @@ void	relay_finish(struct relay *);
 void	relay_drop_server(struct relay *, enum reason, const char *detail);
 /* The client goes away: what becomes of its server. */
 void	relay_abandon_server(struct relay *);
+/* DISCARD ALL, or DEALLOCATE ALL, has succeeded. */
+void	relay_forget_session(struct relay *);
+void	relay_forget_names(struct relay *);
 /* Nothing is expected and the client owes nothing. */
 bool	relay_is_at_rest(const struct relay *);
 /* Between two statements: the limits that count while nothing runs. */
@@ -123,6 +130,8 @@ enum relay_verdict	relay_on_describe(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 			    const struct relay_message *);
+/* Close on the server what was prepared under settings that did not last. */
+void	relay_close_private(struct relay *, struct relay_io *);
 /* Take back what requests did that PostgreSQL has skipped or refused. */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped);
 
@@ -150,10 +159,17 @@ void	relay_read_server(struct relay *);
 /* What must run before the client's statement; true: nothing, or it is sent
  * in front; false: wait. */
 bool	relay_prepare_server(struct relay *, struct relay_io *);
-void	relay_start_read_back(struct relay *, struct relay_io *);
-/* The SQL that gives the server the client's settings. */
+void	relay_start_read_back(struct relay *, struct relay_io *,
+	    bool with_inventory);
+/* The SQL that brings the server from one set of settings to the other. */
 void	relay_send_switch(struct relay *, struct relay_io *,
+	    const struct settings *from, const struct settings *to,
 	    enum expect_purpose);
+/*
+ * The client's first statement on this server asks for currval or lastval:
+ * what others have drawn from sequences is forgotten.
+ */
+void	relay_forget_sequences(struct relay *, struct relay_io *);
 /* ReadyForQuery to a query of ours; and, if the client was held for it,
  * going on once all bytes were used. */
 void	relay_query_done(struct relay *, enum expect_purpose);

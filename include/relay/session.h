@@ -30,11 +30,12 @@ struct server_session {
 	uint32_t		 skip;		/* bytes of the current answer
 						 * that are still to come */
 	bool			 skip_passes;	/* they go to the client */
-	bool			 is_out_of_step;/* an error in a batch: skipped
-						 * until Sync */
+	bool			 has_said_error; /* to the client, and it is
+						 * not ready again yet */
 	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */
+	uint32_t		 inventory;	/* found with it: touches */
 	struct buf		 reported;	/* ParameterStatus to a query of
 						 * ours */
 	struct buf		 error;		/* body of its ErrorResponse */
@@ -55,5 +56,10 @@ void			 session_set_unnamed(struct server_session *,
 /* server_hooks */
 void			 session_free(struct server *);
 void			 session_reset(struct server *);
+/*
+ * A reset that nobody knows the extent of: statements are forgotten, and
+ * settings are applied anew, whatever they are now.
+ */
+void			 session_blur(struct server *);
 
 #endif

@@ -61,6 +61,12 @@ bool	settings_can_switch(const struct settings *from,
 	    const struct settings *to);
 
 /*
+ * What was read back can be told to another server: it is ASCII, or UTF-8
+ * that was asked for as such.
+ */
+bool	settings_are_portable(const struct settings *);
+
+/*
  * Append the SQL that brings a server from one set to the other, as one
  * simple query that works wholly or not at all: RESET for what goes,
  * pg_catalog.set_config() with quoted literals for what comes; session
@@ -80,11 +86,14 @@ bool	settings_switch_is_sure(const struct settings *from,
 
 /*
  * This pool's server accepted the set.  reported: the ParameterStatus
- * messages that it caused, in the wire's form; copied.
+ * messages that it caused on a server that had none, in the wire's form;
+ * copied.  NULL: they are not known.
  */
 void	settings_accepted(const struct settings *, const struct pool *,
 	    const uint8_t *reported, size_t length);
 bool	settings_are_accepted(const struct settings *, const struct pool *);
+/* And it is known what a client with this set has to be told. */
+bool	settings_are_reported(const struct settings *, const struct pool *);
 /* Append a greeting: the welcome's messages, with the reported ones in their
  * place (PostgreSQL documentation 55.2.7). */
 void	settings_greeting(struct buf *, const struct settings *,
@@ -96,9 +105,17 @@ void	settings_greeting(struct buf *, const struct settings *,
  * search_path can bend it.
  */
 extern const char	settings_read_back_query[];
-/* Take one DataRow's body; false: it is not what the query returns. */
+/*
+ * Goes behind it where what was said does not tell what it did: rows for what
+ * else of a session the server has.
+ */
+extern const char	settings_inventory_query[];
+/*
+ * Take one DataRow's body; false: it is not what the query returns.  A row of
+ * the inventory is added to *inventory, as sqlscan's touches.
+ */
 bool	settings_draft_take_row(struct settings_draft *, const uint8_t *,
-	    size_t, const char *login_user);
+	    size_t, const char *login_user, uint32_t *inventory);
 
 /* Numbers for SHOW MEM. */
 void	settings_memory(size_t *sets, size_t *bytes);

@@ -21,6 +21,7 @@ struct pair {
 struct acceptance {
 	struct acceptance	*next;
 	const struct pool	*pool;
+	bool			 is_reported;	/* reported is what it caused */
 	size_t			 length;
 	uint8_t			 reported[];
 };

@@ -11,6 +11,7 @@
 #ifndef WIRE_MSG_H
 #define WIRE_MSG_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -81,6 +82,13 @@ enum msg_status {
 	STATUS_TRANSACTION = 'T',
 	STATUS_FAILED = 'E',
 };
+
+static inline bool
+msg_is_status(uint8_t byte)
+{
+	return byte == STATUS_IDLE || byte == STATUS_TRANSACTION ||
+	    byte == STATUS_FAILED;
+}
 
 struct msg_head {
 	uint8_t		type;

@@ -25,6 +25,7 @@ enum password_kind {
 enum {
 	PASSWORD_MD5_CHARS = 35,	/* "md5" and 32 digits, without NUL */
 	PASSWORD_MD5_SALT_BYTES = 4,
+	PASSWORD_KINDS = PASSWORD_SCRAM + 1,
 };
 
 /* What looks like neither md5 nor SCRAM is a plain password. */

@@ -57,6 +57,10 @@ enum {
 					 * beyond the transaction */
 };
 
+/* Whether the settings may be others than they were. */
+#define SQL_TOUCHES_MEANING	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_LOCAL | \
+	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
+
 enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32 };
 
 struct sqlscan {
@@ -83,9 +87,11 @@ struct sqlscan {
 	uint8_t		 before;	/* enum of the word before */
 	uint8_t		 atomic;	/* BEGIN ATOMIC and CASE, open */
 	uint8_t		 config;	/* how far set_config( is read */
+	bool		 config_is_custom; /* its name may have a dot */
+	uint16_t	 config_parens;	/* inside it */
+	uint8_t		 body, body_length;	/* of DO: what is read */
+	char		 body_word[12];
 	bool		 is_assigned;	/* SET: behind the name */
-	bool		 has_custom;	/* set_config of a dotted name */
-	bool		 has_true, has_false;	/* its third argument */
 	uint16_t	 words;		/* since the inner verb */
 	uint16_t	 parens;
 };

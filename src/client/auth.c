@@ -8,6 +8,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/auth.h"
+#include "client/auth_cache.h"
 #include "client/auth_query.h"
 #include "client/client.h"
 #include "config/hba.h"
@@ -97,12 +98,15 @@ auth_find(struct auth_request *request)
 {
 	const char	*secret = userlist_secret(request->config->userlist,
 			    request->user);
+	bool		 has_query = auth_has_query(request);
 	struct auth_query_request *asked;
 
 	request->method = auth_method_of(request);
+	request->mock = has_query ? PASSWORD_SCRAM :
+	    userlist_usual_kind(request->config->userlist);
 	if (request->method == AUTH_METHOD_ANY ||
 	    request->method == AUTH_METHOD_REJECT || secret != NULL ||
-	    !auth_has_query(request)) {
+	    !has_query) {
 		auth_take_secret(request, secret);
 		request->answered(request);
 		return;
@@ -118,7 +122,7 @@ void
 auth_refused(const struct auth_request *request)
 {
 	if (request->database != NULL)
-		auth_query_forget(request->database, request->user);
+		auth_cache_forget(request->database, request->user);
 }
 
 void

@@ -8,19 +8,19 @@
  * the main thread.
  */
 
-#include <pthread.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 #include <event2/event.h>
 #include <libpq-fe.h>
 
 #include "base/clock.h"
-#include "base/hash.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "client/auth_cache.h"
 #include "client/auth_query.h"
 #include "config/config.h"
 #include "config/userlist.h"
@@ -28,7 +28,10 @@
 #include "net/tls.h"
 #include "pool/backend.h"
 
-#define CACHE_MAX	10000
+/* Libpq has files in the home directory for what is empty, not for this. */
+#define NO_FILE		"/dev/null/none"
+
+extern char	**environ;
 
 struct auth_query_request {
 	struct letter		 letter;
@@ -67,120 +70,39 @@ struct source {
 	TAILQ_HEAD(request_list, auth_query_request) requests;
 };
 
-struct cached {
-	struct hash_node	 node;
-	TAILQ_ENTRY(cached)	 next;		/* oldest first */
-	char			*database, *user, *secret;
-	int64_t			 until_us;
-};
-
 static struct {
 	struct loop		*loop;
 	struct source		*sources;
-	pthread_mutex_t		 mutex;		/* of the cache */
-	struct hash_table	 by_name;
-	TAILQ_HEAD(, cached)	 cached;
-} lookups = { .mutex = PTHREAD_MUTEX_INITIALIZER,
-	.cached = TAILQ_HEAD_INITIALIZER(lookups.cached) };
+} lookups;
 
 static void	source_go_on(struct source *);
 static void	source_connect(struct source *);
 
+/* libpq takes what is not given, or given empty, from PGPASSWORD and such. */
+static void
+auth_query_clear_environment(void)
+{
+	char	**at = environ, *name;
+
+	while (*at != NULL) {
+		if (strncmp(*at, "PG", 2) != 0 ||
+		    strncmp(*at, "PGWEIR_", 7) == 0) {
+			at++;
+			continue;
+		}
+		name = mem_string_n(*at, strcspn(*at, "="));
+		/* What follows moves up. */
+		if (unsetenv(name) != 0)
+			at++;
+		free(name);
+	}
+}
+
 void
 auth_query_init(struct loop *main_loop)
 {
+	auth_query_clear_environment();
 	lookups.loop = main_loop;
-	hash_table_init(&lookups.by_name);
-}
-
-/*
- * The cache.
- */
-
-static uint64_t
-cached_hash(const char *database, const char *user)
-{
-	return hash_mix(hash_text(database), hash_text(user));
-}
-
-static struct cached *
-cached_find_locked(const char *database, const char *user)
-{
-	struct hash_node	*node;
-	struct cached		*cached;
-
-	for (node = hash_table_first(&lookups.by_name,
-	    cached_hash(database, user)); node != NULL;
-	    node = hash_table_same(node)) {
-		cached = container_of(node, struct cached, node);
-		if (strcmp(cached->database, database) == 0 &&
-		    strcmp(cached->user, user) == 0)
-			return cached;
-	}
-	return NULL;
-}
-
-static void
-cached_remove_locked(struct cached *cached)
-{
-	hash_table_remove(&lookups.by_name, &cached->node);
-	TAILQ_REMOVE(&lookups.cached, cached, next);
-	mem_free_secret(cached->secret);
-	free(cached->database);
-	free(cached->user);
-	free(cached);
-}
-
-static void
-cached_put(const struct auth_query_request *request)
-{
-	int64_t		 ttl_us = request->config->option.auth_cache_ttl_us;
-	struct cached	*cached;
-
-	pthread_mutex_lock(&lookups.mutex);
-	cached = cached_find_locked(request->database, request->user);
-	if (cached != NULL)
-		cached_remove_locked(cached);
-	if (lookups.by_name.count >= CACHE_MAX)
-		cached_remove_locked(TAILQ_FIRST(&lookups.cached));
-	if (ttl_us > 0) {
-		cached = mem_new(sizeof *cached);
-		cached->database = mem_string(request->database);
-		cached->user = mem_string(request->user);
-		cached->secret = mem_string(request->secret);
-		cached->until_us = clock_now_us() + ttl_us;
-		hash_table_add(&lookups.by_name, &cached->node,
-		    cached_hash(request->database, request->user));
-		TAILQ_INSERT_TAIL(&lookups.cached, cached, next);
-	}
-	pthread_mutex_unlock(&lookups.mutex);
-}
-
-static bool
-cached_get(const char *database, const char *user, char **secret)
-{
-	struct cached	*cached;
-	bool		 found;
-
-	pthread_mutex_lock(&lookups.mutex);
-	cached = cached_find_locked(database, user);
-	found = cached != NULL && cached->until_us > clock_now_us();
-	if (found)
-		*secret = mem_string(cached->secret);
-	pthread_mutex_unlock(&lookups.mutex);
-	return found;
-}
-
-void
-auth_query_forget(const char *database, const char *user)
-{
-	struct cached	*cached;
-
-	pthread_mutex_lock(&lookups.mutex);
-	cached = cached_find_locked(database, user);
-	if (cached != NULL)
-		cached_remove_locked(cached);
-	pthread_mutex_unlock(&lookups.mutex);
 }
 
 /*
@@ -358,7 +280,8 @@ source_take_result(struct source *source, PGresult *result)
 	if (PQntuples(result) == 1 && PQnfields(result) >= 2 &&
 	    !PQgetisnull(result, 0, 1))
 		request->secret = mem_string(PQgetvalue(result, 0, 1));
-	cached_put(request);
+	auth_cache_put(request->database, request->user, request->secret,
+	    request->config->option.auth_cache_ttl_us);
 	TAILQ_REMOVE(&source->requests, request, next);
 	request_answer(request);
 }
@@ -425,7 +348,16 @@ source_go_on(struct source *source)
 		source_read(source);
 }
 
-/* libpq gets everything explicitly: nothing from environment or files. */
+static const char *
+source_file(const char *path)
+{
+	return path[0] != '\0' ? path : NO_FILE;
+}
+
+/*
+ * libpq gets everything explicitly: nothing from environment or files.  It
+ * verifies in every mode in which it is given authorities; we do not.
+ */
 static void
 source_start(struct source *source, const struct database *entry,
     const struct addr *addr)
@@ -435,10 +367,13 @@ source_start(struct source *source, const struct database *entry,
 			    source->user);
 	char		 host[ADDR_TEXT_BYTES], port[16];
 	bool		 is_unix = addr_is_unix(addr);
+	bool		 verifies = option->server_tls_sslmode >=
+				    TLS_VERIFY_CA;
 	const char	*names[] = { "host", "hostaddr", "port", "user",
 			    "password", "dbname", "sslmode", "sslrootcert",
-			    "options", "application_name", "passfile",
-			    "gssencmode", "target_session_attrs", NULL };
+			    "sslcert", "sslkey", "options",
+			    "application_name", "passfile", "gssencmode",
+			    "target_session_attrs", NULL };
 	const char	*values[ARRAY_LENGTH(names)] = {
 		entry->host != NULL ? entry->host : "/var/run/postgresql",
 		is_unix ? "" : addr_print_host(addr, host, sizeof host),
@@ -447,7 +382,10 @@ source_start(struct source *source, const struct database *entry,
 		option->auth_dbname[0] != '\0' ? option->auth_dbname :
 		entry->dbname != NULL ? entry->dbname : source->database,
 		is_unix ? "disable" : tls_mode_name((enum tls_mode)
-		option->server_tls_sslmode), option->server_tls_ca_file,
+		option->server_tls_sslmode),
+		verifies ? source_file(option->server_tls_ca_file) : NO_FILE,
+		source_file(option->server_tls_cert_file),
+		source_file(option->server_tls_key_file),
 		"-csearch_path=pg_catalog", "pgweir auth_query", "/dev/null",
 		"disable", "any", NULL };
 
@@ -559,7 +497,7 @@ auth_query_ask(struct loop *asking, const struct config *config,
 	struct auth_query_answer answer = { NULL, NULL };
 	char			*secret = NULL;
 
-	if (cached_get(database, user, &secret)) {
+	if (auth_cache_get(database, user, &secret)) {
 		answer.secret = secret;
 		done(arg, &answer);
 		mem_free_secret(secret);

@@ -265,8 +265,10 @@ client_fail_as(struct client *client, enum reason reason,
 	config_release(config);
 	buf_init(&message);
 	put_error(&message, &fields);
-	stream_write(&client->stream, buf_bytes(&message),
-	    buf_length(&message));
+	if (client->service == NULL || client->service->may_speak == NULL ||
+	    client->service->may_speak(client))
+		stream_write(&client->stream, buf_bytes(&message),
+		    buf_length(&message));
 	buf_done(&message);
 	client_close(client, reason, text);
 }

@@ -29,9 +29,6 @@
 #include "wire/password.h"
 #include "wire/put.h"
 
-/* The kind of secret that an unknown user is taken to have. */
-#define MOCK_KIND	PASSWORD_SCRAM
-
 static void
 auth_say(struct client *client, enum msg_auth code, const void *data,
     size_t n)
@@ -193,6 +190,8 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 	auth_log(client);
 	start.settings = (const char *const *)login->settings;
 	start.wants_replication = login->wants_replication;
+	start.early = buf_bytes(&login->in) + login->used;
+	start.early_length = buf_length(&login->in) - login->used;
 	deadline_clear(client->loop, &client->deadline);
 	/* The login goes, but what start points to lives until the end. */
 	client->login = NULL;
@@ -258,7 +257,7 @@ auth_start_scram(struct client *client)
 
 	login->step = STEP_SCRAM;
 	login->scram = scram_server_new(client->user, login->auth.secret,
-	    MOCK_KIND, n > 0 ? binding : NULL, n);
+	    login->auth.mock, n > 0 ? binding : NULL, n);
 	buf_init(&message);
 	scram_server_start(login->scram, &message);
 	stream_write(&client->stream, buf_bytes(&message),
@@ -349,8 +348,8 @@ auth_by_method(struct client *client)
 	struct auth_request	*auth = &client->login->auth;
 	enum auth_method	 method = auth->method;
 
-	if (method == AUTH_METHOD_MD5 && (auth->secret == NULL ||
-	    password_kind(auth->secret) == PASSWORD_SCRAM))
+	if (method == AUTH_METHOD_MD5 && (auth->secret == NULL ?
+	    auth->mock : password_kind(auth->secret)) == PASSWORD_SCRAM)
 		method = AUTH_METHOD_SCRAM;
 	switch (method) {
 	case AUTH_METHOD_TRUST:
@@ -398,6 +397,8 @@ auth_on_answer(struct auth_request *auth)
 		return;
 	}
 	auth_by_method(client);
+	if (client->login != NULL)
+		client_login_read(client);
 }
 
 void
@@ -444,7 +445,7 @@ auth_check_password(struct client *client, const char *answer)
 
 	if (auth->method == AUTH_METHOD_PLAIN)
 		good = password_verify_plain(auth->secret, client->user,
-		    answer, MOCK_KIND);
+		    answer, auth->mock);
 	else
 		good = password_verify_md5(auth->secret, client->user,
 		    login->salt, answer);

@@ -27,6 +27,18 @@
 #define SETTINGS_MAX		256
 #define PASSWORD_BYTES_MAX	(128 * 1024)
 
+/* Closed without a word to the client: then the log has one at least. */
+static void
+login_drop(struct client *client, enum reason reason, const char *detail)
+{
+	struct log_who	who;
+
+	client_who(client, &who);
+	if (client->login->config->option.log_pooler_errors)
+		log_warning(&who, "closed during login: %s", detail);
+	client_close(client, reason, detail);
+}
+
 static void
 login_on_timeout(struct loop *loop, struct deadline *deadline)
 {
@@ -35,7 +47,7 @@ login_on_timeout(struct loop *loop, struct deadline *deadline)
 
 	(void)loop;
 	if (buf_length(&client->login->in) == 0 && client->user == NULL)
-		client_close(client, REASON_LOGIN_TIMEOUT,
+		login_drop(client, REASON_LOGIN_TIMEOUT,
 		    "no startup packet within client_login_timeout");
 	else
 		client_fail(client, REASON_LOGIN_TIMEOUT,
@@ -99,7 +111,7 @@ login_start_tls(struct client *client)
 	login->step = STEP_HANDSHAKE;
 	if (!stream_start_tls(&client->stream, login->config->front_tls,
 	    true, NULL))
-		client_close(client, REASON_TLS_FAILED,
+		login_drop(client, REASON_TLS_FAILED,
 		    "TLS cannot be started");
 }
 
@@ -109,7 +121,7 @@ login_on_ssl_request(struct client *client, bool has_more)
 	bool	offers = login_offers_tls(client);
 
 	if (has_more) {
-		client_close(client, REASON_BAD_MESSAGE,
+		login_drop(client, REASON_BAD_MESSAGE,
 		    "something was sent in the clear behind a request for "
 		    "TLS");
 		return;
@@ -124,7 +136,7 @@ login_on_secured(struct client *client)
 {
 	client->login->step = STEP_FIRST;
 	if (client->login->is_direct && !tls_has_alpn(&client->stream))
-		client_close(client, REASON_TLS_FAILED, "direct TLS without "
+		login_drop(client, REASON_TLS_FAILED, "direct TLS without "
 		    "ALPN \"postgresql\"");
 }
 
@@ -153,7 +165,7 @@ login_on_cancel(struct client *client, const struct startup *startup)
 
 	client->login->step = STEP_CANCELLING;
 	if (startup->key_length != 4) {
-		client_close(client, REASON_BAD_MESSAGE,
+		login_drop(client, REASON_BAD_MESSAGE,
 		    "a cancel key of impossible length");
 		return;
 	}
@@ -318,6 +330,7 @@ login_read_packet(struct client *client)
 	size_t			 here = buf_length(&login->in);
 
 	kind = startup_parse(buf_bytes(&login->in), here, &startup);
+	login->used = startup.length;
 	switch (kind) {
 	case STARTUP_MORE:
 		return false;
@@ -346,8 +359,9 @@ login_read_packet(struct client *client)
 	}
 	if (client->login == NULL)
 		return false;
-	buf_consume(&client->login->in, startup.length);
-	return client->login->step == STEP_FIRST;
+	buf_consume(&login->in, login->used);
+	login->used = 0;
+	return true;
 }
 
 /* PasswordMessage, or a SASL answer in the same frame. */
@@ -406,6 +420,18 @@ login_read_next(struct client *client)
 	}
 }
 
+void
+client_login_read(struct client *client)
+{
+	if (client->login->is_reading)
+		return;
+	client->login->is_reading = true;
+	while (login_read_next(client))
+		continue;
+	if (client->login != NULL)
+		client->login->is_reading = false;
+}
+
 /* The first bytes of all may be a TLS handshake: then OpenSSL reads them. */
 static bool
 login_is_direct_tls(struct client *client)
@@ -422,7 +448,7 @@ login_is_direct_tls(struct client *client)
 	if (login_offers_tls(client))
 		login_start_tls(client);
 	else
-		client_close(client, REASON_TLS_FAILED,
+		login_drop(client, REASON_TLS_FAILED,
 		    "direct TLS, but client_tls_sslmode is disable");
 	return true;
 }
@@ -450,8 +476,7 @@ login_on_readable(struct client *client)
 		    "too much was sent during login");
 		return;
 	}
-	while (login_read_next(client))
-		continue;
+	client_login_read(client);
 }
 
 void
@@ -465,9 +490,12 @@ client_login_on_event(struct client *client, enum stream_event event)
 		login_on_secured(client);
 		break;
 	case STREAM_FAILED:
-		client_close(client, client->login->step == STEP_HANDSHAKE ?
-		    REASON_TLS_FAILED : REASON_CLIENT_LOST,
-		    stream_error(&client->stream));
+		if (client->login->step == STEP_HANDSHAKE)
+			login_drop(client, REASON_TLS_FAILED,
+			    stream_error(&client->stream));
+		else
+			client_close(client, REASON_CLIENT_LOST,
+			    stream_error(&client->stream));
 		break;
 	default:
 		break;

@@ -21,6 +21,7 @@ struct userlist {
 	struct hash_table	  by_name;
 	struct userlist_entry	**entries;	/* in the order of the file */
 	size_t			  count;
+	size_t			  kinds[PASSWORD_KINDS];	/* of secrets */
 };
 
 struct userlist *
@@ -53,7 +54,9 @@ userlist_add(struct userlist *list, const char *user, const char *secret)
 {
 	struct userlist_entry	*entry = userlist_find(list, user);
 
+	list->kinds[password_kind(secret)]++;
 	if (entry != NULL) {
+		list->kinds[password_kind(entry->secret)]--;
 		mem_free_secret(entry->secret);
 		entry->secret = mem_string(secret);
 		return;
@@ -100,6 +103,17 @@ userlist_secret(const struct userlist *list, const char *user)
 	const struct userlist_entry	*entry = userlist_find(list, user);
 
 	return entry == NULL ? NULL : entry->secret;
+}
+
+enum password_kind
+userlist_usual_kind(const struct userlist *list)
+{
+	enum password_kind	usual = PASSWORD_SCRAM;
+
+	for (int kind = 0; kind < PASSWORD_KINDS; kind++)
+		if (list->kinds[kind] > list->kinds[usual])
+			usual = (enum password_kind)kind;
+	return usual;
 }
 
 size_t

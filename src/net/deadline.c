@@ -99,22 +99,16 @@ deadline_arm(struct loop *loop, int64_t at_us)
 }
 
 void
-deadline_clear(struct loop *loop, struct deadline *deadline)
+deadline_remove(struct deadline *deadline)
 {
-	(void)loop;
-	if (deadline->queue == NULL)
-		return;
 	TAILQ_REMOVE(&deadline->queue->list, deadline, next);
 	deadline->queue = NULL;
 }
 
 void
-deadline_set(struct loop *loop, struct deadline *deadline,
+deadline_add(struct loop *loop, struct deadline *deadline,
     int64_t duration_us, void (*expired)(struct loop *, struct deadline *))
 {
-	deadline_clear(loop, deadline);
-	if (duration_us <= 0)
-		return;
 	if (duration_us > INT64_MAX / 4)
 		duration_us = INT64_MAX / 4;
 	deadline->expired = expired;

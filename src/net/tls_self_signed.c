@@ -1,9 +1,11 @@
 /*
  * A certificate for a process that was given none: EC P-256, CN=pgweir,
- * valid for ten years, known to nobody.  It keeps passwords and data from
- * passive listeners; it proves nothing, and the log says so.
+ * valid for ten years, known to nobody, and the same until the process ends.
+ * It keeps passwords and data from passive listeners; it proves nothing, and
+ * the log says so.
  */
 
+#include <pthread.h>
 #include <stdint.h>
 
 #include <openssl/evp.h>
@@ -13,6 +15,13 @@
 #include "net/tls_private.h"
 
 #define VALID_SECONDS	(10L * 365 * 24 * 3600)
+
+/* Made once, so that a reload does not change what clients have seen. */
+static struct {
+	pthread_mutex_t	 mutex;
+	EVP_PKEY	*key;
+	X509		*certificate;	/* NULL: not made yet */
+} own = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static bool
 tls_fill_certificate(X509 *certificate, EVP_PKEY *key)
@@ -39,17 +48,30 @@ tls_fill_certificate(X509 *certificate, EVP_PKEY *key)
 }
 
 bool
+tls_self_make(EVP_PKEY **key, X509 **certificate)
+{
+	*key = EVP_EC_gen("P-256");
+	*certificate = X509_new();
+	if (*key != NULL && *certificate != NULL &&
+	    tls_fill_certificate(*certificate, *key))
+		return true;
+	X509_free(*certificate);
+	EVP_PKEY_free(*key);
+	*certificate = NULL;
+	*key = NULL;
+	return false;
+}
+
+bool
 tls_self_sign(SSL_CTX *ssl)
 {
-	EVP_PKEY	*key = EVP_EC_gen("P-256");
-	X509		*certificate = X509_new();
-	bool		 good;
+	bool	good;
 
-	good = key != NULL && certificate != NULL &&
-	    tls_fill_certificate(certificate, key) &&
-	    SSL_CTX_use_certificate(ssl, certificate) == 1 &&
-	    SSL_CTX_use_PrivateKey(ssl, key) == 1;
-	X509_free(certificate);
-	EVP_PKEY_free(key);
+	pthread_mutex_lock(&own.mutex);
+	good = (own.certificate != NULL ||
+	    tls_self_make(&own.key, &own.certificate)) &&
+	    SSL_CTX_use_certificate(ssl, own.certificate) == 1 &&
+	    SSL_CTX_use_PrivateKey(ssl, own.key) == 1;
+	pthread_mutex_unlock(&own.mutex);
 	return good;
 }

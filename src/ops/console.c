@@ -363,10 +363,10 @@ console_on_start(struct client *client, const struct client_start *start)
 	};
 	struct console		*console = mem_new(sizeof *console);
 
-	(void)start;
 	console->client = client;
 	client->served = console;
 	buf_init(&console->in);
+	buf_add(&console->in, start->early, start->early_length);
 	buf_init(&console->out);
 	put_auth(&console->out, MSG_AUTH_OK, NULL, 0);
 	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++)
@@ -375,6 +375,8 @@ console_on_start(struct client *client, const struct client_start *start)
 	client_make_key(client, &console->out);
 	put_ready(&console->out, STATUS_IDLE);
 	console_send(console);
+	if (start->early_length > 0)
+		console_read_messages(console);
 }
 
 static void

@@ -320,7 +320,7 @@ kill_on_round(struct loop *loop, struct letter *letter)
 static void
 kill_everywhere(const char *database)
 {
-	for (int i = 1; i < process.loop_count; i++) {
+	for (int i = 0; i < process.loop_count; i++) {
 		struct kill_letter	*kill = mem_new(sizeof *kill);
 
 		kill->database = mem_string(database);
@@ -379,7 +379,7 @@ command_on_reloaded(void *arg, const char *error)
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;
 	struct console	*console = NULL;
 
-	for (int i = 1; console == NULL && i < process.loop_count; i++)
+	for (int i = 0; console == NULL && i < process.loop_count; i++)
 		if (loop_is_mine(process.loop(i)))
 			console = console_find(process.loop(i), id);
 	if (console == NULL)

@@ -140,9 +140,9 @@ console_show(struct console *console, const struct words *words)
 		return;
 	}
 	console->is_busy = true;
-	show->next_loop = 2;
+	show->next_loop = 1;
 	show->letter.read = show_on_letter;
-	loop_post(process.loop(1), &show->letter);
+	loop_post(process.loop(0), &show->letter);
 }
 
 bool

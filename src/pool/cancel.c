@@ -20,6 +20,7 @@ struct canceller {
 	struct server		*server;	/* NULL: it is gone */
 	struct canceller	*next;		/* of the same server */
 	struct config		*config;
+	const char		*host;		/* the backend's, for TLS */
 	struct deadline		 deadline;
 	struct task		 task;
 	bool			 wants_tls;
@@ -94,9 +95,8 @@ cancel_on_readable(struct canceller *canceller)
 	if (n == STREAM_AGAIN)
 		return;
 	if (n == 1 && canceller->is_asking && byte == 'S' &&
-	    canceller->server != NULL &&
 	    stream_start_tls(&canceller->stream, canceller->config->back_tls,
-	    false, canceller->server->pool->backend->host))
+	    false, canceller->host))
 		canceller->is_asking = false;
 	else if (n != 1 || byte != 0)
 		cancel_end(canceller);
@@ -146,6 +146,7 @@ cancel_server(struct server *server, void (*done)(struct loop *, void *),
 	canceller->done = done;
 	canceller->arg = arg;
 	canceller->config = config_current();
+	canceller->host = server->pool->backend->host;
 	canceller->task.run = cancel_on_over;
 	canceller->wants_tls = server->stream.tls != NULL &&
 	    canceller->config->back_tls != NULL;

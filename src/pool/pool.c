@@ -405,8 +405,8 @@ pool_on_pressing(struct loop *loop, struct deadline *deadline)
 	pool_run_errand(pool, &errand);
 }
 
-bool
-pool_withdraw(struct pool *pool, struct ticket *ticket)
+static bool
+pool_take_out(struct pool *pool, struct ticket *ticket, bool is_leaving)
 {
 	bool	queued;
 
@@ -416,11 +416,23 @@ pool_withdraw(struct pool *pool, struct ticket *ticket)
 		pool_leave_line_locked(pool, ticket);
 		ticket->state = TICKET_NONE;
 	} else
-		ticket->is_leaving = true;
+		ticket->is_leaving = is_leaving;
 	pool_unlock(pool);
 	if (queued)
 		deadline_clear(ticket->loop, &ticket->deadline);
 	return queued;
+}
+
+bool
+pool_withdraw(struct pool *pool, struct ticket *ticket)
+{
+	return pool_take_out(pool, ticket, false);
+}
+
+bool
+pool_leave(struct pool *pool, struct ticket *ticket)
+{
+	return pool_take_out(pool, ticket, true);
 }
 
 /*
@@ -436,7 +448,7 @@ pool_must_close_locked(struct pool *pool, struct server *server, int64_t now)
 	    server->generation != atomic_load(&pool->generation) ||
 	    atomic_load(&pool->is_retired) ||
 	    (settings->server_lifetime_us > 0 &&
-	    now - server->opened_us > settings->server_lifetime_us) ||
+	    now - server->opened_us >= settings->server_lifetime_us) ||
 	    (settings->pool_size > 0 &&
 	    pool->shared.total > settings->pool_size &&
 	    (pool->shared.waiting == 0 || !server->is_reserve));

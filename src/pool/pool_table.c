@@ -69,7 +69,9 @@ pool_profile_new(const struct config *config, const struct database *database,
 	    database->dbname : name);
 	profile->reset_query = mem_string(option->server_reset_query);
 	profile->reset_always = option->server_reset_query_always;
-	profile->check_query = mem_string(option->server_check_query);
+	profile->check_query = mem_string(
+	    text_equal(option->server_check_query, "<empty>") ? "" :
+	    option->server_check_query);
 	profile->check_delay_us = option->server_check_delay_us;
 	profile->round_robin = option->server_round_robin;
 	profile->connect_query = mem_string(database->connect_query);

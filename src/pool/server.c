@@ -372,8 +372,8 @@ server_take_idle_message(struct server *server, uint8_t type,
 		    fields.sqlstate);
 		return false;
 	}
-	return type == MSG_NOTICE || type == MSG_PARAMETER_STATUS ||
-	    type == MSG_NOTIFICATION;
+	/* A notification: somebody's LISTEN was left on it. */
+	return type == MSG_NOTICE || type == MSG_PARAMETER_STATUS;
 }
 
 static void

@@ -238,9 +238,16 @@ login_on_ready(struct server *server, const uint8_t *body, size_t n)
 				    pool_profile(server->pool)->connect_query;
 	struct buf		 message;
 
-	if (n != 1 || !login->is_authenticated) {
+	if (!login->is_authenticated) {
 		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
 		    "it is ready before it has authenticated us");
+		return;
+	}
+	if (n != 1 || body[0] != STATUS_IDLE) {
+		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
+		    "it is ready, but not idle, after %s",
+		    login->stage == LOGIN_QUERYING ? "connect_query" :
+		    "login");
 		return;
 	}
 	server->transaction_status = (char)body[0];

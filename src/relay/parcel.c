@@ -22,29 +22,20 @@ parcel_init(struct parcel *parcel, struct stream *stream, uint8_t *room,
 	parcel->made = parcel->made_start = room;
 	parcel->made_end = room + room_bytes;
 	parcel->sent = 0;
+	parcel->end = NULL;
 	parcel->count = 0;
 	parcel->broken = false;
 }
 
 void
-parcel_run(struct parcel *parcel, const void *bytes, size_t n)
+parcel_add(struct parcel *parcel, const void *bytes, size_t n)
 {
-	struct iovec	*last;
-
-	if (n == 0)
-		return;
-	if (parcel->count > 0) {
-		last = &parcel->parts[parcel->count - 1];
-		if ((const uint8_t *)last->iov_base + last->iov_len == bytes) {
-			last->iov_len += n;
-			return;
-		}
-	}
 	if (parcel->count == PARCEL_PARTS)
 		parcel_send(parcel);
 	parcel->parts[parcel->count].iov_base = (void *)(uintptr_t)bytes;
 	parcel->parts[parcel->count].iov_len = n;
 	parcel->count++;
+	parcel->end = (const uint8_t *)bytes + n;
 }
 
 void
@@ -105,5 +96,6 @@ parcel_send(struct parcel *parcel)
 	parcel->broken = !good;
 	parcel->sent += total;
 	parcel->count = 0;
+	parcel->end = NULL;
 	parcel->made = parcel->made_start;
 }

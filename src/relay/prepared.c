@@ -8,6 +8,7 @@
  */
 
 #include <pthread.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -95,6 +96,26 @@ statement_intern(const uint8_t *body, size_t n,
 		statements.bytes += sizeof *statement + n;
 	}
 	pthread_mutex_unlock(&statements.mutex);
+	return statement;
+}
+
+struct statement *
+statement_new_private(const uint8_t *body, size_t n,
+    const struct settings *meaning)
+{
+	static atomic_ullong	 last;
+	struct settings_draft	*draft = settings_draft_new(meaning);
+	const struct settings	*own;
+	struct statement	*statement;
+	char			 number[24];
+
+	/* No setting has this name; the set is a key and never applied. */
+	snprintf(number, sizeof number, "%llu",
+	    atomic_fetch_add(&last, 1) + 1);
+	settings_draft_set(draft, "!", number);
+	own = settings_draft_intern(draft);
+	statement = statement_intern(body, n, settings_meaning(own), NULL);
+	settings_release(own);
 	return statement;
 }
 

@@ -186,11 +186,18 @@ relay_link(struct relay *relay, struct server *server)
 	COUNT(relay_lane(relay)->counters.server_assignment_count, 1);
 }
 
-/* A custom setting of somebody else would stay on it: it is of no use. */
-static bool
-relay_fits(const struct relay *relay, struct server *server)
+/*
+ * A custom setting of somebody else would stay on it; and the rest of what it
+ * began to say while idle would be taken for an answer.
+ */
+const char *
+relay_misfit(const struct relay *relay, struct server *server)
 {
-	return session_fits(server, relay->settings);
+	if (!session_fits(server, relay->settings))
+		return "a custom setting of another client is left on it";
+	if (buf_length(&server->partial) > 0)
+		return "it is in the middle of a message";
+	return NULL;
 }
 
 static bool
@@ -198,15 +205,15 @@ relay_take(struct relay *relay)
 {
 	struct client	*client = relay->client;
 	struct server	*server;
+	const char	*misfit;
 
 	relay->ticket.wish = relay->settings;
 	while ((server = pool_take(client->pool, &relay->ticket)) != NULL) {
-		if (relay_fits(relay, server)) {
+		if ((misfit = relay_misfit(relay, server)) == NULL) {
 			relay_link(relay, server);
 			return true;
 		}
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "a custom setting of another client is left on it");
+		server_close(&server, REASON_SERVER_UNCLEAN, misfit);
 	}
 	relay_set_state(relay, RELAY_WAITING);
 	deadline_set(client->loop, &client->deadline,
@@ -257,6 +264,7 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	struct relay	*relay = relay_of_ticket(ticket);
 	struct pool	*pool = server->pool;
 	struct relay_io	 io;
+	const char	*misfit;
 	bool		 ready;
 
 	if (relay->state == RELAY_CLOSED) {
@@ -273,10 +281,9 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	}
 	deadline_clear(relay->client->loop, &relay->client->deadline);
 	relay_count_wait(relay);
-	if (!relay_fits(relay, server)) {
+	if ((misfit = relay_misfit(relay, server)) != NULL) {
 		relay_set_state(relay, RELAY_IDLE);
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "a custom setting of another client is left on it");
+		server_close(&server, REASON_SERVER_UNCLEAN, misfit);
 		relay_go_on(relay);
 		return;
 	}

@@ -81,6 +81,37 @@ relay_put_error(struct buf *buf, const char *sqlstate, const char *text,
 	put_error(buf, &fields);
 }
 
+/*
+ * Let PostgreSQL fail in the place of what is refused here, so that it rolls
+ * back as it would have; its words are replaced by ours.  No statement has
+ * the number 0.
+ */
+static void
+relay_fail_at_server(struct relay *relay, struct relay_io *io,
+    struct buf *answer)
+{
+	static const uint8_t	 bind[] = {
+		MSG_BIND, 0, 0, 0, 20, '\0', 'p', 'g', 'w', 'e', 'i', 'r',
+		'_', '0', '\0', 0, 0, 0, 0, 0, 0,
+	};
+	struct expectation	*entry;
+
+	parcel_piece(&io->to_server, bind, sizeof bind);
+	entry = expected_add(&relay->server->session->expected, EXPECT_BIND,
+	    FATE_SWALLOW);
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+}
+
+/* Something was done that an error here has to undo. */
+static bool
+relay_has_begun(const struct relay *relay)
+{
+	return relay->state == RELAY_LINKED && (relay->is_unsynced ||
+	    relay_has_expected(relay) ||
+	    relay->server->transaction_status != STATUS_IDLE);
+}
+
 void
 relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
     const char *sqlstate, const char *hint, const char *format, ...)
@@ -94,8 +125,11 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	va_end(args);
 	buf_init(&answer);
 	relay_put_error(&answer, sqlstate, text, hint);
-	relay_answer(relay, io, is_query ? EXPECT_QUERY : EXPECT_BIND,
-	    &answer);
+	if (!is_query && relay_has_begun(relay))
+		relay_fail_at_server(relay, io, &answer);
+	else
+		relay_answer(relay, io, is_query ? EXPECT_QUERY :
+		    EXPECT_BIND, &answer);
 	buf_done(&answer);
 	relay->is_refusing = !is_query;
 }
@@ -170,7 +204,8 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
 
 /*
  * The server is gone in the middle of this: every batch and query that is
- * still expected gets the error once.
+ * still expected gets the error once.  So does a Sync of which only its own
+ * answer is missing: nobody knows whether the batch was committed.
  */
 void
 relay_refuse_expected(struct relay *relay, struct relay_io *io,
@@ -179,14 +214,15 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*head;
 	struct buf		 error;
-	bool			 told = false;
+	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
 	relay_put_error(&error, sqlstate, text, NULL);
+	for (uint32_t i = expected->count; i-- > 0;)
+		relay_undo(relay, expected_at(expected, i), true);
 	while ((head = expected_head(expected)) != NULL) {
-		relay_undo(relay, head, true);
-		if (head->fate == FATE_PASS || head->fate == FATE_MADE) {
-			if (!told && head->kind != EXPECT_SYNC)
+		if (head->fate != FATE_SWALLOW || head->made != NULL) {
+			if (!told)
 				parcel_piece(&io->to_client,
 				    buf_bytes(&error), buf_length(&error));
 			told = head->kind < EXPECT_SYNC;

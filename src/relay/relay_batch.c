@@ -71,30 +71,50 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
  * The shelf of a server.
  */
 
+static void
+relay_close_shelved(struct server_session *session, struct relay_io *io,
+    struct shelf_entry *shelved)
+{
+	struct expectation	*entry;
+	char			 name[STATEMENT_NAME_BYTES];
+	struct buf		 message;
+
+	statement_server_name(shelved->number, name);
+	buf_init(&message);
+	put_close(&message, 'S', name);
+	parcel_piece(&io->to_server, buf_bytes(&message),
+	    buf_length(&message));
+	buf_done(&message);
+	entry = expected_add(&session->expected, EXPECT_CLOSE, FATE_SWALLOW);
+	entry->statement = statement_hold(shelved->statement);
+	entry->number = shelved->number;
+	shelf_remove(&session->shelf, shelved);
+}
+
 /* Room on the shelf: the least recently used statement is closed. */
 static void
 relay_trim_shelf(struct server_session *session, struct relay_io *io,
     size_t limit)
 {
 	struct shelf_entry	*oldest;
-	struct expectation	*entry;
-	char			 name[STATEMENT_NAME_BYTES];
-	struct buf		 message;
 
-	while ((oldest = shelf_oldest_beyond(&session->shelf, limit)) !=
-	    NULL) {
-		statement_server_name(oldest->number, name);
-		buf_init(&message);
-		put_close(&message, 'S', name);
-		parcel_piece(&io->to_server, buf_bytes(&message),
-		    buf_length(&message));
-		buf_done(&message);
-		entry = expected_add(&session->expected, EXPECT_CLOSE,
-		    FATE_SWALLOW);
-		entry->statement = statement_hold(oldest->statement);
-		entry->number = oldest->number;
-		shelf_remove(&session->shelf, oldest);
+	while ((oldest = shelf_oldest_beyond(&session->shelf, limit)) != NULL)
+		relay_close_shelved(session, io, oldest);
+}
+
+void
+relay_close_private(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	struct shelf_entry	*shelved, *next;
+
+	for (shelved = TAILQ_FIRST(&session->shelf.used); shelved != NULL;
+	    shelved = next) {
+		next = TAILQ_NEXT(shelved, next);
+		if (shelved->is_private)
+			relay_close_shelved(session, io, shelved);
 	}
+	session->shelf.has_private = false;
 }
 
 static size_t
@@ -135,8 +155,8 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	return entry;
 }
 
-/* The server has this statement, or gets it now; its name there. */
-static void
+/* The server has this statement, or gets it now; its name and number. */
+static uint32_t
 relay_ensure(struct relay *relay, struct relay_io *io,
     struct statement *statement, char name[STATEMENT_NAME_BYTES])
 {
@@ -147,8 +167,13 @@ relay_ensure(struct relay *relay, struct relay_io *io,
 	if (shelved == NULL) {
 		relay_shelve(relay, io, statement, FATE_SWALLOW);
 		shelved = shelf_find(&session->shelf, statement);
+		/* Parsed now, it has the meaning of the settings now. */
+		if (relay->touches & SQL_TOUCHES_MEANING)
+			shelved->is_private =
+			    session->shelf.has_private = true;
 	}
 	statement_server_name(shelved->number, name);
+	return shelved->number;
 }
 
 /* The server's unnamed statement is this client's, or becomes it. */
@@ -287,9 +312,15 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 		    "its text or its parameter types do not fit");
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	statement = statement_intern(body, n,
-	    settings_meaning(relay->settings), relay->unnamed);
+	if (relay->touches & SQL_TOUCHES_MEANING)
+		statement = statement_new_private(body, n,
+		    settings_meaning(relay->settings));
+	else
+		statement = statement_intern(body, n,
+		    settings_meaning(relay->settings), relay->unnamed);
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
+	if (statement->touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
 	verdict = name[0] == '\0' ?
 	    relay_parse_unnamed(relay, io, message, statement) :
 	    relay_parse_named(relay, io, message, name, statement);
@@ -334,6 +365,16 @@ relay_statement_named(const struct relay *relay, const char *name,
 	return names_find(&relay->names, name);
 }
 
+/* Once it is executed the server has none of its statements any more. */
+static void
+relay_forget_shelf(struct relay *relay, const struct statement *statement,
+    enum expect_kind kind)
+{
+	if (kind == EXPECT_BIND && statement != NULL && statement->touches &
+	    (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
+		shelf_clear(&relay->server->session->shelf);
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -342,6 +383,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 {
 	struct statement	*statement;
 	char			 server_name[STATEMENT_NAME_BYTES];
+	uint32_t		 number;
 	bool			 passes;
 
 	statement = relay_statement_named(relay, name, &passes);
@@ -359,18 +401,24 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (statement != NULL && kind == EXPECT_BIND)
+	if (statement != NULL && kind == EXPECT_BIND) {
+		if (statement->touches & SQL_TOUCHES_SEQUENCE)
+			relay_forget_sequences(relay, io);
 		relay->touches |= statement->touches;
+	}
 	if (statement != NULL && name[0] == '\0')
 		relay_ensure_unnamed(relay, io);
 	if (statement == NULL || name[0] == '\0') {
 		expected_add(&relay->server->session->expected, kind,
 		    FATE_PASS);
 		relay_pass(relay, io, message);
+		relay_forget_shelf(relay, statement, kind);
 		return RELAY_USED;
 	}
-	relay_ensure(relay, io, statement, server_name);
-	expected_add(&relay->server->session->expected, kind, FATE_PASS);
+	number = relay_ensure(relay, io, statement, server_name);
+	relay_forget_shelf(relay, statement, kind);
+	expected_add(&relay->server->session->expected, kind,
+	    FATE_PASS)->number = number;
 	relay_put_renamed(io, message, before, server_name, after);
 	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
 	    message->here - MSG_HEAD_BYTES - after);

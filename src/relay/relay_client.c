@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "relay/relay_private.h"
+#include "relay/verdict.h"
 #include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
@@ -72,20 +73,22 @@ relay_refuses_block(const struct relay *relay, uint32_t touches)
  */
 static bool
 relay_deallocate(struct relay *relay, struct relay_io *io,
-    const struct sqlscan *scan)
+    const char *text, size_t n)
 {
+	struct sqlscan	 scan;
 	struct buf	 answer;
 	const char	*tag = "DEALLOCATE";
 
-	if (scan->statements != 1 || relay->pins & PIN_PREPARE ||
+	sqlscan_text(&scan, text, n);
+	if (scan.statements != 1 || relay->pins & PIN_PREPARE ||
 	    (relay->server != NULL &&
 	    relay->server->transaction_status == STATUS_FAILED))
 		return false;
-	if (scan->first == SQL_DEALLOCATE_ALL) {
+	if (scan.first == SQL_DEALLOCATE_ALL) {
 		names_clear(&relay->names);
 		tag = "DEALLOCATE ALL";
-	} else if (scan->first != SQL_DEALLOCATE ||
-	    !names_remove(&relay->names, sqlscan_last_word(scan)))
+	} else if (scan.first != SQL_DEALLOCATE ||
+	    !names_remove(&relay->names, sqlscan_last_word(&scan)))
 		return false;
 	buf_init(&answer);
 	put_command_complete(&answer, tag);
@@ -94,15 +97,12 @@ relay_deallocate(struct relay *relay, struct relay_io *io,
 	return true;
 }
 
-/* The session's statements go with DISCARD ALL and DEALLOCATE ALL. */
+/* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
 static void
 relay_forget_shelf(struct relay *relay, uint32_t touches)
 {
 	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
 		shelf_clear(&relay->server->session->shelf);
-	if (touches & SQL_TOUCHES_DEALLOCATE_ALL &&
-	    relay->server->transaction_status != STATUS_FAILED)
-		names_clear(&relay->names);
 }
 
 static void
@@ -137,7 +137,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
-	struct sqlscan	 scan;
+	uint32_t	 touches;
 
 	if (message->here < message->total)
 		return message->total > LOOP_BUFFER_BYTES ?
@@ -145,8 +145,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	sqlscan_text(&scan, text, n - 1);
-	if (relay_refuses_block(relay, scan.touches)) {
+	touches = verdict_touches(text, n - 1);
+	if (relay_refuses_block(relay, touches)) {
 		relay_answer_error(relay, io, true,
 		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
 		    "Use pool_mode = transaction for this database.",
@@ -155,15 +155,16 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (scan.touches & (SQL_TOUCHES_DEALLOCATE |
-	    SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_deallocate(relay, io, &scan))
+	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
+	    relay_deallocate(relay, io, text, n - 1))
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (scan.touches != 0) {
-		relay->touches |= scan.touches;
-		relay_forget_shelf(relay, scan.touches);
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	if (touches != 0) {
+		relay->touches |= touches;
+		relay_forget_shelf(relay, touches);
 	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);

@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/mem.h"
 #include "pool/cancel.h"
@@ -63,18 +64,37 @@ relay_unlink(struct relay *relay)
 	relay->pins = 0;
 	relay->touches = 0;
 	relay->is_holding = relay->is_unsynced = false;
+	if (relay->cancelled != NULL)
+		relay->cancelled(relay->client->loop, relay->cancelled_arg);
+	relay->cancelled = NULL;
 	deadline_clear(relay->client->loop, &relay->transaction_deadline);
 	relay_set_state(relay, RELAY_IDLE);
 	return server;
 }
 
+/* What pins a client to a shared server only DISCARD ALL is sure to undo. */
 static const char *
-relay_reset_query(const struct pool_profile *profile)
+relay_reset_query(const struct pool_profile *profile, bool resets)
 {
-	if (profile->reset_query[0] != '\0')
-		return profile->reset_query;
-	return profile->settings.mode == POOL_MODE_SESSION ? "" :
-	    "DISCARD ALL";
+	if (resets && profile->settings.mode != POOL_MODE_SESSION)
+		return "DISCARD ALL";
+	return resets || profile->reset_always ? profile->reset_query : "";
+}
+
+static void
+relay_reset_server(struct server *server, const char *query)
+{
+	bool	is_complete = strcasecmp(query, "DISCARD ALL") == 0 ||
+		    strcasecmp(query, "DISCARD ALL;") == 0;
+
+	if (!session_fits(server, settings_none())) {
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "a custom setting cannot be reset");
+		return;
+	}
+	if (!is_complete)
+		session_blur(server);
+	server_clean(&server, query, is_complete);
 }
 
 /* The server is in step and idle: to the pool, perhaps after a reset. */
@@ -82,19 +102,14 @@ static void
 relay_give_server(struct server *server, bool resets)
 {
 	struct pool	*pool = server->pool;
-	const struct pool_profile *profile = pool_profile(pool);
-	const char	*reset = relay_reset_query(profile);
+	const char	*reset = relay_reset_query(pool_profile(pool), resets);
 
 	stream_set_reading(&server->stream, true);
 	if (server->stream.broken || stream_unsent(&server->stream) > 0)
 		server_close(&server, REASON_SERVER_LOST, NULL);
-	else if ((resets || profile->reset_always) && reset[0] != '\0') {
-		if (session_fits(server, settings_none()))
-			server_clean(&server, reset, true);
-		else
-			server_close(&server, REASON_SERVER_UNCLEAN,
-			    "a custom setting cannot be reset");
-	} else
+	else if (reset[0] != '\0')
+		relay_reset_server(server, reset);
+	else
 		pool_give(pool, &server);
 }
 
@@ -142,14 +157,44 @@ relay_pins_text(uint32_t pins, char *text, size_t size)
 			    "%s%s", used > 0 ? ", " : "", names[i]);
 }
 
-/* DISCARD ALL has ended: the session is as after login. */
-static void
+/* The names are gone, but for those that were given in messages behind. */
+void
+relay_forget_names(struct relay *relay)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+	struct statement	*statement;
+	struct names		 later = { NULL };
+
+	for (uint32_t i = 1; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind == EXPECT_PARSE && entry->is_named &&
+		    (statement = names_find(&relay->names, entry->name)) !=
+		    NULL)
+			names_set(&later, entry->name, statement);
+	}
+	names_clear(&relay->names);
+	relay->names = later;
+}
+
+/* The session is as after login. */
+void
 relay_forget_session(struct relay *relay)
 {
-	names_clear(&relay->names);
-	relay_set_unnamed(relay, NULL);
-	session_set_unnamed(relay->server->session, NULL);
-	shelf_clear(&relay->server->session->shelf);
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+	bool			 has_unnamed = false;
+
+	relay_forget_names(relay);
+	for (uint32_t i = 1; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		has_unnamed |= entry->kind == EXPECT_PARSE &&
+		    entry->number == 0 && !entry->is_named;
+	}
+	if (!has_unnamed) {
+		relay_set_unnamed(relay, NULL);
+		session_set_unnamed(relay->server->session, NULL);
+	}
 	relay->pins &= PIN_MODE | PIN_CUSTOM;
 }
 
@@ -160,20 +205,19 @@ relay_settle_touches(struct relay *relay)
 	const uint32_t	 changes = SQL_TOUCHES_SETTINGS |
 			    SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
 			    SQL_TOUCHES_DISCARD_ALL;
+	struct shelf	*shelf = &relay->server->session->shelf;
 	uint32_t	 touches = relay->touches;
 	struct relay_io	 io;
 
 	relay->touches = 0;
 	if (touches == 0 || relay->pins & PIN_MODE)
 		return false;
-	if (touches & SQL_TOUCHES_DISCARD_ALL && !relay->had_error)
-		relay_forget_session(relay);
 	relay->pins |= relay_pins_of(touches);
-	relay->had_error = false;
-	if ((touches & changes) == 0)
+	if ((touches & changes) == 0 && !shelf->has_private)
 		return false;
 	relay_io_init(&io, relay);
-	relay_start_read_back(relay, &io);
+	relay_close_private(relay, &io);
+	relay_start_read_back(relay, &io, touches & SQL_TOUCHES_UNKNOWN);
 	relay_io_send(&io, relay);
 	return true;
 }
@@ -192,7 +236,6 @@ relay_finish(struct relay *relay)
 	}
 	if (relay->touches != 0 && relay_settle_touches(relay))
 		return;
-	relay->had_error = false;
 	if (relay->pins == 0) {
 		server = relay_unlink(relay);
 		relay_give_server(server, false);
@@ -215,6 +258,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 {
 	struct server	*server;
 
+	if (!relay_may_speak(relay->client))
+		relay->is_cut_off = true;
 	if (relay->state == RELAY_LINKED)
 		server = relay_unlink(relay);
 	else {
@@ -225,11 +270,14 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	server_close(&server, reason, detail);
 }
 
-/* Survives ROLLBACK, so that a rolled-back transaction may have left it. */
-#define TOUCHES_LASTING	(SQL_TOUCHES_LOCK | SQL_TOUCHES_PREPARE |	\
-	SQL_TOUCHES_LOAD | SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |	\
-	SQL_TOUCHES_HOLD | SQL_TOUCHES_DISCARD_ALL |			\
-	SQL_TOUCHES_SEQUENCE | SQL_TOUCHES_CUSTOM)
+/*
+ * What an open transaction may have left although it is rolled back now.  A
+ * transaction that ended since the touches were looked at last (a pipeline,
+ * COMMIT in the middle of a text, AND CHAIN) has left all it touched.
+ */
+#define TOUCHES_FLEETING	(SQL_TOUCHES_LOCAL | SQL_TOUCHES_UNLISTEN | \
+	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
+	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL)
 
 /* The client goes away: what becomes of its server. */
 void
@@ -254,9 +302,14 @@ relay_abandon_server(struct relay *relay)
 	if (pins & (PIN_CUSTOM | PIN_SETTINGS))
 		server_close(&server, REASON_SERVER_UNCLEAN,
 		    "a setting of its client cannot be reset");
+	else if (pins == 0 && ((touches & ~TOUCHES_FLEETING) != 0 ||
+	    server->session->shelf.has_private))
+		server_close(&server, REASON_CLIENT_LEFT,
+		    "its client left before it was known what it had set");
 	else if (server->transaction_status == STATUS_IDLE)
 		relay_give_server(server, pins != 0);
-	else if (pins == 0 && (touches & TOUCHES_LASTING) == 0) {
+	else if (pins == 0) {
+		session_set_unnamed(server->session, NULL);
 		stream_set_reading(&server->stream, true);
 		server_clean(&server, "ROLLBACK", false);
 	} else

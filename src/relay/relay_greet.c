@@ -94,7 +94,7 @@ relay_greet(struct relay *relay, const struct client_start *start)
 	relay_take_defaults(relay, start);
 	pool_fill(client->pool, client->loop);
 	if (relay_is_known(relay) &&
-	    settings_are_accepted(relay->settings, client->pool)) {
+	    settings_are_reported(relay->settings, client->pool)) {
 		relay_greet_now(relay);
 		return;
 	}
@@ -109,20 +109,27 @@ relay_greet(struct relay *relay, const struct client_start *start)
 void
 relay_greet_linked(struct relay *relay)
 {
-	struct relay_io	io;
+	struct relay_io	 io;
+	const char	*misfit = relay_misfit(relay, relay->server);
 
-	if (!session_fits(relay->server, relay->settings)) {
-		relay_drop_server(relay, REASON_SERVER_UNCLEAN,
-		    "a custom setting of another client is left on it");
+	if (misfit != NULL) {
+		relay_drop_server(relay, REASON_SERVER_UNCLEAN, misfit);
 		relay_greet_take(relay);
 		return;
 	}
-	if (relay->server->session->settings == relay->settings) {
+	if (relay->settings == settings_none() &&
+	    relay->server->session->settings == relay->settings) {
 		relay_greet_done(relay, false);
 		return;
 	}
 	relay_io_init(&io, relay);
-	relay_send_switch(relay, &io, PURPOSE_GREETING);
+	/* From nothing, so that all it reports belongs to this client. */
+	if (relay->server->session->settings != settings_none())
+		relay_send_switch(relay, &io,
+		    relay->server->session->settings, settings_none(),
+		    PURPOSE_CLEAR);
+	relay_send_switch(relay, &io, settings_none(), relay->settings,
+	    PURPOSE_GREETING);
 	relay_io_send(&io, relay);
 }
 

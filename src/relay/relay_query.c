@@ -16,6 +16,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "pool/cancel.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -49,29 +50,28 @@ relay_wants_check(const struct relay *relay)
 	const struct pool_profile *profile =
 	    pool_profile(relay->client->pool);
 	const struct server	*server = relay->server;
-	int64_t			 idle_us =
-				    loop_now_us(relay->client->loop) -
-				    server->used_us;
+	int64_t			 idle_us;
 
+	if (profile->check_query[0] == '\0')
+		return false;
+	idle_us = loop_now_us(relay->client->loop) - server->used_us;
 	/* One that was opened just now has answered; else a query that always
 	 * fails would open servers without end. */
 	if (server->used_us == server->opened_us &&
 	    idle_us < US_PER_SECOND)
 		return false;
-	return profile->check_query[0] != '\0' &&
-	    strcmp(profile->check_query, "<empty>") != 0 &&
-	    idle_us >= profile->check_delay_us;
+	return idle_us >= profile->check_delay_us;
 }
 
 void
 relay_send_switch(struct relay *relay, struct relay_io *io,
+    const struct settings *from, const struct settings *to,
     enum expect_purpose purpose)
 {
 	struct buf	query;
 
 	buf_init(&query);
-	settings_switch_query(&query, relay->server->session->settings,
-	    relay->settings);
+	settings_switch_query(&query, from, to);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
@@ -93,21 +93,45 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 		sure = sure && !relay->tells_settings &&
 		    settings_switch_is_sure(session->settings,
 		    relay->settings, relay->client->pool);
-		relay_send_switch(relay, io, PURPOSE_SETTINGS);
+		relay_send_switch(relay, io, session->settings,
+		    relay->settings, PURPOSE_SETTINGS);
 	}
 	relay->is_holding = !sure;
 	return sure;
 }
 
 void
-relay_start_read_back(struct relay *relay, struct relay_io *io)
+relay_forget_sequences(struct relay *relay, struct relay_io *io)
+{
+	struct expected	*expected = &relay->server->session->expected;
+
+	if (relay->pins != 0 || relay->is_unsynced ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return;
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->fate != FATE_SWALLOW)
+			return;
+	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
+}
+
+void
+relay_start_read_back(struct relay *relay, struct relay_io *io,
+    bool with_inventory)
 {
 	struct server_session	*session = relay->server->session;
+	struct buf		 query;
 
 	settings_draft_free(session->draft);
 	session->draft = settings_draft_new(settings_none());
-	relay_send_own(relay, io, settings_read_back_query,
+	session->inventory = 0;
+	buf_init(&query);
+	buf_add_text(&query, settings_read_back_query);
+	if (with_inventory)
+		buf_add_text(&query, settings_inventory_query);
+	buf_add(&query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(&query),
 	    PURPOSE_READ_BACK);
+	buf_done(&query);
 	relay->is_holding = true;
 }
 
@@ -120,12 +144,18 @@ relay_read_back_done(struct relay *relay)
 	const struct settings	*found, *wanted;
 
 	session->draft = NULL;
+	relay->pins |= relay_pins_of(session->inventory);
 	if (session->has_failed) {
 		settings_draft_free(draft);
 		relay->pins |= PIN_SETTINGS;
 		return;
 	}
 	found = settings_draft_intern(draft);
+	if (!settings_are_portable(found)) {
+		settings_release(found);
+		relay->pins |= PIN_SETTINGS;
+		return;
+	}
 	settings_accepted(found, relay->client->pool, NULL, 0);
 	draft = settings_draft_new(found);
 	settings_draft_add_missing(draft, relay->defaults);
@@ -137,17 +167,64 @@ relay_read_back_done(struct relay *relay)
 	settings_release(wanted);
 }
 
+/* What was sure has failed: the client's statement is on its way already. */
 static void
-relay_switch_done(struct relay *relay)
+relay_switch_failed(struct relay *relay)
+{
+	struct error_fields	fields;
+	char			text[500];
+
+	if (relay->is_holding || relay->state != RELAY_LINKED)
+		return;
+	error_fields_parse(buf_bytes(&relay->server->session->error),
+	    buf_length(&relay->server->session->error), &fields);
+	snprintf(text, sizeof text, "the settings of this session could not "
+	    "be applied to a server: %s", fields.message);
+	client_fail_as(relay->client, REASON_BAD_PARAMETER, fields.sqlstate,
+	    text, "The statement is cancelled; connect again.");
+}
+
+static void
+relay_clear_done(struct relay *relay)
 {
 	struct server_session	*session = relay->server->session;
 
+	/* What is left on it now nobody knows. */
 	if (session->has_failed)
+		relay->server->is_stale = true;
+	else
+		session_set_settings(relay->server, settings_none());
+	buf_clear(&session->reported);
+}
+
+static void
+relay_switch_done(struct relay *relay)
+{
+	static const uint8_t	 nothing[1];
+	struct server_session	*session = relay->server->session;
+	const uint8_t		*reported = NULL;
+
+	if (session->has_failed) {
+		relay_switch_failed(relay);
 		return;
-	settings_accepted(relay->settings, relay->client->pool,
-	    buf_bytes(&session->reported), buf_length(&session->reported));
+	}
+	if (session->settings == settings_none())
+		reported = buf_length(&session->reported) == 0 ? nothing :
+		    buf_bytes(&session->reported);
+	settings_accepted(relay->settings, relay->client->pool, reported,
+	    buf_length(&session->reported));
 	session_set_settings(relay->server, relay->settings);
 	relay->tells_settings = false;
+}
+
+/* A cancel has waited for this. */
+static void
+relay_cancel_now(struct relay *relay)
+{
+	if (relay->cancelled == NULL)
+		return;
+	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
+	relay->cancelled = NULL;
 }
 
 void
@@ -158,9 +235,17 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 	case PURPOSE_READ_BACK:
 		relay_read_back_done(relay);
 		break;
+	case PURPOSE_SEQUENCES:
+		if (relay->server->session->has_failed)
+			relay_switch_failed(relay);
+		break;
+	case PURPOSE_CLEAR:
+		relay_clear_done(relay);
+		break;
 	case PURPOSE_SETTINGS:
 	case PURPOSE_GREETING:
 		relay_switch_done(relay);
+		relay_cancel_now(relay);
 		break;
 	default:
 		break;
@@ -252,6 +337,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL ||
 	    relay->server->transaction_status != STATUS_IDLE) {
+		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,
 		    "The transaction, if one was open, is rolled back; "
 		    "connect again.");

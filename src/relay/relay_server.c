@@ -81,6 +81,23 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+/* What the session has lost is known only when PostgreSQL says so. */
+static void
+relay_follow_tag(struct relay *relay, const struct answer *answer)
+{
+	static const char	discard[] = "DISCARD ALL",
+				deallocate[] = "DEALLOCATE ALL";
+
+	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
+		return;
+	if (answer->length == sizeof discard &&
+	    memcmp(answer->body, discard, sizeof discard) == 0)
+		relay_forget_session(relay);
+	else if (answer->length == sizeof deallocate &&
+	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
+		relay_forget_names(relay);
+}
+
 /* 'C', 'I', 's': the end of an Execute, or of one statement of a query. */
 static enum answer_fate
 relay_on_command_end(struct relay *relay, struct relay_io *io,
@@ -91,6 +108,7 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
+	relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE)
 		relay_strike(relay);
 	else if (answer->head->kind < EXPECT_SYNC)
@@ -108,7 +126,8 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	if (answer->head != NULL &&
 	    answer->head->purpose == PURPOSE_READ_BACK &&
 	    !settings_draft_take_row(session->draft, answer->body,
-	    answer->length, relay->client->pool->user))
+	    answer->length, relay->client->pool->user,
+	    &session->inventory))
 		session->has_failed = true;
 	return answer_fate_of(answer->head);
 }
@@ -134,6 +153,18 @@ relay_on_notice(struct relay *relay, struct relay_io *io,
 	    ANSWER_DROP : ANSWER_PASS;
 }
 
+/* Somebody has left a LISTEN here, inside a function: none of our business. */
+static enum answer_fate
+relay_on_notification(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	if (relay->pins & (PIN_MODE | PIN_LISTEN) || relay->touches &
+	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN))
+		return relay_on_notice(relay, io, answer);
+	relay->server->is_stale = true;
+	return ANSWER_DROP;
+}
+
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -141,8 +172,11 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
-	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE)
+	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
+		/* Whatever set it, a function perhaps: ask what is set. */
+		relay->touches |= SQL_TOUCHES_SETTINGS;
 		return ANSWER_PASS;
+	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
 	return relay->tells_settings &&
@@ -150,21 +184,25 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
-/* Everything up to Sync was skipped: nothing of it has happened. */
+/*
+ * Everything up to Sync was skipped, simple queries too: nothing of it has
+ * happened.  It is undone from the end, as each was done on top of those
+ * before it.
+ */
 static void
 relay_skip_batch(struct relay *relay)
 {
 	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*head;
-	bool			 skipped = false;
+	uint32_t		 n = 0;
 
-	while ((head = expected_head(expected)) != NULL &&
-	    head->kind < EXPECT_SYNC) {
-		relay_undo(relay, head, skipped);
+	while (n < expected->count &&
+	    expected_at(expected, n)->kind != EXPECT_SYNC)
+		n++;
+	for (uint32_t i = n; i-- > 0;)
+		relay_undo(relay, expected_at(expected, i), i > 0);
+	while (n-- > 0)
 		expected_strike(expected);
-		skipped = true;
-	}
-	if (head == NULL && relay->is_unsynced)
+	if (expected->count == 0 && relay->is_unsynced)
 		relay->is_refusing = true;
 }
 
@@ -175,15 +213,28 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 	buf_add(&session->error, answer->body, answer->length);
 }
 
+/*
+ * The server has lost a statement, or a table of it has changed: nobody shall
+ * meet the same error again, it is prepared anew at its next use.
+ */
+static void
+relay_mistrust_shelf(struct server_session *session,
+    const struct expectation *head, const char *sqlstate)
+{
+	if ((head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE) &&
+	    head->number != 0 && (strcmp(sqlstate, "26000") == 0 ||
+	    strcmp(sqlstate, "0A000") == 0))
+		shelf_forget_number(&session->shelf, head->number);
+}
+
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
 	struct server_session	*session = relay->server->session;
 	struct error_fields	 fields;
+	enum answer_fate	 fate = ANSWER_PASS;
 
-	(void)io;
-	relay->had_error = true;
 	error_fields_parse(answer->body, answer->length, &fields);
 	if (strcmp(fields.severity, "ERROR") != 0) {
 		/* FATAL: told when the connection ends, in our words. */
@@ -197,9 +248,16 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	session->has_said_error = true;
+	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
+	if (answer->head->made != NULL) {
+		parcel_piece(&io->to_client, answer->head->made,
+		    answer->head->made_bytes);
+		fate = ANSWER_DROP;
+	}
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
-	return ANSWER_PASS;
+	return fate;
 }
 
 /* The books of a query, and of a transaction if it has ended. */
@@ -232,10 +290,11 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 
 	(void)io;
 	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
-	    answer->length != 1)
+	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
 	server->transaction_status = (char)answer->body[0];
 	purpose = answer->head->purpose;
+	server->session->has_said_error = false;
 	relay_strike(relay);
 	if (purpose != PURPOSE_NONE) {
 		relay_query_done(relay, purpose);
@@ -274,7 +333,7 @@ static const struct {
 	[MSG_FUNCTION_RESULT] = { relay_on_middle, false },
 	[MSG_ERROR] = { relay_on_error, true },
 	[MSG_NOTICE] = { relay_on_notice, false },
-	[MSG_NOTIFICATION] = { relay_on_notice, false },
+	[MSG_NOTIFICATION] = { relay_on_notification, false },
 	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
 	[MSG_READY] = { relay_on_ready, true },
 };
@@ -292,10 +351,14 @@ relay_rows_end(const uint8_t *at, const uint8_t *end)
 	return at;
 }
 
-/* A server that does not speak the protocol is not spoken to again. */
+/*
+ * A server that does not speak the protocol is not spoken to again.  What it
+ * said before is good, and may be what the client waits for.
+ */
 static void
-relay_on_rubbish(struct relay *relay, uint8_t type)
+relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
 {
+	relay_io_send(io, relay);
 	relay_lose_server(relay, REASON_SERVER_RUBBISH,
 	    "the server sent a message that was not expected", type);
 }
@@ -315,7 +378,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	case MSG_SHORT:
 		return 0;
 	case MSG_BAD:
-		relay_on_rubbish(relay, at[0]);
+		relay_on_rubbish(relay, io, at[0]);
 		return 0;
 	case MSG_OK:
 		break;
@@ -335,7 +398,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	if (relay->state == RELAY_CLOSED)
 		return 0;
 	if (fate == ANSWER_WRONG) {
-		relay_on_rubbish(relay, at[0]);
+		relay_on_rubbish(relay, io, at[0]);
 		return 0;
 	}
 	if (fate == ANSWER_PASS)

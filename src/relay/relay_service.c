@@ -154,16 +154,44 @@ relay_on_client_event(struct client *client, enum stream_event event)
 	}
 }
 
+/*
+ * Its statement runs, or a query of ours.  What reads its settings back comes
+ * after its statement, so that the cancel is late.  What gives the server its
+ * settings in front of its statement must not be hit, because the statement
+ * would run without them.  False: there is nothing to cancel.
+ */
+static bool
+relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
+    void *arg)
+{
+	struct server		*server = relay->server;
+	enum expect_purpose	 purpose = (enum expect_purpose)
+				    expected_head(&server->session->expected)
+				    ->purpose;
+
+	if (purpose == PURPOSE_READ_BACK)
+		return false;
+	if (purpose != PURPOSE_SETTINGS || relay->is_holding) {
+		cancel_server(server, done, arg);
+		return true;
+	}
+	/* One will do. */
+	if (relay->cancelled != NULL)
+		return false;
+	relay->cancelled = done;
+	relay->cancelled_arg = arg;
+	return true;
+}
+
 static void
 relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
     void *arg)
 {
 	struct relay	*relay = relay_of_client(client);
 
-	if (relay->state == RELAY_LINKED && relay_has_expected(relay)) {
-		cancel_server(relay->server, done, arg);
+	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
+	    relay_cancel_running(relay, done, arg))
 		return;
-	}
 	if (relay->state == RELAY_WAITING &&
 	    pool_withdraw(client->pool, &relay->ticket)) {
 		deadline_clear(client->loop, &client->deadline);
@@ -195,6 +223,17 @@ relay_on_dismiss(struct client *client, enum reason reason, const char *text,
 	relay->dismissal_text = mem_string(text);
 }
 
+bool
+relay_may_speak(const struct client *client)
+{
+	const struct relay	*relay = relay_of_client(client);
+	const struct server_session *session = relay->server == NULL ? NULL :
+	    relay->server->session;
+
+	return !relay->is_cut_off && (session == NULL ||
+	    session->skip == 0 || !session->skip_passes);
+}
+
 static void
 relay_on_start(struct client *client, const struct client_start *start)
 {
@@ -207,6 +246,7 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->ticket.granted = relay_on_granted;
 	relay->ticket.refused = relay_on_refused;
 	buf_init(&relay->held);
+	buf_add(&relay->held, start->early, start->early_length);
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
@@ -229,7 +269,7 @@ relay_on_stop(struct client *client)
 	if (relay->server != NULL)
 		relay_abandon_server(relay);
 	on_its_way = relay->ticket.state != TICKET_NONE &&
-	    !pool_withdraw(client->pool, &relay->ticket);
+	    !pool_leave(client->pool, &relay->ticket);
 	deadline_clear(client->loop, &client->deadline);
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
@@ -255,6 +295,7 @@ const struct client_service	relay_service = {
 	.on_event = relay_on_client_event,
 	.cancel = relay_on_cancel,
 	.dismiss = relay_on_dismiss,
+	.may_speak = relay_may_speak,
 	.stop = relay_on_stop,
 };
 

@@ -94,6 +94,24 @@ session_reset(struct server *server)
 }
 
 void
+session_blur(struct server *server)
+{
+	struct server_session	*session = session_of(server);
+	struct settings_draft	*draft = settings_draft_new(settings_none());
+	const struct settings	*unknown;
+
+	/* No setting has such a value: it differs from what is wanted. */
+	for (size_t i = 0; i < settings_count(session->settings); i++)
+		settings_draft_set(draft, settings_name(session->settings, i),
+		    "\001");
+	unknown = settings_draft_intern(draft);
+	session_set_settings(server, unknown);
+	settings_release(unknown);
+	session_set_unnamed(session, NULL);
+	shelf_clear(&session->shelf);
+}
+
+void
 session_free(struct server *server)
 {
 	struct server_session	*session = server->session;

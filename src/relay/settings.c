@@ -398,14 +398,18 @@ void
 settings_accepted(const struct settings *settings, const struct pool *pool,
     const uint8_t *reported, size_t n)
 {
+	const struct acceptance	*old;
 	struct acceptance	*fresh;
 
 	if (settings == &settings_empty)
 		return;
 	pthread_mutex_lock(&all.mutex);
-	if (settings_acceptance_locked(settings, pool) == NULL) {
+	old = settings_acceptance_locked(settings, pool);
+	if (old == NULL || (reported != NULL && !old->is_reported)) {
+		/* In front of one that does not know what is reported. */
 		fresh = mem_new(sizeof *fresh + n);
 		fresh->pool = pool;
+		fresh->is_reported = reported != NULL;
 		fresh->length = n;
 		if (n > 0)
 			memcpy(fresh->reported, reported, n);
@@ -427,6 +431,22 @@ settings_are_accepted(const struct settings *settings,
 	accepted = settings_acceptance_locked(settings, pool) != NULL;
 	pthread_mutex_unlock(&all.mutex);
 	return accepted;
+}
+
+bool
+settings_are_reported(const struct settings *settings,
+    const struct pool *pool)
+{
+	const struct acceptance	*acceptance;
+	bool			 reported;
+
+	if (settings == &settings_empty)
+		return true;
+	pthread_mutex_lock(&all.mutex);
+	acceptance = settings_acceptance_locked(settings, pool);
+	reported = acceptance != NULL && acceptance->is_reported;
+	pthread_mutex_unlock(&all.mutex);
+	return reported;
 }
 
 void

@@ -4,7 +4,9 @@
  *
  * Names and values are hostile text.  They go in as E'' literals, in which
  * quotes and backslashes are doubled, so that they mean the same whatever
- * standard_conforming_strings is.  Everything is qualified, so that a
+ * standard_conforming_strings is.  What is not ASCII goes in as \u escapes, so
+ * that it means the same whatever client_encoding is, and so that no half of a
+ * character is taken for a backslash.  Everything is qualified, so that a
  * search_path of the client's cannot put functions of its own in the way.
  */
 
@@ -17,31 +19,102 @@
 #include "relay/settings_private.h"
 #include "wire/get.h"
 #include "wire/msg.h"
+#include "wire/sqlscan.h"
 
 const char	settings_read_back_query[] =
     "SELECT name, setting FROM pg_catalog.pg_settings "
     "WHERE source OPERATOR(pg_catalog.=) 'session' "
-    "AND name OPERATOR(pg_catalog.!~~) 'transaction\\_%' "
+    "AND name OPERATOR(pg_catalog.<>) ALL (ARRAY['transaction_isolation', "
+    "'transaction_read_only', 'transaction_deferrable']) "
     "UNION ALL SELECT 'role', pg_catalog.current_setting('role') "
     "UNION ALL SELECT 'session_authorization', "
-    "pg_catalog.current_setting('session_authorization')";
+    "pg_catalog.current_setting('session_authorization') ";
+
+const char	settings_inventory_query[] =
+    "UNION ALL SELECT '!', 'temp' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) "
+    "'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid "
+    "OPERATOR(pg_catalog.=) pg_catalog.pg_my_temp_schema()) "
+    "UNION ALL SELECT '!', 'listen' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_listening_channels()) "
+    "UNION ALL SELECT '!', 'hold' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_cursors WHERE is_holdable) "
+    "UNION ALL SELECT '!', 'prepare' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_prepared_statements WHERE from_sql) "
+    "UNION ALL SELECT '!', 'lock' WHERE EXISTS (SELECT FROM "
+    "pg_catalog.pg_locks WHERE locktype OPERATOR(pg_catalog.=) 'advisory' "
+    "AND pid OPERATOR(pg_catalog.=) pg_catalog.pg_backend_pid())";
+
+/* The character at text if it is UTF-8 beyond ASCII; 0: it is not. */
+static size_t
+utf8_at(const uint8_t *text, uint32_t *code)
+{
+	size_t	n;
+
+	if (text[0] >= 0xc2 && text[0] <= 0xdf)
+		n = 2;
+	else if (text[0] >= 0xe0 && text[0] <= 0xef)
+		n = 3;
+	else if (text[0] >= 0xf0 && text[0] <= 0xf4)
+		n = 4;
+	else
+		return 0;
+	*code = text[0] & (0xffu >> (n + 1));
+	for (size_t i = 1; i < n; i++) {
+		if ((text[i] & 0xc0) != 0x80)
+			return 0;
+		*code = *code << 6 | (text[i] & 0x3fu);
+	}
+	return n;
+}
 
 static void
 settings_literal(struct buf *buf, const char *text)
 {
-	size_t	n;
+	uint32_t	code;
+	size_t		n;
 
 	buf_add_text(buf, "E'");
-	while (*text != '\0') {
-		n = strcspn(text, "'\\");
-		buf_add(buf, text, n);
-		text += n;
-		if (*text == '\0')
-			break;
+	for (; *text != '\0'; text += n) {
+		if ((n = utf8_at((const uint8_t *)text, &code)) > 0) {
+			buf_printf(buf, "\\U%08x", (unsigned)code);
+			continue;
+		}
+		if (*text == '\'' || *text == '\\')
+			buf_add(buf, text, 1);
 		buf_add(buf, text, 1);
-		buf_add(buf, text++, 1);
+		n = 1;
 	}
 	buf_add_text(buf, "'");
+}
+
+static bool
+text_is_portable(const char *text, bool is_utf8)
+{
+	uint32_t	code;
+	size_t		n;
+
+	for (; *text != '\0'; text += n) {
+		n = 1;
+		if ((uint8_t)*text >= 0x80 && (!is_utf8 ||
+		    (n = utf8_at((const uint8_t *)text, &code)) == 0))
+			return false;
+	}
+	return true;
+}
+
+bool
+settings_are_portable(const struct settings *settings)
+{
+	const char	*encoding = settings_get(settings, "client_encoding");
+	bool		 is_utf8 = encoding == NULL ||
+			    strcasecmp(encoding, "UTF8") == 0;
+
+	for (size_t i = 0; i < settings_count(settings); i++)
+		if (!text_is_portable(settings_name(settings, i), is_utf8) ||
+		    !text_is_portable(settings_value(settings, i), is_utf8))
+			return false;
+	return true;
 }
 
 static bool
@@ -161,9 +234,30 @@ row_text(struct get *get, size_t *n)
 	return (const char *)get_bytes(get, *n);
 }
 
+/* A row of the inventory. */
+static uint32_t
+inventory_item(const char *item)
+{
+	static const struct {
+		const char	*item;
+		uint32_t	 touch;
+	} items[] = {
+		{ "temp", SQL_TOUCHES_TEMP },
+		{ "listen", SQL_TOUCHES_LISTEN },
+		{ "hold", SQL_TOUCHES_HOLD },
+		{ "prepare", SQL_TOUCHES_PREPARE },
+		{ "lock", SQL_TOUCHES_LOCK },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(items); i++)
+		if (strcmp(items[i].item, item) == 0)
+			return items[i].touch;
+	return 0;
+}
+
 bool
 settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
-    size_t n, const char *login_user)
+    size_t n, const char *login_user, uint32_t *inventory)
 {
 	struct get	 get;
 	const char	*name, *value;
@@ -179,7 +273,9 @@ settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
 		return false;
 	name_copy = mem_string_n(name, name_bytes);
 	value_copy = mem_string_n(value == NULL ? "" : value, value_bytes);
-	if (!(setting_is(name_copy, "role") &&
+	if (strcmp(name_copy, "!") == 0)
+		*inventory |= inventory_item(value_copy);
+	else if (!(setting_is(name_copy, "role") &&
 	    strcmp(value_copy, "none") == 0) &&
 	    !(setting_is(name_copy, "session_authorization") &&
 	    strcmp(value_copy, login_user) == 0))

@@ -99,6 +99,19 @@ shelf_remove_number(struct shelf *shelf, const struct statement *statement,
 		shelf_remove(shelf, entry);
 }
 
+/* By its number alone: slow, for errors. */
+void
+shelf_forget_number(struct shelf *shelf, uint32_t number)
+{
+	struct shelf_entry	*entry;
+
+	TAILQ_FOREACH(entry, &shelf->used, next)
+		if (entry->number == number) {
+			shelf_remove(shelf, entry);
+			break;
+		}
+}
+
 struct shelf_entry *
 shelf_oldest_beyond(struct shelf *shelf, size_t limit)
 {
@@ -115,6 +128,7 @@ shelf_clear(struct shelf *shelf)
 		shelf_remove(shelf, entry);
 	hash_table_done(&shelf->table);
 	hash_table_init(&shelf->table);
+	shelf->has_private = false;
 }
 
 /* On the path of every Bind, so without printf. */

@@ -31,22 +31,7 @@ enum state {
 	IN_PARAMETER,		/* $1 */
 };
 
-enum class {
-	PLAIN,
-	SPACE,
-	WORD,
-	DIGIT,
-	QUOTE,
-	NAME,
-	DOLLAR,
-	DASH,
-	SLASH,
-	SEMICOLON,
-	OPEN,
-	CLOSE,
-};
-
-static const uint8_t	classes[256] = {
+const uint8_t	sqlscan_classes[256] = {
 	[' '] = SPACE, ['\t'] = SPACE, ['\n'] = SPACE, ['\r'] = SPACE,
 	['\f'] = SPACE, ['\v'] = SPACE,
 	['A' ... 'Z'] = WORD, ['a' ... 'z'] = WORD, ['_'] = WORD,
@@ -97,23 +82,21 @@ sqlscan_string_state(const struct sqlscan *scan, bool after_word)
 	    scan->word[0] == 'e' ? IN_ESCAPES : IN_STRING;
 }
 
-/* What stands where set_config() has its first argument. */
-static void
-sqlscan_follow_config(struct sqlscan *scan, uint8_t byte)
+/* SET itself, or SET local.x, where the word was no keyword after all. */
+static bool
+sqlscan_names_setting(const struct sqlscan *scan)
 {
-	uint8_t	class = classes[byte];
-
-	if (class == SPACE || class == DASH || class == SLASH)
-		return;
-	if (scan->config == CONFIG_NAMED && class == OPEN)
-		scan->config = CONFIG_OPEN;
-	else if (scan->config == CONFIG_OPEN && class == QUOTE)
-		scan->config = CONFIG_LITERAL;
-	else if (scan->config == CONFIG_OPEN && (byte == 'E' || byte == 'e'))
-		return;
-	else {
-		scan->has_custom |= scan->config == CONFIG_OPEN;
-		scan->config = CONFIG_NONE;
+	switch (scan->verb) {
+	case SQL_SET:
+	case SQL_SET_SESSION:
+		return !scan->is_assigned;
+	case SQL_SET_LOCAL:
+	case SQL_SET_ROLE:
+	case SQL_SET_TRANSACTION:
+	case SQL_SET_CONSTRAINTS:
+		return scan->words == 2;
+	default:
+		return false;
 	}
 }
 
@@ -121,14 +104,32 @@ sqlscan_follow_config(struct sqlscan *scan, uint8_t byte)
 static void
 sqlscan_on_plain(struct sqlscan *scan, uint8_t byte)
 {
-	bool	is_set = scan->verb == SQL_SET ||
-		    scan->verb == SQL_SET_SESSION;
-
 	scan->has_tokens = true;
 	if (byte == '=')
 		scan->is_assigned = true;
-	else if (byte == '.' && is_set && !scan->is_assigned)
+	else if (byte == '.' && sqlscan_names_setting(scan))
+		scan->touches |= SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS;
+}
+
+/* U&"..." may spell any name: nothing is sure. */
+static void
+sqlscan_begin_name(struct sqlscan *scan)
+{
+	if (scan->previous == '&' && scan->word_length == 1 &&
+	    scan->word[0] == 'u')
+		scan->touches |= SQL_TOUCHES_SETTINGS |
+		    SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_CUSTOM;
+	sqlscan_begin_word(scan, true);
+}
+
+/* SET "app.tenant": the dot is part of one word. */
+static void
+sqlscan_end_name(struct sqlscan *scan)
+{
+	if (sqlscan_names_setting(scan) &&
+	    memchr(scan->word, '.', scan->word_length) != NULL)
 		scan->touches |= SQL_TOUCHES_CUSTOM;
+	sqlscan_end_word(scan);
 }
 
 /* The first byte of something new. */
@@ -137,7 +138,7 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 {
 	if (scan->config != CONFIG_NONE)
 		sqlscan_follow_config(scan, byte);
-	switch (classes[byte]) {
+	switch (sqlscan_classes[byte]) {
 	case SPACE:
 		return IN_TEXT;
 	case WORD:
@@ -148,7 +149,7 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 		scan->has_tokens = true;
 		return sqlscan_string_state(scan, false);
 	case NAME:
-		sqlscan_begin_word(scan, true);
+		sqlscan_begin_name(scan);
 		return IN_NAME;
 	case DOLLAR:
 		scan->has_tokens = true;
@@ -178,7 +179,7 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 static uint8_t
 sqlscan_step_word(struct sqlscan *scan, uint8_t byte)
 {
-	uint8_t	class = classes[byte];
+	uint8_t	class = sqlscan_classes[byte];
 
 	if (class == WORD || class == DIGIT || class == DOLLAR) {
 		sqlscan_add_to_word(scan, byte);
@@ -197,7 +198,7 @@ sqlscan_step_word(struct sqlscan *scan, uint8_t byte)
 static uint8_t
 sqlscan_step_tag(struct sqlscan *scan, uint8_t byte)
 {
-	uint8_t	class = classes[byte];
+	uint8_t	class = sqlscan_classes[byte];
 
 	if (class == DOLLAR)
 		return IN_DOLLARS;
@@ -257,14 +258,14 @@ sqlscan_step_quote(struct sqlscan *scan, uint8_t byte)
 			sqlscan_add_to_word(scan, byte);
 			return IN_NAME;
 		}
-		sqlscan_end_word(scan);
+		sqlscan_end_name(scan);
 		return sqlscan_step_text(scan, byte);
 	}
 	if (byte == '\'')
 		return scan->state == IN_STRING_QUOTE ? IN_STRING :
 		    IN_ESCAPES;
 	if (scan->config == CONFIG_LITERAL)
-		scan->config = CONFIG_NONE;
+		scan->config = CONFIG_READ;
 	return sqlscan_step_text(scan, byte);
 }
 
@@ -287,9 +288,15 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 		return byte == '\'' ? IN_STRING_QUOTE : IN_STRING;
 	case IN_ESCAPES:
 		if (byte == '\\' || byte == '.')
-			scan->has_custom |= scan->config == CONFIG_LITERAL;
-		if (byte == '\\')
+			scan->config_is_custom |=
+			    scan->config == CONFIG_LITERAL;
+		if (byte == '\\') {
+			/* In SJIS and the like half of a character. */
+			if (scan->previous >= 0x80)
+				scan->touches |= SQL_TOUCHES_SETTINGS |
+				    SQL_TOUCHES_UNKNOWN;
 			return IN_ESCAPES_BACKSLASH;
+		}
 		return byte == '\'' ? IN_ESCAPES_QUOTE : IN_ESCAPES;
 	case IN_ESCAPES_BACKSLASH:
 		return IN_ESCAPES;
@@ -326,7 +333,7 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 	case IN_DOLLARS_TAG:
 		return sqlscan_step_dollars(scan, byte);
 	case IN_PARAMETER:
-		return classes[byte] == DIGIT ? IN_PARAMETER :
+		return sqlscan_classes[byte] == DIGIT ? IN_PARAMETER :
 		    sqlscan_step_text(scan, byte);
 	}
 	return IN_TEXT;
@@ -356,7 +363,7 @@ sqlscan_leap(struct sqlscan *scan, const uint8_t *at, const uint8_t *end)
 		to = end;
 	if (scan->config == CONFIG_LITERAL &&
 	    memchr(at, '.', (size_t)(to - at)) != NULL)
-		scan->has_custom = true;
+		scan->config_is_custom = true;
 	if (to > at)
 		scan->previous = to[-1];
 	return to;
@@ -368,8 +375,10 @@ sqlscan_feed(struct sqlscan *scan, const void *bytes, size_t n)
 	const uint8_t	*at = bytes, *end = at + n;
 
 	while (at < end) {
-		if (scan->state == IN_STRING || scan->state == IN_COMMENT ||
-		    scan->state == IN_DOLLARS) {
+		if (scan->verb == SQL_DO)
+			sqlscan_on_body(scan, *at);
+		else if (scan->state == IN_STRING ||
+		    scan->state == IN_COMMENT || scan->state == IN_DOLLARS) {
 			at = sqlscan_leap(scan, at, end);
 			if (at == end)
 				return;
@@ -382,8 +391,10 @@ sqlscan_feed(struct sqlscan *scan, const void *bytes, size_t n)
 void
 sqlscan_end(struct sqlscan *scan)
 {
-	if (scan->state == IN_WORD || scan->state == IN_NAME_QUOTE)
+	if (scan->state == IN_WORD)
 		sqlscan_end_word(scan);
+	else if (scan->state == IN_NAME_QUOTE)
+		sqlscan_end_name(scan);
 	scan->state = IN_TEXT;
 	sqlscan_on_end(scan);
 }

@@ -258,20 +258,19 @@ sqlscan_on_word(struct sqlscan *scan)
 		sqlscan_first_word(scan);
 	else {
 		scan->touches |= word_touches(scan);
-		if (word_is(scan, "set_config"))
-			scan->config = CONFIG_NAMED;
+		sqlscan_config_word(scan);
 		sqlscan_later_word(scan);
 	}
+	/* INTO LOCAL TEMP */
+	if (scan->before == BEFORE_INTO && !scan->word_is_quoted &&
+	    (word_is(scan, "local") || word_is(scan, "global")))
+		return;
 	scan->before = BEFORE_NOTHING;
 	if (scan->word_is_quoted)
 		return;
 	switch (scan->word[0]) {
 	case 't':
-		scan->has_true |= word_is(scan, "true");
 		scan->is_assigned |= word_is(scan, "to");
-		break;
-	case 'f':
-		scan->has_false |= word_is(scan, "false");
 		break;
 	case 'i':
 		if (word_is(scan, "into"))
@@ -304,16 +303,15 @@ sqlscan_on_end(struct sqlscan *scan)
 			scan->verb = SQL_OTHER;
 		scan->touches |= verb_touches[scan->verb] |
 		    verb_touches[scan->inner];
+		/* Or a statement of that name. */
+		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
+			scan->touches |= SQL_TOUCHES_PREPARE;
 		if (scan->statements++ == 0)
 			scan->first = scan->verb;
 		scan->last = scan->verb;
 	}
-	/* With "true" it ends with the transaction. */
-	if (scan->has_custom && (!scan->has_true || scan->has_false))
-		scan->touches |= SQL_TOUCHES_CUSTOM;
-	scan->has_custom = scan->has_true = scan->has_false = false;
+	sqlscan_config_end(scan);
 	scan->is_assigned = false;
-	scan->config = CONFIG_NONE;
 	scan->verb = scan->inner = SQL_EMPTY;
 	scan->has_tokens = false;
 	scan->before = BEFORE_NOTHING;

@@ -21,6 +21,7 @@ parts=${*:-simple-16 simple-64 extended-16 extended-64 prepared-16
 prepared-64 rows-1000 rows-100 connect memory fairness syscalls tls}
 bin=/usr/lib/postgresql/15/bin
 dir=$(mktemp -d)
+bouncer_pid=
 export PGSSLMODE=disable PGHOST=127.0.0.1 PGUSER=app PGDATABASE=app
 
 sh tests/install.sh >/dev/null
@@ -37,7 +38,8 @@ print(s.getsockname()[1])'
 }
 
 finish() {
-	kill $(jobs -p) 2>/dev/null
+	# Not asked twice: whoever reads our output waits for all of them.
+	kill -KILL "$bouncer_pid" $(jobs -p) 2>/dev/null
 	as_postgres $bin/pg_ctl -m immediate -D "$dir/data" stop >/dev/null 2>&1
 	rm -rf "$dir"
 }
@@ -92,13 +94,12 @@ C
 chmod 644 "$dir"/*.ini "$dir/users"
 gcc -O2 -o "$dir/floor" tests/bench/floor.c
 ulimit -n "$(ulimit -Hn)"
-"$dir/floor" "$floor" "$db" & floor_pid=$!
-"$weir_binary" -q "$dir/pgweir.ini" & weir_pid=$!
-as_postgres pgbouncer -q "$dir/pgbouncer.ini" &
+"$dir/floor" "$floor" "$db" >/dev/null 2>&1 & floor_pid=$!
+"$weir_binary" -q "$dir/pgweir.ini" >/dev/null 2>&1 & weir_pid=$!
+as_postgres pgbouncer -q "$dir/pgbouncer.ini" >/dev/null 2>&1 &
 for port in $floor $bouncer $weir; do
 	until psql -q -p "$port" -c 'select 1' >/dev/null 2>&1; do :; done
 done
-bouncer_pid=$(pgrep -n -f "$dir/pgbouncer.ini")
 bouncer_pid=$(pgrep -x pgbouncer | while read -r pid; do
 	tr '\0' ' ' </proc/"$pid"/cmdline | grep -q "$dir" && echo "$pid"
 done | tail -n 1)
@@ -190,12 +191,10 @@ part_memory() {
 }
 
 part_fairness() {
-	sed 's/^max_client_conn.*/&\ndefault_pool_size = 5/' \
-	    "$dir/pgweir.ini" | sed "s/^listen_port.*/listen_port = $((weir + 0))/" \
-	    >"$dir/fair.ini"
 	fair=$(free_port)
-	sed -i "s/^listen_port.*/listen_port = $fair/" "$dir/fair.ini"
-	"$weir_binary" -q "$dir/fair.ini" & fair_pid=$!
+	sed "s/^listen_port.*/listen_port = $fair\ndefault_pool_size = 5/" \
+	    "$dir/pgweir.ini" >"$dir/fair.ini"
+	"$weir_binary" -q "$dir/fair.ini" >/dev/null 2>&1 & fair_pid=$!
 	until psql -q -p "$fair" -c 'select 1' >/dev/null 2>&1; do :; done
 	echo 'select pg_sleep(0.005)' >"$dir/sleep.sql"
 	(cd "$dir" && pgbench -p "$fair" -f sleep.sql -c 64 -T 5 \
@@ -204,20 +203,20 @@ part_fairness() {
 	{ v[NR] = $1 } END { printf "fairness     weir     latency p50 %d us, " \
 	"p99 %d us, p99/p50 %.2f\n", v[int(NR / 2)], v[int(NR * .99)],
 	v[int(NR * .99)] / v[int(NR / 2)] }')
-	kill $fair_pid
+	kill -KILL $fair_pid
 }
 
 part_syscalls() {
 	command -v strace >/dev/null || { echo "syscalls     no strace"; return; }
 	for subject in floor weir; do
 		pgbench -f "$dir/one.sql" -c 64 -T 3 -p "$(port_of $subject)" \
-		    >"$dir/out" 2>/dev/null &
+		    >"$dir/out" 2>/dev/null & load=$!
 		sleep 1
 		timeout -s INT 1 strace -f -c -p "$(pid_of $subject)" \
 		    -o "$dir/strace" 2>/dev/null
-		wait $!
+		wait "$load"
 		echo "syscalls     $subject:" $(awk '$NF ~ /^(send|recv|epoll)/ {
-		    print $NF, ($5 ~ /^[0-9]+$/ ? $4 : $4) }' "$dir/strace")
+		    print $NF, $4 }' "$dir/strace")
 	done
 }
 

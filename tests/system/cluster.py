@@ -78,6 +78,9 @@ shared_buffers = 64MB
         with open(os.path.join(self.dir, "pg_hba.conf"), "w") as f:
             f.write(text)
         self.reload()
+        wait_until("PostgreSQL has read pg_hba.conf", lambda: self.sql(
+            "select pg_conf_load_time() >= (pg_stat_file('pg_hba.conf'))"
+            ".modification") == "t")
 
     def sql(self, text, database="postgres"):
         return psql(text, port=self.port, dbname=database)

@@ -59,13 +59,18 @@ class Client:
         self.pid = self.key = None
         self.parameters = {}
         if connect:
-            self.send(startup(user=user, database=database, **parameters))
-            for kind, body in self.until_ready():
-                if kind == "K":
-                    self.pid, self.key = struct.unpack(">II", body)
-                if kind == "S":
-                    name, value, _ = body.split(b"\0")
-                    self.parameters[name.decode()] = value.decode()
+            self.login(user, database, **parameters)
+
+    def login(self, user="app", database="app", **parameters):
+        self.send(startup(user=user, database=database, **parameters))
+        messages = self.until_ready()
+        for kind, body in messages:
+            if kind == "K":
+                self.pid, self.key = struct.unpack(">II", body)
+            if kind == "S":
+                name, value, _ = body.split(b"\0")
+                self.parameters[name.decode()] = value.decode()
+        return messages
 
     def send(self, *parts):
         self.socket.sendall(b"".join(parts))

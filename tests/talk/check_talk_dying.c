@@ -1,0 +1,610 @@
+/*
+ * Clients and servers that die in every state: what the other side hears,
+ * that the pool's books are right afterwards, and that nobody else loses or
+ * gets anything.
+ */
+
+#include <string.h>
+
+#include "talk.h"
+#include "wire/msg.h"
+
+/*
+ * Ann is gone, and so is her server: its statement was cancelled if one ran,
+ * and Bob, who waited, has one of his own and hears nothing of hers.
+ */
+static void
+server_went_with_her(struct peer *one, struct peer *bob, bool is_cancelled)
+{
+	struct peer	*canceller, *two;
+
+	hears(one, plain('X'), the_end());
+	if (is_cancelled) {
+		canceller = server_arrives();
+		hears(canceller, cancel_of(one));
+		leaves(canceller);
+	}
+	two = server_enters();
+	hears(two, query("bob"));
+	pool_is("1 linked, 0 idle, 0 waiting");
+	answers(two, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+
+static void
+server_is_cleaned(struct peer *one, struct peer *bob, const char *how)
+{
+	hears(one, query(how));
+	pool_is("1 linked, 0 idle, 1 waiting");
+	says(one, complete(how), ready('I'));
+	hears(one, query("bob"));
+	answers(one, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	nobody_arrives();
+	talk_ends();
+}
+
+#define ONE_SERVER	"default_pool_size = 1\n"
+
+/*
+ * Clients before they are served.
+ */
+
+START_TEST(a_client_may_die_at_any_byte_of_its_startup)
+{
+	struct peer	*one = talk_begins("");
+	size_t		 n = length_of(startup("u", "d"));
+
+	for (size_t at = 0; at < n; at++) {
+		struct peer	*ann = client_connects(1 + (int)at % 3);
+
+		says_first(at, ann, startup("u", "d"));
+		leaves(ann);
+	}
+	asks(client_enters(1), one, "x", 'I');
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_client_may_die_while_it_is_asked_for_its_password)
+{
+	static const char	*const types[] = { "auth_type = md5\n",
+				    "auth_type = scram-sha-256\n",
+				    "auth_type = plain\n" };
+
+	for (int i = 0; i < 3; i++) {
+		struct peer	*ann;
+
+		talk_begins_cold("", types[i]);
+		ann = client_connects(1);
+		says(ann, startup("u", "d"));
+		(void)hears_body(ann, 'R');
+		says_first(7, ann, password("secret"));
+		leaves(ann);
+		nobody_arrives();
+		talk_ends();
+	}
+}
+END_TEST
+
+START_TEST(a_server_that_is_opened_for_a_client_that_died_is_for_others)
+{
+	struct peer	*ann, *bob, *one;
+
+	talk_begins_cold("", ONE_SERVER);
+	ann = client_connects(1);
+	says(ann, startup("u", "d"));
+	one = server_arrives();
+	hears(one, startup("u", "d"));
+	leaves(ann);
+	pool_is("0 linked, 0 idle, 0 waiting, 1 opening");
+	lets_in(one);
+	pool_is("0 linked, 1 idle, 0 waiting");
+	bob = client_enters(2);
+	asks(bob, one, "x", 'I');
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_client_that_dies_with_a_server_on_its_way_gives_it_back)
+{
+	for (int notices = 0; notices < 2; notices++) {
+		struct peer	*one = talk_begins(ONE_SERVER);
+		struct peer	*ann = client_enters(1);
+		struct peer	*bob = client_enters(2);
+		struct peer	*cat = client_enters(3);
+
+		says(ann, query("ann"));
+		hears(one, query("ann"));
+		says(bob, query("bob"));
+		time_passes(US_PER_SECOND);
+		says(cat, query("cat"));
+		if (notices)
+			leaves_unnoticed(bob);
+		says_while_only(1, one, complete("DONE"), ready('I'));
+		pool_is("0 linked, 0 idle, 1 waiting, 1 moving");
+		if (!notices)
+			leaves_unnoticed(bob);
+		time_passes(1);
+		hears(ann, complete("DONE"), ready('I'));
+		if (!notices) {
+			/* It came first, and was used. */
+			struct peer	*two;
+
+			hears(one, query("bob"), plain('X'), the_end());
+			hears(server_arrives(), cancel_of(one));
+			two = server_enters();
+			hears(two, query("cat"));
+			answers(two, cat, 'I');
+		} else {
+			hears(one, query("cat"));
+			answers(one, cat, 'I');
+		}
+		pool_is("0 linked, 1 idle, 0 waiting");
+		talk_ends();
+	}
+}
+END_TEST
+
+/*
+ * Clients that are served.  Ann dies, Bob waits for her server.
+ */
+
+static struct peer	*one, *ann, *bob;
+
+/* Ann has said this to her server; the rest of her talk follows. */
+static void
+ann_says(struct saying *saying)
+{
+	one = talk_begins(ONE_SERVER);
+	ann = client_enters(1);
+	bob = client_enters(2);
+	says(ann, saying);
+	hears(one, saying);
+	says(bob, query("bob"));
+}
+
+START_TEST(a_client_that_dies_in_a_statement_takes_its_server_with_it)
+{
+	ann_says(query("ann"));
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+
+	/* The beginning of an answer is there already. */
+	ann_says(query("ann"));
+	says(one, row("secret"), cut(row("another"), 0, 9));
+	ignores(ann);
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+
+	/* The answer comes at the same time. */
+	ann_says(query("ann"));
+	leaves_unnoticed(ann);
+	says_while_only(0, one, row("secret"));
+	time_passes(0);
+	server_went_with_her(one, bob, true);
+}
+END_TEST
+
+START_TEST(a_client_that_dies_in_a_pipeline_takes_its_server_with_it)
+{
+	ann_says(all_of(query("1"), query("2"), query("3")));
+	answers(one, ann, 'I');
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+}
+END_TEST
+
+START_TEST(a_client_that_says_goodbye_in_a_statement_leaves_its_server)
+{
+	ann_says(query("ann"));
+	says(ann, plain('X'));
+	hears_nothing(ann);
+	says(one, row("1"), complete("SELECT 1"), ready('I'));
+	hears(ann, row("1"), complete("SELECT 1"), ready('I'), the_end());
+	hears(one, query("bob"));
+	answers(one, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_client_that_dies_in_a_transaction_has_it_rolled_back)
+{
+	for (int status = 0; status < 2; status++)
+		for (int goodbye = 0; goodbye < 2; goodbye++) {
+			ann_says(query("begin"));
+			answers(one, ann, status == 0 ? 'T' : 'E');
+			hears_nothing(one);
+			if (goodbye) {
+				says(ann, plain('X'));
+				hears(ann, the_end());
+			} else
+				leaves(ann);
+			server_is_cleaned(one, bob, "ROLLBACK");
+		}
+}
+END_TEST
+
+START_TEST(a_rollback_for_a_dead_client_that_fails_closes_the_server)
+{
+	static const char	 statuses[] = "TEx";
+
+	for (int i = 0; i < 5; i++) {
+		ann_says(query("begin"));
+		answers(one, ann, 'T');
+		leaves(ann);
+		hears(one, query("ROLLBACK"));
+		if (i < 3)
+			says(one, complete("ROLLBACK"), ready(statuses[i]));
+		else if (i == 3)
+			says(one, error("XX000", "no"), ready('I'));
+		else
+			says(one, bytes("?\0\0\0\0", 5));
+		server_went_with_her(one, bob, false);
+	}
+}
+END_TEST
+
+START_TEST(a_client_that_dies_in_a_copy_takes_its_server_with_it)
+{
+	ann_says(query("copy t from stdin"));
+	says(one, copy_in());
+	hears(ann, copy_in());
+	says(ann, copy_data("1\n"));
+	hears(one, copy_data("1\n"));
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+
+	/* In the middle of a message */
+	ann_says(query("copy t from stdin"));
+	says(one, copy_in());
+	hears(ann, copy_in());
+	says(ann, cut(copy_data("1\n2\n"), 0, 7));
+	hears(one, cut(copy_data("1\n2\n"), 0, 7));
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+
+	ann_says(query("copy t to stdout"));
+	says(one, copy_out(), copy_data("1\n"));
+	hears(ann, copy_out(), copy_data("1\n"));
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+}
+END_TEST
+
+START_TEST(a_client_that_dies_in_a_batch_takes_its_server_with_it)
+{
+	/* Nothing is answered; all is answered, but there is no Sync. */
+	for (int answered = 0; answered < 2; answered++) {
+		ann_says(all_of(parse("", "x"), binds(""), executes(),
+		    plain('H')));
+		if (answered) {
+			says(one, plain('1'), plain('2'), complete("X"));
+			hears(ann, plain('1'), plain('2'), complete("X"));
+		}
+		leaves(ann);
+		server_went_with_her(one, bob, !answered);
+	}
+	/* All is said, and nothing is answered. */
+	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S')));
+	leaves(ann);
+	server_went_with_her(one, bob, true);
+	/* It has failed, and Sync has not come. */
+	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('H')));
+	says(one, error("42601", "syntax error"));
+	hears(ann, error("42601", "syntax error"));
+	leaves(ann);
+	server_went_with_her(one, bob, false);
+}
+END_TEST
+
+START_TEST(a_client_that_dies_with_a_message_half_said_leaves_no_half_of_it)
+{
+	one = talk_begins(ONE_SERVER);
+	ann = client_enters(1);
+	says(ann, cut(query("select something"), 0, 12));
+	leaves(ann);
+	hears_nothing(one);
+	pool_is("0 linked, 1 idle, 0 waiting");
+	ann = client_enters(1);
+	asks(ann, one, "begin", 'T');
+	says(ann, cut(query("select something"), 0, 12));
+	leaves(ann);
+	hears(one, query("ROLLBACK"));
+	says(one, complete("ROLLBACK"), ready('I'));
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_client_that_dies_with_something_left_on_its_server_has_it_reset)
+{
+	ann_says(query("listen x"));
+	answers(one, ann, 'I');
+	hears_nothing(one);
+	leaves(ann);
+	server_is_cleaned(one, bob, "DISCARD ALL");
+}
+END_TEST
+
+/* A rollback would not undo it. */
+START_TEST(a_client_that_dies_with_something_lasting_begun_takes_its_server)
+{
+	static const char	*const texts[] = {
+		"select pg_advisory_lock(1)", "prepare x as select 1",
+		"load 'x'", "execute x", "discard all", "set a.b = 1",
+	};
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		ann_says(query("begin"));
+		answers(one, ann, 'T');
+		asks(ann, one, texts[i], 'T');
+		leaves(ann);
+		server_went_with_her(one, bob, false);
+	}
+}
+END_TEST
+
+START_TEST(a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)
+{
+	struct peer	*canceller;
+
+	one = talk_begins("query_timeout = 5\n");
+	ann = client_enters(1);
+	says(ann, query("x"));
+	hears(one, query("x"));
+	says(one, cut(row("a row of which a part has come"), 0, 20));
+	hears(ann, cut(row("a row of which a part has come"), 0, 20));
+	time_passes(5 * US_PER_SECOND);
+	hears(ann, the_end());
+	canceller = server_arrives();
+	hears(canceller, cancel_of(one));
+	hears(one, plain('X'), the_end());
+	talk_ends();
+}
+END_TEST
+
+/*
+ * Servers.
+ */
+
+#define LOST	error("08006", at_host("the server closed the connection"))
+
+static void
+ann_goes_on_and_bob_too(void)
+{
+	struct peer	*two = server_enters();
+
+	hears(two, query("bob"));
+	answers(two, bob, 'I');
+	asks(ann, two, "again", 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+
+START_TEST(a_server_that_dies_in_a_statement_costs_that_statement_only)
+{
+	ann_says(query("ann"));
+	leaves(one);
+	hears(ann, LOST, ready('I'));
+	ann_goes_on_and_bob_too();
+
+	ann_says(query("ann"));
+	says(one, shape("x"), row("1"));
+	hears(ann, shape("x"), row("1"));
+	leaves(one);
+	hears(ann, LOST, ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(what_a_dying_server_says_is_told_in_its_words)
+{
+	ann_says(query("ann"));
+	says_while_only(0, one, fatal("57P01", "terminating connection due "
+	    "to administrator command"));
+	leaves(one);
+	hears(ann, error("08006", at_host("terminating connection due to "
+	    "administrator command")), ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(a_server_that_dies_in_a_pipeline_costs_each_of_its_statements)
+{
+	ann_says(all_of(query("1"), query("2"), query("3")));
+	answers(one, ann, 'I');
+	leaves(one);
+	hears(ann, LOST, ready('I'), LOST, ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(a_server_that_dies_in_a_transaction_ends_its_client)
+{
+	struct peer	*two;
+
+	for (int asked = 0; asked < 2; asked++) {
+		ann_says(query("begin"));
+		answers(one, ann, 'T');
+		if (asked) {
+			says(ann, query("x"));
+			hears(one, query("x"));
+		}
+		leaves(one);
+		hears(ann, fatal("08006", at_host("the server closed the "
+		    "connection...connect again")), the_end());
+		two = server_enters();
+		hears(two, query("bob"));
+		answers(two, bob, 'I');
+		pool_is("0 linked, 1 idle, 0 waiting");
+		talk_ends();
+	}
+}
+END_TEST
+
+/* What she has on it cannot be had from another one. */
+START_TEST(a_server_that_dies_with_something_left_on_it_ends_its_client)
+{
+	struct peer	*two;
+
+	ann_says(query("listen x"));
+	answers(one, ann, 'I');
+	leaves(one);
+	hears(ann, fatal("08006", at_host("connect again")), the_end());
+	two = server_enters();
+	hears(two, query("bob"));
+	answers(two, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_server_that_dies_in_a_copy_costs_that_copy_only)
+{
+	ann_says(query("copy t from stdin"));
+	says(one, copy_in());
+	hears(ann, copy_in());
+	says(ann, copy_data("1\n"));
+	hears(one, copy_data("1\n"));
+	leaves(one);
+	hears(ann, LOST, ready('I'));
+	/* She did not know that yet. */
+	says(ann, copy_data("2\n"), plain('c'));
+	hears_nothing(ann);
+	ann_goes_on_and_bob_too();
+
+	ann_says(query("copy t to stdout"));
+	says(one, copy_out(), copy_data("1\n"));
+	hears(ann, copy_out(), copy_data("1\n"));
+	leaves(one);
+	hears(ann, LOST, ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(a_server_that_dies_in_a_batch_costs_that_batch_only)
+{
+	/* Before Sync: what comes up to it is not done. */
+	for (int answered = 0; answered < 2; answered++) {
+		ann_says(all_of(parse("", "x"), binds(""), executes(),
+		    plain('H')));
+		if (answered) {
+			says(one, plain('1'), plain('2'), complete("X"));
+			hears(ann, plain('1'), plain('2'), complete("X"));
+		}
+		leaves(one);
+		hears(ann, LOST);
+		says(ann, binds(""), executes());
+		hears_nothing(ann);
+		says(ann, plain('S'));
+		hears(ann, ready('I'));
+		ann_goes_on_and_bob_too();
+	}
+	/* Two batches in flight. */
+	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S'),
+	    binds(""), executes(), plain('S')));
+	says(one, plain('1'));
+	hears(ann, plain('1'));
+	leaves(one);
+	hears(ann, LOST, ready('I'), LOST, ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+/* Sync's own answer is missing: the batch may have been rolled back. */
+START_TEST(a_server_that_dies_before_it_has_answered_sync_says_so)
+{
+	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S')));
+	says(one, plain('1'), plain('2'), complete("X"));
+	hears(ann, plain('1'), plain('2'), complete("X"));
+	leaves(one);
+	hears(ann, LOST, ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(a_batch_that_has_failed_already_gets_no_second_error)
+{
+	for (int synced = 0; synced < 2; synced++) {
+		ann_says(all_of(parse("", "x"), binds(""), executes(),
+		    plain('H')));
+		if (synced) {
+			says(ann, plain('S'), parse("", "x"), plain('S'));
+			hears(one, plain('S'), parse("", "x"), plain('S'));
+		}
+		says(one, error("42601", "syntax error"));
+		hears(ann, error("42601", "syntax error"));
+		leaves(one);
+		if (synced)
+			hears(ann, ready('I'), LOST, ready('I'));
+		else {
+			hears_nothing(ann);
+			says(ann, plain('S'));
+			hears(ann, ready('I'));
+		}
+		ann_goes_on_and_bob_too();
+	}
+}
+END_TEST
+
+START_TEST(a_server_that_dies_while_it_is_cleaned_frees_its_place)
+{
+	ann_says(query("begin"));
+	answers(one, ann, 'T');
+	leaves(ann);
+	hears(one, query("ROLLBACK"));
+	leaves(one);
+	ann = client_enters(1);
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(a_server_that_dies_before_it_has_the_settings_is_replaced_unseen)
+{
+	struct peer	*two;
+
+	ann_says(query("set x = 1"));
+	says(one, complete("SET"), ready('I'));
+	hears(ann, complete("SET"), ready('I'));
+	/* We ask what is set now. */
+	(void)hears_body(one, 'Q');
+	leaves(one);
+	hears(ann, fatal("08006", "the server closed the connection"),
+	    the_end());
+	two = server_enters();
+	hears(two, query("bob"));
+	answers(two, bob, 'I');
+	talk_ends();
+}
+END_TEST
+
+CHECK_MAIN("talk_dying",
+    a_client_may_die_at_any_byte_of_its_startup,
+    a_client_may_die_while_it_is_asked_for_its_password,
+    a_server_that_is_opened_for_a_client_that_died_is_for_others,
+    a_client_that_dies_with_a_server_on_its_way_gives_it_back,
+    a_client_that_dies_in_a_statement_takes_its_server_with_it,
+    a_client_that_dies_in_a_pipeline_takes_its_server_with_it,
+    a_client_that_says_goodbye_in_a_statement_leaves_its_server,
+    a_client_that_dies_in_a_transaction_has_it_rolled_back,
+    a_rollback_for_a_dead_client_that_fails_closes_the_server,
+    a_client_that_dies_in_a_copy_takes_its_server_with_it,
+    a_client_that_dies_in_a_batch_takes_its_server_with_it,
+    a_client_that_dies_with_a_message_half_said_leaves_no_half_of_it,
+    a_client_that_dies_with_something_left_on_its_server_has_it_reset,
+    a_client_that_dies_with_something_lasting_begun_takes_its_server,
+    a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part,
+    a_server_that_dies_in_a_statement_costs_that_statement_only,
+    what_a_dying_server_says_is_told_in_its_words,
+    a_server_that_dies_in_a_pipeline_costs_each_of_its_statements,
+    a_server_that_dies_in_a_transaction_ends_its_client,
+    a_server_that_dies_with_something_left_on_it_ends_its_client,
+    a_server_that_dies_in_a_copy_costs_that_copy_only,
+    a_server_that_dies_in_a_batch_costs_that_batch_only,
+    a_server_that_dies_before_it_has_answered_sync_says_so,
+    a_batch_that_has_failed_already_gets_no_second_error,
+    a_server_that_dies_while_it_is_cleaned_frees_its_place,
+    a_server_that_dies_before_it_has_the_settings_is_replaced_unseen)

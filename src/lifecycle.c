@@ -41,6 +41,7 @@ static struct {
 	int			 verbose;
 	bool			 is_quiet;
 	bool			 is_daemon;
+	bool			 is_limited;	/* by shutdown_timeout */
 	struct deadline		 delay;
 	struct deadline		 timeout;
 	struct event		*poll;		/* has everybody gone? */
@@ -308,6 +309,7 @@ lifecycle_terminate(void)
 	    "clients leave at their transaction boundaries, all within %s",
 	    delay, timeout);
 	daemon_notify("STOPPING=1");
+	lifecycle.is_limited = true;
 	atomic_store(&lifecycle.state, LIFECYCLE_DELAYING);
 	deadline_set(lifecycle.loop, &lifecycle.timeout,
 	    config->option.shutdown_timeout_us, lifecycle_on_timeout);
@@ -344,6 +346,13 @@ lifecycle_shutdown(enum shutdown_mode mode)
 {
 	bool	again = atomic_load(&lifecycle.state) != LIFECYCLE_RUNNING;
 
+	/* An end that waits for others, if need be for ever, gets a limit. */
+	if (again && mode == SHUTDOWN_DRAIN && !lifecycle.is_limited) {
+		if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING)
+			pools_resume(NULL);
+		lifecycle_terminate();
+		return;
+	}
 	if (mode == SHUTDOWN_NOW || (again && mode != SHUTDOWN_DRAIN))
 		lifecycle_end(again ? "asked again" : "at once");
 	else if (again)

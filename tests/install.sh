@@ -6,7 +6,7 @@ set -e
 packages="gcc make autoconf automake pkg-config libevent-dev libssl-dev
 libpq-dev libinih-dev check postgresql-15 postgresql-client-15 python3
 pgbouncer bc procps openssl python3-psycopg python3-psycopg2
-python3-asyncpg"
+python3-asyncpg iproute2"
 if [ "${1:-}" = ci ]; then
 	packages="$packages clang libclang-rt-14-dev"
 fi

@@ -225,6 +225,17 @@ void		 pool_greeted(struct pool *, const uint8_t *, size_t);
  */
 bool		 pool_claim(struct pool *, struct server *);
 
+/*
+ * A client of this loop enters the pool, if max_db_client_connections and
+ * max_user_client_connections allow it; both are exact over all threads.
+ */
+enum pool_entry {
+	POOL_ENTERED,
+	POOL_DATABASE_FULL,
+	POOL_USER_FULL,
+};
+enum pool_entry	 pool_enter(struct pool *, const struct loop *);
+
 /* The ParameterStatus messages for a client, or NULL; release afterwards. */
 struct pool_welcome	*pool_welcome_hold(struct pool *);
 void			 pool_welcome_release(struct pool_welcome *);

@@ -60,38 +60,26 @@ auth_refuse(struct client *client, const char *why)
  */
 
 static bool
-auth_is_full(struct client *client, struct pool *pool)
+auth_enter_pool(struct client *client, struct pool *pool)
 {
 	const struct pool_settings *limits = &pool_profile(pool)->settings;
-	struct pool	*other;
-	int		 of_database = 0, of_user = 0, here;
 
-	if (limits->max_db_client_connections == 0 &&
-	    limits->max_user_client_connections == 0)
-		return false;
-	for (other = pool_each(NULL); other != NULL;
-	    other = pool_each(other)) {
-		here = 0;
-		for (int i = 0; i < other->lane_count; i++)
-			here += atomic_load(&other->lanes[i].clients);
-		if (strcmp(other->database, pool->database) == 0)
-			of_database += here;
-		if (strcmp(other->user, pool->user) == 0)
-			of_user += here;
-	}
-	if (limits->max_db_client_connections > 0 &&
-	    of_database >= limits->max_db_client_connections)
+	switch (pool_enter(pool, client->loop)) {
+	case POOL_ENTERED:
+		client->pool = pool;
+		return true;
+	case POOL_DATABASE_FULL:
 		client_fail(client, REASON_TOO_MANY_CLIENTS, "database \"%s\" "
 		    "has max_db_client_connections (%d) clients already",
 		    pool->database, limits->max_db_client_connections);
-	else if (limits->max_user_client_connections > 0 &&
-	    of_user >= limits->max_user_client_connections)
+		break;
+	case POOL_USER_FULL:
 		client_fail(client, REASON_TOO_MANY_CLIENTS, "user \"%s\" has "
 		    "max_user_client_connections (%d) clients already",
 		    pool->user, limits->max_user_client_connections);
-	else
-		return false;
-	return true;
+		break;
+	}
+	return false;
 }
 
 static bool
@@ -125,8 +113,7 @@ auth_find_pool(struct client *client)
 		    client->database);
 		return false;
 	}
-	client->pool = pool;
-	return !auth_is_full(client, pool);
+	return auth_enter_pool(client, pool);
 }
 
 static bool

@@ -12,9 +12,13 @@
  * Pools are looked at one after the other, each under its own mutex, never
  * two; so what is found may be old by the time it is used, and is checked
  * again there.
+ *
+ * Clients are counted a lane; who looks whether there is room for one more
+ * holds a mutex of its own until that one is counted.
  */
 
 #include <assert.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "pool/backend.h"
@@ -185,4 +189,53 @@ pool_close_idle(struct pool *pool)
 	while ((server = pool_oldest_idle_locked(pool)) != NULL)
 		pool_evict_one(pool, server);
 	pthread_mutex_unlock(&pool->shared.mutex);
+}
+
+/*
+ * Limits of clients.
+ */
+
+static pthread_mutex_t	entrance = PTHREAD_MUTEX_INITIALIZER;
+
+static enum pool_entry
+pool_is_full(const struct pool *pool, const struct pool_settings *settings)
+{
+	int	of_database = 0, of_user = 0, here;
+
+	for (const struct pool *other = pool_each(NULL); other != NULL;
+	    other = pool_each(other)) {
+		here = 0;
+		for (int i = 0; i < other->lane_count; i++)
+			here += atomic_load(&other->lanes[i].clients);
+		if (strcmp(other->database, pool->database) == 0)
+			of_database += here;
+		if (strcmp(other->user, pool->user) == 0)
+			of_user += here;
+	}
+	if (settings->max_db_client_connections > 0 &&
+	    of_database >= settings->max_db_client_connections)
+		return POOL_DATABASE_FULL;
+	if (settings->max_user_client_connections > 0 &&
+	    of_user >= settings->max_user_client_connections)
+		return POOL_USER_FULL;
+	return POOL_ENTERED;
+}
+
+enum pool_entry
+pool_enter(struct pool *pool, const struct loop *loop)
+{
+	const struct pool_settings *settings = &pool_profile(pool)->settings;
+	_Atomic int		*clients = &pool_lane_of(pool, loop)->clients;
+	enum pool_entry		 entry;
+
+	if (settings->max_db_client_connections == 0 &&
+	    settings->max_user_client_connections == 0) {
+		atomic_fetch_add(clients, 1);
+		return POOL_ENTERED;
+	}
+	pthread_mutex_lock(&entrance);
+	if ((entry = pool_is_full(pool, settings)) == POOL_ENTERED)
+		atomic_fetch_add(clients, 1);
+	pthread_mutex_unlock(&entrance);
+	return entry;
 }

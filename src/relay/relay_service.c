@@ -249,7 +249,6 @@ relay_on_start(struct client *client, const struct client_start *start)
 	buf_add(&relay->held, start->early, start->early_length);
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
-	atomic_fetch_add(&relay_lane(relay)->clients, 1);
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
 	relay_greet(relay, start);
 }

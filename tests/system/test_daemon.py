@@ -293,6 +293,24 @@ def test_sigquit_ends_at_once_and_a_second_sigint_does_not_wait(world):
     assert weir.end() == 0
 
 
+def test_sigterm_after_sigint_does_not_wait_for_ever(world):
+    weir = world.start("shutdown_timeout = 1s")
+    holder, idle, late = (Client(weir.port) for _ in range(3))
+    for client in (holder, late):
+        client.ask(query("select 1"))
+    holder.ask(query("begin"))
+    weir.signal(signal.SIGINT)
+    wait_until("it waits", lambda: "no server is in use" in weir.text())
+    late.send(query("select 2"))
+    weir.signal(signal.SIGTERM)
+    assert error_of(idle.until_ready())["C"] == "57P01"
+    assert "D" in kinds(late.until_ready())
+    assert error_of(late.until_ready())["C"] == "57P01"
+    assert kinds(holder.ask(query("select 1"))) == "TDCZ"
+    assert weir.end(10) == 0
+    assert "shutdown_timeout is over" in weir.text()
+
+
 def test_sigterm_of_a_pgbouncer_file_waits_for_its_clients(world):
     weir = world.start(section="pgbouncer")
     idle, busy = Client(weir.port), Client(weir.port)

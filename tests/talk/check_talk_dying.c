@@ -147,6 +147,25 @@ START_TEST(a_client_that_dies_with_a_server_on_its_way_gives_it_back)
 }
 END_TEST
 
+/* The server that was on its way to him is lost as well. */
+START_TEST(for_a_client_that_died_with_a_server_on_its_way_none_is_opened)
+{
+	struct peer	*one = talk_begins(ONE_SERVER);
+	struct peer	*bob = client_enters(2);
+
+	says_while_only(0, one, fatal("57P01", "terminating connection"));
+	says_while_only(2, bob, query("bob"));
+	pool_is("0 linked, 0 idle, 0 waiting, 1 moving");
+	leaves_unnoticed(bob);
+	says_while_only(2, bob, bytes("", 0));
+	time_passes(0);
+	hears(one, plain('X'), the_end());
+	nobody_arrives();
+	pool_is("0 linked, 0 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
 /*
  * Clients that are served.  Ann dies, Bob waits for her server.
  */
@@ -586,6 +605,7 @@ CHECK_MAIN("talk_dying",
     a_client_may_die_while_it_is_asked_for_its_password,
     a_server_that_is_opened_for_a_client_that_died_is_for_others,
     a_client_that_dies_with_a_server_on_its_way_gives_it_back,
+    for_a_client_that_died_with_a_server_on_its_way_none_is_opened,
     a_client_that_dies_in_a_statement_takes_its_server_with_it,
     a_client_that_dies_in_a_pipeline_takes_its_server_with_it,
     a_client_that_says_goodbye_in_a_statement_leaves_its_server,

@@ -156,7 +156,11 @@ relay_forget_session(struct relay *relay)
 	relay->pins &= PIN_MODE | PIN_CUSTOM;
 }
 
-/* True: a query of ours has to be answered before it can go on. */
+/*
+ * True: a query of ours has to be answered before it can go on; or, before
+ * that, a cancel has to be over, which would hit it.  The client may say more
+ * on its server meanwhile.
+ */
 static bool
 relay_settle_touches(struct relay *relay)
 {
@@ -175,6 +179,11 @@ relay_settle_touches(struct relay *relay)
 	relay->had_error = false;
 	if ((touches & changes) == 0)
 		return false;
+	if (relay->server->cancels > 0) {
+		relay->touches = SQL_TOUCHES_SETTINGS;
+		relay_watch_rest(relay);
+		return true;
+	}
 	relay_io_init(&io, relay);
 	relay_start_read_back(relay, &io);
 	relay_io_send(&io, relay);
@@ -260,7 +269,7 @@ relay_abandon_server(struct relay *relay)
 		server_close(&server, REASON_SERVER_UNCLEAN,
 		    "a setting of its client cannot be reset");
 	else if (server->transaction_status == STATUS_IDLE)
-		relay_give_server(server, pins != 0);
+		relay_give_server(server, pins != 0 || touches != 0);
 	else if (pins == 0 && (touches & TOUCHES_LASTING) == 0) {
 		stream_set_reading(&server->stream, true);
 		server_clean(&server, "ROLLBACK", false);

@@ -77,6 +77,8 @@ struct relay {
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
 	bool			 had_error;	/* in this transaction */
+	bool			 has_changed;	/* its server, and was told so;
+						 * we have not asked how */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */

@@ -62,6 +62,7 @@ relay_unlink(struct relay *relay)
 	relay->server = NULL;
 	relay->pins = 0;
 	relay->touches = 0;
+	relay->has_changed = false;
 	relay->is_holding = relay->is_unsynced = false;
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
@@ -164,9 +165,6 @@ relay_forget_session(struct relay *relay)
 static bool
 relay_settle_touches(struct relay *relay)
 {
-	const uint32_t	 changes = SQL_TOUCHES_SETTINGS |
-			    SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
-			    SQL_TOUCHES_DISCARD_ALL;
 	uint32_t	 touches = relay->touches;
 	struct relay_io	 io;
 
@@ -177,13 +175,16 @@ relay_settle_touches(struct relay *relay)
 		relay_forget_session(relay);
 	relay->pins |= relay_pins_of(touches);
 	relay->had_error = false;
-	if ((touches & changes) == 0)
+	if ((touches & RELAY_TOUCHES_CHANGING) == 0) {
+		relay->has_changed = false;
 		return false;
+	}
 	if (relay->server->cancels > 0) {
 		relay->touches = SQL_TOUCHES_SETTINGS;
 		relay_watch_rest(relay);
 		return true;
 	}
+	relay->has_changed = false;
 	relay_io_init(&io, relay);
 	relay_start_read_back(relay, &io);
 	relay_io_send(&io, relay);

@@ -481,6 +481,46 @@ START_TEST(a_server_that_dies_with_something_left_on_it_ends_its_client)
 }
 END_TEST
 
+/*
+ * She was told that it is set, and the server has died before we asked it:
+ * the next one would not have it.
+ */
+START_TEST(a_server_that_dies_with_what_was_just_set_ends_its_client)
+{
+	static const char	*const texts[] = { "set x = 1", "listen x",
+				    "do ''", "select set_config('a','b',false)",
+	};
+	struct peer		*asker, *canceller;
+
+	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+		one = talk_begins(ONE_SERVER);
+		ann = client_enters(1);
+		says(ann, query(texts[i]), query("select 1"));
+		hears(one, query(texts[i]), query("select 1"));
+		answers(one, ann, 'I');
+		leaves(one);
+		hears(ann, fatal("08006", at_host("connect again")),
+		    the_end());
+		talk_ends();
+	}
+	/* We wait for a cancel to be over before we ask. */
+	ann_says(query("set x = 1"));
+	asker = client_connects(3);
+	says(asker, cancel_of(ann));
+	canceller = server_arrives();
+	hears(canceller, cancel_of(one));
+	answers(one, ann, 'I');
+	leaves(one);
+	hears(ann, fatal("08006", at_host("connect again")), the_end());
+	leaves(canceller);
+	hears(asker, the_end());
+	one = server_enters();
+	hears(one, query("bob"));
+	answers(one, bob, 'I');
+	talk_ends();
+}
+END_TEST
+
 START_TEST(a_server_that_dies_in_a_copy_costs_that_copy_only)
 {
 	ann_says(query("copy t from stdin"));
@@ -622,6 +662,7 @@ CHECK_MAIN("talk_dying",
     a_server_that_dies_in_a_pipeline_costs_each_of_its_statements,
     a_server_that_dies_in_a_transaction_ends_its_client,
     a_server_that_dies_with_something_left_on_it_ends_its_client,
+    a_server_that_dies_with_what_was_just_set_ends_its_client,
     a_server_that_dies_in_a_copy_costs_that_copy_only,
     a_server_that_dies_in_a_batch_costs_that_batch_only,
     a_server_that_dies_before_it_has_answered_sync_says_so,

@@ -200,7 +200,8 @@ server_runs(struct server_actor *server, const char *text)
 		server->status = 'I';
 	else if (strncmp(text, "set ", 4) == 0)
 		strcpy(server->path, text + strlen("set search_path = "));
-	if (strstr(text, "RESET \"search_path\"") != NULL)
+	if (strstr(text, "RESET \"search_path\"") != NULL ||
+	    strcmp(text, "DISCARD ALL") == 0)
 		server->path[0] = '\0';
 	if (set != NULL)
 		sscanf(set, "set_config(E'search_path',E'%60[^']",

@@ -76,7 +76,10 @@ struct server {
 	struct task		 task;		/* freeing */
 	struct ticket		*ticket; /* MOVING: who gets it, or NULL */
 
-	/* LINKED: the relay's; the rest of the time server.c's. */
+	/*
+	 * LINKED: the relay's; the rest of the time server.c's.  DRAINED is
+	 * told to a relay when the last cancel is over, too.
+	 */
 	void			(*on_event)(struct server *, enum stream_event);
 	void			*user;		/* who took it */
 

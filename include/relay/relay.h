@@ -76,6 +76,8 @@ struct relay {
 	bool			 is_leaving; /* said X: close when answered */
 	bool			 tells_settings;/* the client hears of what the
 						 * next switch reports */
+	bool			 has_changed;	/* its server, and was told so;
+						 * we have not asked how */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */

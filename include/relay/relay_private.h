@@ -118,6 +118,9 @@ void	relay_drop(struct relay *, const struct relay_message *);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 
+/* After this the server is asked what is set. */
+#define RELAY_TOUCHES_CHANGING	(SQL_TOUCHES_SETTINGS |			\
+	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
 /* What a transaction that touched this leaves on its server. */
 uint32_t	relay_pins_of(uint32_t touches);
 

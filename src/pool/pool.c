@@ -530,8 +530,11 @@ pool_give(struct pool *pool, struct server **given)
 void
 pool_on_last_cancel(struct server *server)
 {
-	if (!server->awaits_cancel)
+	if (!server->awaits_cancel) {
+		if (server->state == SERVER_LINKED && server->on_event != NULL)
+			server->on_event(server, STREAM_DRAINED);
 		return;
+	}
 	server->awaits_cancel = false;
 	server_set_state(server, SERVER_LINKED);
 	pool_give(server->pool, &server);

@@ -56,6 +56,12 @@ relay_begin_query(struct relay *relay)
 		return;
 	relay->query_us = loop_now_us(client->loop);
 	client->requested_us = relay->query_us;
+	/* One that keeps its server was linked long ago. */
+	if (relay->pins != 0 &&
+	    relay->server->transaction_status == STATUS_IDLE)
+		deadline_set(client->loop, &relay->transaction_deadline,
+		    relay_limits(relay)->transaction_timeout_us,
+		    relay_on_transaction_timeout);
 	deadline_set(client->loop, &client->deadline,
 	    relay_limits(relay)->query_timeout_us, relay_on_query_timeout);
 }

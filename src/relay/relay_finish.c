@@ -63,6 +63,7 @@ relay_unlink(struct relay *relay)
 	relay->server = NULL;
 	relay->pins = 0;
 	relay->touches = 0;
+	relay->has_changed = false;
 	relay->is_holding = relay->is_unsynced = false;
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
@@ -198,13 +199,14 @@ relay_forget_session(struct relay *relay)
 	relay->pins &= PIN_MODE | PIN_CUSTOM;
 }
 
-/* True: a query of ours has to be answered before it can go on. */
+/*
+ * True: a query of ours has to be answered before it can go on; or, before
+ * that, a cancel has to be over, which would hit it.  The client may say more
+ * on its server meanwhile.
+ */
 static bool
 relay_settle_touches(struct relay *relay)
 {
-	const uint32_t	 changes = SQL_TOUCHES_SETTINGS |
-			    SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
-			    SQL_TOUCHES_DISCARD_ALL;
 	struct shelf	*shelf = &relay->server->session->shelf;
 	uint32_t	 touches = relay->touches;
 	struct relay_io	 io;
@@ -213,8 +215,16 @@ relay_settle_touches(struct relay *relay)
 	if (touches == 0 || relay->pins & PIN_MODE)
 		return false;
 	relay->pins |= relay_pins_of(touches);
-	if ((touches & changes) == 0 && !shelf->has_private)
+	if ((touches & RELAY_TOUCHES_CHANGING) == 0 && !shelf->has_private) {
+		relay->has_changed = false;
 		return false;
+	}
+	if (relay->server->cancels > 0) {
+		relay->touches = touches | SQL_TOUCHES_SETTINGS;
+		relay_watch_rest(relay);
+		return true;
+	}
+	relay->has_changed = false;
 	relay_io_init(&io, relay);
 	relay_close_private(relay, &io);
 	relay_start_read_back(relay, &io, touches & SQL_TOUCHES_UNKNOWN);

@@ -335,7 +335,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	}
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
-	    session->draft != NULL ||
+	    session->draft != NULL || relay->has_changed ||
 	    relay->server->transaction_status != STATUS_IDLE) {
 		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,

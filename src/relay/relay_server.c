@@ -301,6 +301,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
+	    relay_pins_of(relay->touches) != 0))
+		relay->has_changed = true;
 	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
 	    server->transaction_status != STATUS_IDLE) {
 		client_fail(relay->client, REASON_TRANSACTION_REFUSED,

@@ -20,8 +20,13 @@ relay_on_server_event(struct server *server, enum stream_event event)
 
 	switch (event) {
 	case STREAM_DRAINED:
-		if (relay->state == RELAY_LINKED)
-			relay_pace(relay);
+		if (relay->state != RELAY_LINKED)
+			break;
+		relay_pace(relay);
+		/* The last cancel is over. */
+		if (relay->touches != 0 && server->cancels == 0 &&
+		    server->transaction_status == STATUS_IDLE)
+			relay_finish(relay);
 		break;
 	default:
 		relay_read_server(relay);

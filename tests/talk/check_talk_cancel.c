@@ -368,6 +368,48 @@ START_TEST(a_late_cancel_does_not_hit_a_query_of_ours)
 }
 END_TEST
 
+/*
+ * The cancel is on its way when her SET ends: it must not hit our question
+ * either, without whose answer she would keep the server.
+ */
+START_TEST(we_ask_for_the_settings_when_the_cancel_is_closed)
+{
+	struct peer	*asker, *canceller;
+
+	for (int leaves_early = 0; leaves_early < 2; leaves_early++) {
+		one = talk_begins(ONE_SERVER "query_timeout = 5\n");
+		ann = client_enters(1);
+		bob = client_enters(1);
+		says(ann, query("set x = 1"));
+		hears(one, query("set x = 1"));
+		says(bob, query("bob"));
+		asker = asks_to_cancel(ann);
+		canceller = server_arrives();
+		hears(canceller, cancel_of(one));
+		answers(one, ann, 'I');
+		hears_nothing(one);
+		/* It is still hers. */
+		asks(ann, one, "select 1", 'I');
+		time_passes(6 * US_PER_SECOND);
+		hears_nothing(one);
+		if (leaves_early) {
+			leaves(ann);
+			hears(one, query("DISCARD ALL"));
+			says(one, complete("DISCARD ALL"), ready('I'));
+			hears_nothing(one);
+			leaves(canceller);
+			hears(asker, the_end());
+		} else {
+			leaves(canceller);
+			hears(asker, the_end());
+			(void)hears_body(one, 'Q');
+			says(one, complete("SELECT 0"), ready('I'));
+		}
+		bob_is_served();
+	}
+}
+END_TEST
+
 /* name, value: as PostgreSQL tells us what is set */
 static struct saying *
 setting(const char *name, const char *value)
@@ -446,4 +488,5 @@ CHECK_MAIN("talk_cancel",
     who_asks_to_cancel_need_not_wait_for_it,
     a_cancel_that_cannot_be_delivered_is_dropped,
     a_late_cancel_does_not_hit_a_query_of_ours,
+    we_ask_for_the_settings_when_the_cancel_is_closed,
     a_cancel_waits_until_the_settings_in_front_are_there)

@@ -1,13 +1,10 @@
 /*
- * Clients and servers that die in every state: what the other side hears,
- * that the pool's books are right afterwards, and that nobody else loses or
- * gets anything.
+ * Clients that die in every state: what becomes of their servers, that the
+ * pool's books are right afterwards, and that nobody else loses or gets
+ * anything.
  */
 
-#include <string.h>
-
 #include "talk.h"
-#include "wire/msg.h"
 
 /*
  * Ann is gone, and so is her server: its statement was cancelled if one ran,
@@ -144,6 +141,25 @@ START_TEST(a_client_that_dies_with_a_server_on_its_way_gives_it_back)
 		pool_is("0 linked, 1 idle, 0 waiting");
 		talk_ends();
 	}
+}
+END_TEST
+
+/* The server that was on its way to him is lost as well. */
+START_TEST(for_a_client_that_died_with_a_server_on_its_way_none_is_opened)
+{
+	struct peer	*one = talk_begins(ONE_SERVER);
+	struct peer	*bob = client_enters(2);
+
+	says_while_only(0, one, fatal("57P01", "terminating connection"));
+	says_while_only(2, bob, query("bob"));
+	pool_is("0 linked, 0 idle, 0 waiting, 1 moving");
+	leaves_unnoticed(bob);
+	says_while_only(2, bob, bytes("", 0));
+	time_passes(0);
+	hears(one, plain('X'), the_end());
+	nobody_arrives();
+	pool_is("0 linked, 0 idle, 0 waiting");
+	talk_ends();
 }
 END_TEST
 
@@ -366,226 +382,12 @@ START_TEST(a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)
 }
 END_TEST
 
-/*
- * Servers.
- */
-
-#define LOST	error("08006", at_host("the server closed the connection"))
-
-static void
-ann_goes_on_and_bob_too(void)
-{
-	struct peer	*two = server_enters();
-
-	hears(two, query("bob"));
-	answers(two, bob, 'I');
-	asks(ann, two, "again", 'I');
-	pool_is("0 linked, 1 idle, 0 waiting");
-	talk_ends();
-}
-
-START_TEST(a_server_that_dies_in_a_statement_costs_that_statement_only)
-{
-	ann_says(query("ann"));
-	leaves(one);
-	hears(ann, LOST, ready('I'));
-	ann_goes_on_and_bob_too();
-
-	ann_says(query("ann"));
-	says(one, shape("x"), row("1"));
-	hears(ann, shape("x"), row("1"));
-	leaves(one);
-	hears(ann, LOST, ready('I'));
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-START_TEST(what_a_dying_server_says_is_told_in_its_words)
-{
-	ann_says(query("ann"));
-	says_while_only(0, one, fatal("57P01", "terminating connection due "
-	    "to administrator command"));
-	leaves(one);
-	hears(ann, error("08006", at_host("terminating connection due to "
-	    "administrator command")), ready('I'));
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-START_TEST(a_server_that_dies_in_a_pipeline_costs_each_of_its_statements)
-{
-	ann_says(all_of(query("1"), query("2"), query("3")));
-	answers(one, ann, 'I');
-	leaves(one);
-	hears(ann, LOST, ready('I'), LOST, ready('I'));
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-START_TEST(a_server_that_dies_in_a_transaction_ends_its_client)
-{
-	struct peer	*two;
-
-	for (int asked = 0; asked < 2; asked++) {
-		ann_says(query("begin"));
-		answers(one, ann, 'T');
-		if (asked) {
-			says(ann, query("x"));
-			hears(one, query("x"));
-		}
-		leaves(one);
-		hears(ann, fatal("08006", at_host("the server closed the "
-		    "connection...connect again")), the_end());
-		two = server_enters();
-		hears(two, query("bob"));
-		answers(two, bob, 'I');
-		pool_is("0 linked, 1 idle, 0 waiting");
-		talk_ends();
-	}
-}
-END_TEST
-
-/* What she has on it cannot be had from another one. */
-START_TEST(a_server_that_dies_with_something_left_on_it_ends_its_client)
-{
-	struct peer	*two;
-
-	ann_says(query("listen x"));
-	answers(one, ann, 'I');
-	leaves(one);
-	hears(ann, fatal("08006", at_host("connect again")), the_end());
-	two = server_enters();
-	hears(two, query("bob"));
-	answers(two, bob, 'I');
-	pool_is("0 linked, 1 idle, 0 waiting");
-	talk_ends();
-}
-END_TEST
-
-START_TEST(a_server_that_dies_in_a_copy_costs_that_copy_only)
-{
-	ann_says(query("copy t from stdin"));
-	says(one, copy_in());
-	hears(ann, copy_in());
-	says(ann, copy_data("1\n"));
-	hears(one, copy_data("1\n"));
-	leaves(one);
-	hears(ann, LOST, ready('I'));
-	/* She did not know that yet. */
-	says(ann, copy_data("2\n"), plain('c'));
-	hears_nothing(ann);
-	ann_goes_on_and_bob_too();
-
-	ann_says(query("copy t to stdout"));
-	says(one, copy_out(), copy_data("1\n"));
-	hears(ann, copy_out(), copy_data("1\n"));
-	leaves(one);
-	hears(ann, LOST, ready('I'));
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-START_TEST(a_server_that_dies_in_a_batch_costs_that_batch_only)
-{
-	/* Before Sync: what comes up to it is not done. */
-	for (int answered = 0; answered < 2; answered++) {
-		ann_says(all_of(parse("", "x"), binds(""), executes(),
-		    plain('H')));
-		if (answered) {
-			says(one, plain('1'), plain('2'), complete("X"));
-			hears(ann, plain('1'), plain('2'), complete("X"));
-		}
-		leaves(one);
-		hears(ann, LOST);
-		says(ann, binds(""), executes());
-		hears_nothing(ann);
-		says(ann, plain('S'));
-		hears(ann, ready('I'));
-		ann_goes_on_and_bob_too();
-	}
-	/* Two batches in flight. */
-	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S'),
-	    binds(""), executes(), plain('S')));
-	says(one, plain('1'));
-	hears(ann, plain('1'));
-	leaves(one);
-	hears(ann, LOST, ready('I'), LOST, ready('I'));
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-/* Sync's own answer is missing: the batch may have been rolled back. */
-START_TEST(a_server_that_dies_before_it_has_answered_sync_says_so)
-{
-	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S')));
-	says(one, plain('1'), plain('2'), complete("X"));
-	hears(ann, plain('1'), plain('2'), complete("X"));
-	leaves(one);
-	hears(ann, LOST, ready('I'));
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-START_TEST(a_batch_that_has_failed_already_gets_no_second_error)
-{
-	for (int synced = 0; synced < 2; synced++) {
-		ann_says(all_of(parse("", "x"), binds(""), executes(),
-		    plain('H')));
-		if (synced) {
-			says(ann, plain('S'), parse("", "x"), plain('S'));
-			hears(one, plain('S'), parse("", "x"), plain('S'));
-		}
-		says(one, error("42601", "syntax error"));
-		hears(ann, error("42601", "syntax error"));
-		leaves(one);
-		if (synced)
-			hears(ann, ready('I'), LOST, ready('I'));
-		else {
-			hears_nothing(ann);
-			says(ann, plain('S'));
-			hears(ann, ready('I'));
-		}
-		ann_goes_on_and_bob_too();
-	}
-}
-END_TEST
-
-START_TEST(a_server_that_dies_while_it_is_cleaned_frees_its_place)
-{
-	ann_says(query("begin"));
-	answers(one, ann, 'T');
-	leaves(ann);
-	hears(one, query("ROLLBACK"));
-	leaves(one);
-	ann = client_enters(1);
-	ann_goes_on_and_bob_too();
-}
-END_TEST
-
-START_TEST(a_server_that_dies_before_it_has_the_settings_is_replaced_unseen)
-{
-	struct peer	*two;
-
-	ann_says(query("set x = 1"));
-	says(one, complete("SET"), ready('I'));
-	hears(ann, complete("SET"), ready('I'));
-	/* We ask what is set now. */
-	(void)hears_body(one, 'Q');
-	leaves(one);
-	hears(ann, fatal("08006", "the server closed the connection"),
-	    the_end());
-	two = server_enters();
-	hears(two, query("bob"));
-	answers(two, bob, 'I');
-	talk_ends();
-}
-END_TEST
-
 CHECK_MAIN("talk_dying",
     a_client_may_die_at_any_byte_of_its_startup,
     a_client_may_die_while_it_is_asked_for_its_password,
     a_server_that_is_opened_for_a_client_that_died_is_for_others,
     a_client_that_dies_with_a_server_on_its_way_gives_it_back,
+    for_a_client_that_died_with_a_server_on_its_way_none_is_opened,
     a_client_that_dies_in_a_statement_takes_its_server_with_it,
     a_client_that_dies_in_a_pipeline_takes_its_server_with_it,
     a_client_that_says_goodbye_in_a_statement_leaves_its_server,
@@ -596,15 +398,4 @@ CHECK_MAIN("talk_dying",
     a_client_that_dies_with_a_message_half_said_leaves_no_half_of_it,
     a_client_that_dies_with_something_left_on_its_server_has_it_reset,
     a_client_that_dies_with_something_lasting_begun_takes_its_server,
-    a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part,
-    a_server_that_dies_in_a_statement_costs_that_statement_only,
-    what_a_dying_server_says_is_told_in_its_words,
-    a_server_that_dies_in_a_pipeline_costs_each_of_its_statements,
-    a_server_that_dies_in_a_transaction_ends_its_client,
-    a_server_that_dies_with_something_left_on_it_ends_its_client,
-    a_server_that_dies_in_a_copy_costs_that_copy_only,
-    a_server_that_dies_in_a_batch_costs_that_batch_only,
-    a_server_that_dies_before_it_has_answered_sync_says_so,
-    a_batch_that_has_failed_already_gets_no_second_error,
-    a_server_that_dies_while_it_is_cleaned_frees_its_place,
-    a_server_that_dies_before_it_has_the_settings_is_replaced_unseen)
+    a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)

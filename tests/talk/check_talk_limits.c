@@ -435,6 +435,24 @@ START_TEST(transaction_timeout_begins_anew_with_each_transaction)
 }
 END_TEST
 
+START_TEST(transaction_timeout_counts_for_a_client_that_keeps_its_server)
+{
+	struct peer	*one = talk_begins("transaction_timeout = 5\n"
+			    "pool_mode = session\n");
+	struct peer	*ann = client_enters(1);
+
+	asks(ann, one, "select 1", 'I');
+	time_passes(10 * LIMIT);
+	asks(ann, one, "begin", 'T');
+	time_passes(LIMIT - 1);
+	asks(ann, one, "select 1", 'T');
+	time_passes(1);
+	hears(ann, fatal("25P04", "transaction_timeout"), the_end());
+	ignores(one);
+	talk_ends();
+}
+END_TEST
+
 START_TEST(query_timeout_cancels_the_query_and_closes_the_client)
 {
 	FOR_EACH_BEYOND(i) {
@@ -558,6 +576,7 @@ CHECK_MAIN("talk_limits",
     transaction_timeout_counts_from_the_begin_and_rolls_back,
     transaction_timeout_cancels_the_statement_that_runs,
     transaction_timeout_begins_anew_with_each_transaction,
+    transaction_timeout_counts_for_a_client_that_keeps_its_server,
     query_timeout_cancels_the_query_and_closes_the_client,
     query_timeout_counts_neither_rest_in_a_transaction_nor_waiting,
     client_idle_timeout_closes_a_client_that_asks_nothing,

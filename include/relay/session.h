@@ -30,6 +30,8 @@ struct server_session {
 	uint32_t		 skip;		/* bytes of the current answer
 						 * that are still to come */
 	bool			 skip_passes;	/* they go to the client */
+	bool			 is_copying;	/* COPY in of an Execute: Sync
+						 * is ignored */
 	bool			 is_out_of_step;/* an error in a batch: skipped
 						 * until Sync */
 	bool			 has_failed; /* the query of ours that runs */

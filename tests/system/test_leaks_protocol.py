@@ -4,11 +4,11 @@ clients that never read: the next client finds a server that is in step."""
 import os
 import socket
 import struct
+import threading
 
 from cluster import wait_until
 from wire import (Client, FLUSH, SYNC, TERMINATE, bind, close, describe,
-                  error_of, execute, kinds, message, parse, query, row,
-                  startup)
+                  error_of, execute, kinds, message, parse, query, row)
 
 ONE = "default_pool_size = 1"
 
@@ -29,8 +29,8 @@ def is_free(b):
 
 def test_copy_in_through_the_extended_protocol_frees_the_server(world):
     weir, a, b = pair(world)
-    a.ask(query("create table if not exists copied (a int)"))
-    begin = parse("", "copy copied from stdin") + bind("") + execute()
+    a.ask(query("create table if not exists leak_copied (a int)"))
+    begin = parse("", "copy leak_copied from stdin") + bind("") + execute()
     a.send(begin + SYNC)
     assert [a.read()[0] for _ in range(3)] == ["1", "2", "G"]
     a.send(message("d", b"1\n") + message("c") + SYNC)
@@ -54,8 +54,8 @@ def test_copy_in_through_the_extended_protocol_frees_the_server(world):
 def test_copy_in_of_a_simple_query_frees_the_server_also_when_it_fails(
         world):
     weir, a, b = pair(world)
-    a.ask(query("create table if not exists copied (a int)"))
-    begin = query("copy copied from stdin")
+    a.ask(query("create table if not exists leak_copied (a int)"))
+    begin = query("copy leak_copied from stdin")
     data, done = message("d", b"1\n"), message("c")
     assert kinds(a.ask(begin + data + done)) == "GCZ"
     is_free(b)
@@ -66,15 +66,15 @@ def test_copy_in_of_a_simple_query_frees_the_server_also_when_it_fails(
     is_free(b)
     assert kinds(a.ask(query("copy nosuch from stdin") + data + done)) == "EZ"
     is_free(b)
-    a.ask(query("copy copied from stdin; select 1") + data + done)
+    a.ask(query("copy leak_copied from stdin; select 1") + data + done)
     is_free(b)
 
 
 def test_late_copy_data_never_reaches_another_clients_copy(world):
     weir, a, b = pair(world)
-    a.ask(query("create table if not exists copied (a int); "
-                "truncate copied"))
-    begin = query("copy copied from stdin")
+    a.ask(query("create table if not exists leak_copied (a int); "
+                "truncate leak_copied"))
+    begin = query("copy leak_copied from stdin")
     for _ in range(20):
         a.send(begin)
         assert a.read()[0] == "G"
@@ -87,20 +87,20 @@ def test_late_copy_data_never_reaches_another_clients_copy(world):
         a.send(message("d", b"666\n") * 1000 + message("c"))
         b.send(message("d", b"1\n") + message("c"))
         assert kinds(b.until_ready()) == "CZ"
-    assert b.one("select count(*) from copied where a = 666") == "0"
+    assert b.one("select count(*) from leak_copied where a = 666") == "0"
 
 
 def test_a_client_that_leaves_in_the_middle_leaves_a_server_in_step(world):
     weir = world.start(ONE)
-    Client(weir.port).ask(query("create table if not exists copied (a int)"))
+    Client(weir.port).ask(query("create table if not exists leak_copied (a int)"))
     long = query("select '" + "x" * 200000 + "'")
     middles = (
         query("select 1")[:3], long[:100000], parse("s", "select 1"),
         parse("s", "select 1") + bind("s") + execute(),
         parse("s", "select 1") + FLUSH, query("begin"),
         query("begin") + parse("s", "select 1") + SYNC,
-        query("copy copied from stdin"),
-        query("copy copied from stdin") + message("d", b"1\n" * 9)[:9],
+        query("copy leak_copied from stdin"),
+        query("copy leak_copied from stdin") + message("d", b"1\n" * 9)[:9],
         query("copy (select generate_series(1, 100000)) to stdout"),
         query("select generate_series(1, 100000)"),
         query("select 1") * 300, SYNC * 300,
@@ -160,6 +160,82 @@ def test_a_cancel_hits_its_own_client_only(world):
     is_free(b)
 
 
+class Between:
+    """Stands before PostgreSQL and holds back what cancels."""
+
+    def __init__(self, port):
+        self.port = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.held = []
+        self.arrived = threading.Event()
+        self.left = threading.Event()
+        threading.Thread(target=self.accept, daemon=True).start()
+
+    def accept(self):
+        while True:
+            try:
+                near = self.listener.accept()[0]
+            except OSError:
+                return
+            threading.Thread(target=self.serve, args=(near,),
+                             daemon=True).start()
+
+    def serve(self, near):
+        first = near.recv(65536)
+        if first[4:8] == struct.pack(">I", 80877102):
+            self.held.append(first)
+            self.arrived.set()
+            near.recv(1)
+            self.left.set()
+            return
+        far = socket.create_connection(("127.0.0.1", self.port))
+        far.sendall(first)
+        threading.Thread(target=self.copy, args=(far, near),
+                         daemon=True).start()
+        self.copy(near, far)
+
+    @staticmethod
+    def copy(source, target):
+        try:
+            while data := source.recv(65536):
+                target.sendall(data)
+            target.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def deliver(self):
+        for request in self.held:
+            with socket.create_connection(("127.0.0.1", self.port)) as s:
+                s.sendall(request)
+                s.recv(1)
+
+
+def test_a_cancel_that_comes_after_its_time_limit_hits_nobody(world):
+    between = Between(world.pg.port)
+    weir = world.start(
+        ONE + "\ncancel_wait_timeout = 100ms",
+        databases="app = host=127.0.0.1 port="
+                  f"{between.listener.getsockname()[1]}")
+    a, b = Client(weir.port), Client(weir.port)
+    a.send(query("select pg_sleep(0.3)"))
+    wait_until("the statement runs", lambda: world.pg.sql(
+        "select count(*) from pg_stat_activity where query like "
+        "'%pg_sleep(0.3)' and state = 'active'") == "1")
+    canceller = threading.Thread(target=a.cancel, args=(weir.port,))
+    canceller.start()
+    assert between.arrived.wait(20) and between.left.wait(20)
+    canceller.join()
+    assert "E" not in kinds(a.until_ready())
+    b.send(query("select pg_sleep(0.5)"))
+    wait_until("B's statement runs", lambda: world.pg.sql(
+        "select count(*) from pg_stat_activity where query like "
+        "'%pg_sleep(0.5)' and state = 'active'") == "1")
+    between.deliver()
+    answer = b.until_ready()
+    between.listener.close()
+    assert "E" not in kinds(answer), error_of(answer)
+
+
 def test_a_cancel_while_settings_are_applied_never_drops_them(world):
     weir = world.start(ONE)
     a = Client(weir.port)
@@ -183,6 +259,10 @@ def test_a_cancel_while_settings_are_applied_never_drops_them(world):
             a.ask(query("set search_path = a"))
 
 
+# A sanitized build keeps what was freed, or it could not be measured.
+PLAIN_MEMORY = {"ASAN_OPTIONS": "quarantine_size_mb=1"}
+
+
 def memory(weir):
     with open(f"/proc/{weir.process.pid}/statm") as f:
         return int(f.read().split()[1]) * os.sysconf("SC_PAGE_SIZE")
@@ -201,7 +281,7 @@ def flood(client, what, limit):
 
 
 def test_a_client_that_never_reads_is_not_read_for_ever(world):
-    weir = world.start(ONE)
+    weir = world.start(ONE, env=PLAIN_MEMORY)
     for what in (SYNC, close("S", "x"), query("deallocate x"),
                  bind("nosuch") + SYNC, query("select 1")):
         a = Client(weir.port)
@@ -215,7 +295,7 @@ def test_a_client_that_never_reads_is_not_read_for_ever(world):
 
 
 def test_what_a_waiting_client_sends_is_not_kept_without_end(world):
-    weir, a, b = pair(world)
+    weir, a, b = pair(world, env=PLAIN_MEMORY)
     a.ask(query("begin"))
     before = memory(weir)
     flood(b, query("select 1") * 4000, 64 << 20)

@@ -13,6 +13,9 @@
 #include "pool/cancel.h"
 #include "relay/relay_private.h"
 
+/* More at a time tell PostgreSQL nothing, and cost it a process each. */
+enum { CANCELS_MAX = 8 };
+
 void
 relay_on_server_event(struct server *server, enum stream_event event)
 {
@@ -160,7 +163,8 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
-	if (relay->state == RELAY_LINKED && relay_has_expected(relay)) {
+	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
+	    relay->server->cancels < CANCELS_MAX) {
 		cancel_server(relay->server, done, arg);
 		return;
 	}

@@ -236,6 +236,30 @@ def test_a_cancel_that_comes_after_its_time_limit_hits_nobody(world):
     assert "E" not in kinds(answer), error_of(answer)
 
 
+def test_a_storm_of_cancels_is_a_few_for_postgresql(world):
+    between = Between(world.pg.port)
+    weir = world.start(
+        ONE, databases="app = host=127.0.0.1 port="
+                       f"{between.listener.getsockname()[1]}")
+    a = Client(weir.port)
+    a.send(query("select pg_sleep(20)"))
+    wait_until("the statement runs", lambda: world.pg.sql(
+        "select count(*) from pg_stat_activity where query like "
+        "'%pg_sleep(20)' and state = 'active'") == "1")
+    storm = [threading.Thread(target=a.cancel, args=(weir.port,), daemon=True)
+             for _ in range(40)]
+    for canceller in storm:
+        canceller.start()
+    wait_until("most are over", lambda: sum(
+        not canceller.is_alive() for canceller in storm) >= 32)
+    assert len(between.held) <= 8
+    between.deliver()
+    assert error_of(a.until_ready())["C"] == "57014"
+    a.close()
+    weir.kill()
+    between.listener.close()
+
+
 def test_a_cancel_while_settings_are_applied_never_drops_them(world):
     weir = world.start(ONE)
     a = Client(weir.port)

@@ -261,3 +261,20 @@ def test_what_a_very_long_query_says_at_its_end_is_seen(world):
     leaves_nothing(world, weir, TEMP, long + " create temp table t (a int)",
                    "select 1;" + long + " do $$ begin create temp table t "
                    "(a int); end $$")
+
+
+def test_a_listener_misses_nothing_while_it_is_asked_what_it_has_set(world):
+    weir = world.start(ONE)
+    a = Client(weir.port)
+    other = Client(world.pg.port)
+    a.ask(query("listen counted"))
+    heard = set()
+    for n in range(100):
+        other.send(query(f"notify counted, '{n}'"))
+        heard |= {body[4:] for kind, body in
+                  a.ask(query(f"set work_mem = {n + 100}")) if kind == "A"}
+        other.until_ready()
+    for _ in range(3):
+        heard |= {body[4:] for kind, body in a.ask(query("select 1"))
+                  if kind == "A"}
+    assert len(heard) == 100, len(heard)

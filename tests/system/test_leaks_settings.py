@@ -2,7 +2,7 @@
 anything about settings that is not so."""
 
 from wire import Client, SYNC, bind, error_of, execute, kinds, message, parse, \
-    query
+    query, row
 
 ONE = "default_pool_size = 1"
 
@@ -291,3 +291,20 @@ def test_resets_inside_a_session_go_back_to_its_own_start(world):
         assert b.one("show application_name") == ""
         assert a.one("show timezone") == "Europe/Berlin", text
         assert a.one("show application_name") == "a"
+
+
+def test_a_client_is_told_what_a_reset_gave_it_on_any_server(world):
+    weir = world.start("default_pool_size = 2\nworkers = 1")
+    home = {"TimeZone": "Europe/Berlin"}
+    a, b = Client(weir.port, **home), Client(weir.port, **home)
+    a.ask(query("begin"))
+    b.ask(query("select 1"))
+    a.ask(query("commit"))
+    told = None
+    for text in ("set timezone = 'Asia/Tokyo'", "reset timezone",
+                 "show timezone"):
+        for kind, body in a.ask(query(text)):
+            if kind == "S":
+                told = body.split(b"\0")[1].decode()
+            if kind == "D":
+                assert row(body)[0] == told == "Europe/Berlin"

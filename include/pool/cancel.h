@@ -5,7 +5,8 @@
  * While one is open server->cancels is not zero, and the server is not given
  * to anybody else; so a cancel never hits another client's statement.  The
  * connection counts as over when the host closes it, or after
- * cancel_wait_timeout.  TLS is used if the server's own connection uses it.
+ * cancel_wait_timeout; then the server is not used any more.  TLS is used if
+ * the server's own connection uses it.
  */
 
 #ifndef POOL_CANCEL_H

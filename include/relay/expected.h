@@ -24,6 +24,8 @@ enum expect_kind {
 	EXPECT_DESCRIBE,	/* 'T' or 'n', perhaps after 't' */
 	EXPECT_EXECUTE,		/* 'C', 'I' or 's' */
 	EXPECT_CLOSE,		/* '3' */
+	EXPECT_COPY_END,	/* nothing; the client has ended a COPY that
+				 * the server has not begun yet */
 	EXPECT_SYNC,		/* 'Z' */
 	EXPECT_QUERY,		/* 'Z' */
 	EXPECT_FUNCTION,	/* 'Z' */
@@ -84,6 +86,11 @@ expected_head(const struct expected *expected)
 /* A fresh entry at the end, zeroed but for its kind and fate. */
 struct expectation	*expected_add(struct expected *, enum expect_kind,
 			    enum expect_fate);
+/*
+ * The head has begun to COPY in: the Syncs right behind it will be ignored.
+ * False: what follows them is not the end of the copy, or has yet to come.
+ */
+bool			 expected_ignore_syncs(struct expected *);
 /* Strike the head and free what it owns. */
 void			 expected_strike(struct expected *);
 /* The i-th from the head. */

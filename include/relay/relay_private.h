@@ -22,6 +22,8 @@
 
 /* Unsent output above this stops reading the other side. */
 #define RELAY_HIGH_BYTES	(128 * 1024)
+/* A client that does not read its answers is not asked for more. */
+#define RELAY_UNREAD_BYTES	(1024 * 1024)
 /* What a waiting client may send before it is not read any more. */
 #define RELAY_HELD_BYTES	(64 * 1024)
 

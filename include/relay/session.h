@@ -32,6 +32,10 @@ struct server_session {
 	bool			 skip_passes;	/* they go to the client */
 	bool			 has_said_error; /* to the client, and it is
 						 * not ready again yet */
+	bool			 is_copying;	/* COPY in of an Execute: Sync
+						 * is ignored */
+	bool			 is_out_of_step;/* an error in a batch: skipped
+						 * until Sync */
 	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */

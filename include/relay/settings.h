@@ -100,6 +100,13 @@ void	settings_greeting(struct buf *, const struct settings *,
 	    const struct pool *, const uint8_t *welcome, size_t length);
 
 /*
+ * Append what a client has to be told again whose startup values have come
+ * back: of its defaults those that it has now.
+ */
+void	settings_report_back(struct buf *, const struct settings *defaults,
+	    const struct settings *now, const struct pool *);
+
+/*
  * Reading back: the query that asks a server for all settings of its
  * session, one DataRow of name and value each; qualified so that no
  * search_path can bend it.

@@ -71,11 +71,17 @@ cancel_end(struct canceller *canceller)
 	loop_defer(canceller->loop, &canceller->task);
 }
 
+/* The request may still arrive: whoever had the server then would be hit. */
 static void
 cancel_on_timeout(struct loop *loop, struct deadline *deadline)
 {
+	struct canceller	*canceller = container_of(deadline,
+				    struct canceller, deadline);
+
 	(void)loop;
-	cancel_end(container_of(deadline, struct canceller, deadline));
+	if (canceller->server != NULL)
+		canceller->server->is_stale = true;
+	cancel_end(canceller);
 }
 
 static void

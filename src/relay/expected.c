@@ -70,6 +70,19 @@ expected_strike(struct expected *expected)
 }
 
 bool
+expected_ignore_syncs(struct expected *expected)
+{
+	while (expected->count > 1 &&
+	    expected_at(expected, 1)->kind == EXPECT_SYNC) {
+		*expected_at(expected, 1) = *expected_at(expected, 0);
+		expected->head = (expected->head + 1) & (expected->size - 1);
+		expected->count--;
+	}
+	return expected->count > 1 &&
+	    expected_at(expected, 1)->kind == EXPECT_COPY_END;
+}
+
+bool
 expected_has_sync(const struct expected *expected)
 {
 	for (uint32_t i = 0; i < expected->count; i++)

@@ -111,10 +111,13 @@ void
 relay_pace(struct relay *relay)
 {
 	struct client	*client = relay->client;
-	bool		 read_client = true, read_server = true;
+	bool		 read_client = stream_unsent(&client->stream) <=
+			    RELAY_UNREAD_BYTES;
+	bool		 read_server = true;
 
 	if (relay->state == RELAY_LINKED) {
-		read_client = stream_unsent(&relay->server->stream) <=
+		read_client = read_client &&
+		    stream_unsent(&relay->server->stream) <=
 		    RELAY_HIGH_BYTES &&
 		    relay->server->session->expected.count < EXPECTED_MANY;
 		read_server = stream_unsent(&client->stream) <=

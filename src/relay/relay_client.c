@@ -249,6 +249,10 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (relay->server->session->is_copying) {
+		relay_pass(relay, io, message);
+		return RELAY_USED;
+	}
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
@@ -257,14 +261,35 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/*
+ * CopyDone or CopyFail.  If PostgreSQL has not begun the copy of an Execute
+ * yet, the place is marked: a Sync behind it counts again.
+ */
+static void
+relay_end_copy(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	struct expectation	*head = expected_head(&session->expected);
+	struct buf		 nothing;
+
+	if (!session->is_copying && head != NULL &&
+	    head->kind < EXPECT_SYNC) {
+		buf_init(&nothing);
+		relay_answer(relay, io, EXPECT_COPY_END, &nothing);
+	}
+	session->is_copying = false;
+}
+
 /* COPY data after the COPY has failed is ignored, as PostgreSQL does. */
 static enum relay_verdict
 relay_on_copy(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (relay->state == RELAY_LINKED && !relay->is_holding)
+	if (relay->state == RELAY_LINKED && !relay->is_holding) {
+		if (message->at[0] != MSG_COPY_DATA)
+			relay_end_copy(relay, io);
 		relay_pass(relay, io, message);
-	else
+	} else
 		relay_drop(relay, message);
 	return RELAY_USED;
 }

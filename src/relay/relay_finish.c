@@ -214,6 +214,8 @@ relay_settle_touches(struct relay *relay)
 	relay->touches = 0;
 	if (touches == 0 || relay->pins & PIN_MODE)
 		return false;
+	if (touches & SQL_TOUCHES_MEANING)
+		session_set_unnamed(relay->server->session, NULL);
 	relay->pins |= relay_pins_of(touches);
 	if ((touches & RELAY_TOUCHES_CHANGING) == 0 && !shelf->has_private) {
 		relay->has_changed = false;

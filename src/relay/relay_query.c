@@ -135,6 +135,21 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	relay->is_holding = true;
 }
 
+/* PostgreSQL has just told the client what it would have without them. */
+static void
+relay_report_back(struct relay *relay)
+{
+	struct pool	*pool = relay->client->pool;
+	struct buf	 report;
+
+	relay->tells_settings = !settings_are_reported(relay->defaults, pool);
+	buf_init(&report);
+	settings_report_back(&report, relay->defaults, relay->settings, pool);
+	stream_write(&relay->client->stream, buf_bytes(&report),
+	    buf_length(&report));
+	buf_done(&report);
+}
+
 /* The startup values come back where the client has RESET its own. */
 static void
 relay_read_back_done(struct relay *relay)
@@ -162,7 +177,8 @@ relay_read_back_done(struct relay *relay)
 	wanted = settings_draft_intern(draft);
 	session_set_settings(relay->server, found);
 	relay_set_settings(relay, wanted);
-	relay->tells_settings = wanted != found;
+	if (wanted != found)
+		relay_report_back(relay);
 	settings_release(found);
 	settings_release(wanted);
 }

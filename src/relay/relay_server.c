@@ -132,7 +132,26 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/* 't', 'G', 'H', 'W', 'V', 'd', 'c': no end of anything. */
+/*
+ * 'G': PostgreSQL ignores every Sync until the copy ends.  libpq sends one
+ * with the Execute, before it can know, and another one at the end.
+ */
+static enum answer_fate
+relay_on_copy_in(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	struct server_session	*session = relay->server->session;
+
+	(void)io;
+	if (answer->head != NULL && answer->head->kind == EXPECT_EXECUTE) {
+		session->is_copying =
+		    !expected_ignore_syncs(&session->expected);
+		relay->is_unsynced = !expected_has_sync(&session->expected);
+	}
+	return answer_fate_of(expected_head(&session->expected));
+}
+
+/* 't', 'H', 'W', 'V', 'd', 'c': no end of anything. */
 static enum answer_fate
 relay_on_middle(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -153,14 +172,19 @@ relay_on_notice(struct relay *relay, struct relay_io *io,
 	    ANSWER_DROP : ANSWER_PASS;
 }
 
-/* Somebody has left a LISTEN here, inside a function: none of our business. */
+/*
+ * Also while a query of ours runs it is the client's; but a LISTEN that
+ * somebody has left here, inside a function, is none of its business.
+ */
 static enum answer_fate
 relay_on_notification(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
+	(void)io;
+	(void)answer;
 	if (relay->pins & (PIN_MODE | PIN_LISTEN) || relay->touches &
 	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN))
-		return relay_on_notice(relay, io, answer);
+		return ANSWER_PASS;
 	relay->server->is_stale = true;
 	return ANSWER_DROP;
 }
@@ -243,6 +267,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	if (answer->head == NULL)
 		return ANSWER_WRONG;
+	session->is_copying = false;
 	if (answer->head->purpose != PURPOSE_NONE) {
 		session->has_failed = true;
 		relay_keep_error(session, answer);
@@ -264,13 +289,15 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 static void
 relay_count_ready(struct relay *relay)
 {
+	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
 
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
-	relay->query_us = relay->server->session->expected.count > 0 ?
+	head = expected_head(&relay->server->session->expected);
+	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;
 	if (relay->server->transaction_status != STATUS_IDLE)
 		return;
@@ -293,6 +320,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
 	server->transaction_status = (char)answer->body[0];
+	server->session->is_copying = false;
 	purpose = answer->head->purpose;
 	server->session->has_said_error = false;
 	relay_strike(relay);
@@ -328,7 +356,7 @@ static const struct {
 	[MSG_COMMAND_COMPLETE] = { relay_on_command_end, true },
 	[MSG_EMPTY_QUERY] = { relay_on_command_end, true },
 	[MSG_PORTAL_SUSPENDED] = { relay_on_command_end, true },
-	[MSG_COPY_IN] = { relay_on_middle, false },
+	[MSG_COPY_IN] = { relay_on_copy_in, false },
 	[MSG_COPY_OUT] = { relay_on_middle, false },
 	[MSG_COPY_BOTH] = { relay_on_middle, false },
 	[MSG_COPY_DATA] = { relay_on_middle, false },

@@ -13,6 +13,9 @@
 #include "pool/cancel.h"
 #include "relay/relay_private.h"
 
+/* More at a time tell PostgreSQL nothing, and cost it a process each. */
+enum { CANCELS_MAX = 8 };
+
 void
 relay_on_server_event(struct server *server, enum stream_event event)
 {
@@ -195,6 +198,7 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 	struct relay	*relay = relay_of_client(client);
 
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
+	    relay->server->cancels < CANCELS_MAX &&
 	    relay_cancel_running(relay, done, arg))
 		return;
 	if (relay->state == RELAY_WAITING &&

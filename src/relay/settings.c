@@ -403,6 +403,8 @@ settings_accepted(const struct settings *settings, const struct pool *pool,
 
 	if (settings == &settings_empty)
 		return;
+	if (reported == NULL)
+		n = 0;
 	pthread_mutex_lock(&all.mutex);
 	old = settings_acceptance_locked(settings, pool);
 	if (old == NULL || (reported != NULL && !old->is_reported)) {

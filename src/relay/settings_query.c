@@ -335,3 +335,25 @@ settings_greeting(struct buf *greeting, const struct settings *settings,
 	buf_add(greeting, buf_bytes(&reported), buf_length(&reported));
 	buf_done(&reported);
 }
+
+void
+settings_report_back(struct buf *report, const struct settings *defaults,
+    const struct settings *now, const struct pool *pool)
+{
+	const uint8_t	*at, *start, *end;
+	const char	*name, *was, *is;
+	struct buf	 reported;
+
+	buf_init(&reported);
+	settings_copy_reported(&reported, defaults, pool);
+	at = start = buf_bytes(&reported);
+	end = at + buf_length(&reported);
+	while ((name = status_next(&at, end)) != NULL) {
+		was = settings_get(defaults, name);
+		is = settings_get(now, name);
+		if (was != NULL && is != NULL && strcmp(was, is) == 0)
+			buf_add(report, start, (size_t)(at - start));
+		start = at;
+	}
+	buf_done(&reported);
+}

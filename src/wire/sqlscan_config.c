@@ -85,6 +85,8 @@ sqlscan_follow_config(struct sqlscan *scan, uint8_t byte)
 		else if (byte != 'E' && byte != 'e') {
 			scan->config_is_custom = true;
 			scan->config = CONFIG_FIRST;
+			/* Behind a word that began with an "e". */
+			(void)sqlscan_config_steps(scan, byte);
 		}
 		break;
 	case CONFIG_READ:

@@ -232,3 +232,49 @@ def test_a_function_call_leaves_nothing_behind(world):
     assert a.one(LOCKS) == "1"
     a.close()
     assert next_client(weir).one(LOCKS) == "0"
+
+
+def test_a_statement_too_long_to_keep_leaves_nothing_behind(world):
+    weir = world.start(ONE + "\nmax_statement_bytes = 1024")
+    long = "/*" + "x" * 2000 + "*/"
+    for text, probe in ((f"create temp table t as select 1 {long}", TEMP),
+                        (f"select pg_advisory_lock(1) {long}", LOCKS),
+                        (f"listen x {long}", LISTENS),
+                        (f"set work_mem = '9MB' {long}",
+                         "select count(*) from pg_settings where name = "
+                         "'work_mem' and source = 'session'")):
+        a = Client(weir.port)
+        answer = a.ask(parse("", text) + bind("") + execute() + SYNC)
+        assert "E" not in kinds(answer)
+        a.ask(parse("", "select 1") + bind("") + execute() + SYNC)
+        assert a.one(probe) != "0", text
+        a.close()
+        b = next_client(weir)
+        assert b.one(probe) == "0", text
+        b.close()
+
+
+def test_what_a_very_long_query_says_at_its_end_is_seen(world):
+    weir = world.start(ONE)
+    long = "select '" + "x" * 300000 + "';"
+    leaves_nothing(world, weir, LISTENS, long + " listen x")
+    leaves_nothing(world, weir, TEMP, long + " create temp table t (a int)",
+                   "select 1;" + long + " do $$ begin create temp table t "
+                   "(a int); end $$")
+
+
+def test_a_listener_misses_nothing_while_it_is_asked_what_it_has_set(world):
+    weir = world.start(ONE)
+    a = Client(weir.port)
+    other = Client(world.pg.port)
+    a.ask(query("listen counted"))
+    heard = set()
+    for n in range(100):
+        other.send(query(f"notify counted, '{n}'"))
+        heard |= {body[4:] for kind, body in
+                  a.ask(query(f"set work_mem = {n + 100}")) if kind == "A"}
+        other.until_ready()
+    for _ in range(3):
+        heard |= {body[4:] for kind, body in a.ask(query("select 1"))
+                  if kind == "A"}
+    assert len(heard) == 100, len(heard)

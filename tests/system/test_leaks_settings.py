@@ -1,9 +1,8 @@
 """One server, two clients: what A sets, B never meets, and neither is told
 anything about settings that is not so."""
 
-from cluster import wait_until
-from wire import (Client, Error, FLUSH, SYNC, bind, close, error_of, execute,
-                  fields, kinds, message, parse, query)
+from wire import Client, SYNC, bind, error_of, execute, kinds, message, parse, \
+    query, row
 
 ONE = "default_pool_size = 1"
 
@@ -262,3 +261,50 @@ def test_values_beyond_ascii_survive_every_client_encoding(world):
     c.close()
     assert a.one("show search_path") == wanted
     assert only_server(weir).one("show search_path") == '"$user", public'
+
+
+def test_a_reset_query_of_the_operators_hides_no_setting(world):
+    for text in ("select 1", "reset all", "discard all"):
+        weir = world.start(ONE + "\nserver_reset_query_always = 1\n"
+                           f"server_reset_query = {text}")
+        a = Client(weir.port, TimeZone="Europe/Berlin", work_mem="9MB")
+        b = Client(weir.port)
+        c = Client(weir.port, TimeZone="Europe/Berlin")
+        for _ in range(2):
+            assert b.one("show timezone") != "Europe/Berlin"
+            assert a.one("show work_mem") == "9MB"
+            assert a.one("show timezone") == "Europe/Berlin"
+            assert c.one("show timezone") == "Europe/Berlin"
+            assert c.one("show work_mem") == "4MB"
+        weir.kill()
+
+
+def test_resets_inside_a_session_go_back_to_its_own_start(world):
+    weir = world.start(ONE)
+    a = Client(weir.port, TimeZone="Europe/Berlin", application_name="a")
+    b = Client(weir.port, TimeZone="Asia/Tokyo")
+    for text in ("reset all", "discard all", "reset timezone",
+                 "set timezone to default", "begin; reset all; commit"):
+        a.ask(query("set timezone = 'UTC'"))
+        assert b.one("show timezone") == "Asia/Tokyo"
+        a.ask(query(text))
+        assert b.one("show application_name") == ""
+        assert a.one("show timezone") == "Europe/Berlin", text
+        assert a.one("show application_name") == "a"
+
+
+def test_a_client_is_told_what_a_reset_gave_it_on_any_server(world):
+    weir = world.start("default_pool_size = 2\nworkers = 1")
+    home = {"TimeZone": "Europe/Berlin"}
+    a, b = Client(weir.port, **home), Client(weir.port, **home)
+    a.ask(query("begin"))
+    b.ask(query("select 1"))
+    a.ask(query("commit"))
+    told = None
+    for text in ("set timezone = 'Asia/Tokyo'", "reset timezone",
+                 "show timezone"):
+        for kind, body in a.ask(query(text)):
+            if kind == "S":
+                told = body.split(b"\0")[1].decode()
+            if kind == "D":
+                assert row(body)[0] == told == "Europe/Berlin"

@@ -1,8 +1,8 @@
 """Prepared statements are shared by text: A's names, settings, errors and
 batches change nothing for B."""
 
-from wire import (Client, FLUSH, SYNC, bind, close, describe, error_of,
-                  execute, kinds, parse, query, row)
+from wire import (Client, SYNC, bind, close, describe, error_of, execute,
+                  kinds, parse, query, row)
 
 ONE = "default_pool_size = 1"
 DATE = "select '2001-02-03'::text, '02/03/2001'::date::text"

@@ -36,7 +36,7 @@ enum sql_verb {
 /* What the text may do that outlives a statement or a transaction. */
 enum {
 	SQL_TOUCHES_SETTINGS = 1 << 0,	/* SET, RESET, DISCARD, set_config */
-	SQL_TOUCHES_LOCAL = 1 << 1,	/* SET LOCAL, SET TRANSACTION */
+	SQL_TOUCHES_LOCAL = 1 << 1,	/* SET LOCAL */
 	SQL_TOUCHES_UNKNOWN = 1 << 2,	/* DO, CALL, what cannot be followed */
 	SQL_TOUCHES_TEMP = 1 << 3,
 	SQL_TOUCHES_LISTEN = 1 << 4,
@@ -55,6 +55,9 @@ enum {
 	SQL_TOUCHES_EXECUTE = 1 << 17,
 	SQL_TOUCHES_CUSTOM = 1 << 18,	/* a setting with a dot in its name,
 					 * beyond the transaction */
+	SQL_TOUCHES_TRANSACTION = 1 << 19, /* SET TRANSACTION, or SET LOCAL of
+					 * a name with a dot: no statement
+					 * means anything else by it */
 };
 
 /* Whether the settings may be others than they were. */
@@ -92,6 +95,7 @@ struct sqlscan {
 	uint8_t		 body, body_length;	/* of DO: what is read */
 	char		 body_word[12];
 	bool		 is_assigned;	/* SET: behind the name */
+	bool		 is_dotted;	/* SET LOCAL: the name has a dot */
 	uint16_t	 words;		/* since the inner verb */
 	uint16_t	 parens;
 };

@@ -288,6 +288,7 @@ relay_drop_server(struct relay *relay, enum reason reason,
  * COMMIT in the middle of a text, AND CHAIN) has left all it touched.
  */
 #define TOUCHES_FLEETING	(SQL_TOUCHES_LOCAL | SQL_TOUCHES_UNLISTEN | \
+	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL)
 

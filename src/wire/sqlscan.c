@@ -107,6 +107,9 @@ sqlscan_on_plain(struct sqlscan *scan, uint8_t byte)
 	scan->has_tokens = true;
 	if (byte == '=')
 		scan->is_assigned = true;
+	else if (byte == '.' && scan->verb == SQL_SET_LOCAL &&
+	    scan->words == 3)
+		scan->is_dotted = true;
 	else if (byte == '.' && sqlscan_names_setting(scan))
 		scan->touches |= SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS;
 }

@@ -101,7 +101,7 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_SET_SESSION_AUTHORIZATION] = SQL_TOUCHES_SETTINGS,
 	[SQL_SET_SESSION_CHARACTERISTICS] = SQL_TOUCHES_SETTINGS,
 	[SQL_SET_LOCAL] = SQL_TOUCHES_LOCAL,
-	[SQL_SET_TRANSACTION] = SQL_TOUCHES_LOCAL,
+	[SQL_SET_TRANSACTION] = SQL_TOUCHES_TRANSACTION,
 	[SQL_RESET] = SQL_TOUCHES_SETTINGS,
 	[SQL_DISCARD_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL,
 	[SQL_DO] = SQL_TOUCHES_UNKNOWN,
@@ -296,13 +296,18 @@ sqlscan_is_atomic(const struct sqlscan *scan)
 void
 sqlscan_on_end(struct sqlscan *scan)
 {
+	uint32_t	before;
+
 	if (scan->has_tokens) {
 		if (scan->verb == SQL_EMPTY)
 			scan->verb = SQL_OTHER;
 		if (scan->verb == SQL_START)
 			scan->verb = SQL_OTHER;
+		before = scan->touches;
 		scan->touches |= verb_touches[scan->verb] |
 		    verb_touches[scan->inner];
+		if (scan->is_dotted)
+			scan->touches = before | SQL_TOUCHES_TRANSACTION;
 		/* Or a statement of that name. */
 		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
 			scan->touches |= SQL_TOUCHES_PREPARE;
@@ -311,7 +316,7 @@ sqlscan_on_end(struct sqlscan *scan)
 		scan->last = scan->verb;
 	}
 	sqlscan_config_end(scan);
-	scan->is_assigned = false;
+	scan->is_assigned = scan->is_dotted = false;
 	scan->verb = scan->inner = SQL_EMPTY;
 	scan->has_tokens = false;
 	scan->before = BEFORE_NOTHING;

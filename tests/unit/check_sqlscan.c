@@ -12,6 +12,7 @@
 
 #define S	SQL_TOUCHES_SETTINGS
 #define L	SQL_TOUCHES_LOCAL
+#define X	SQL_TOUCHES_TRANSACTION
 #define U	SQL_TOUCHES_UNKNOWN
 #define T	SQL_TOUCHES_TEMP
 #define B	SQL_TOUCHES_BLOCK
@@ -34,7 +35,10 @@ static const struct {
 	{ "set session \"app.x\" to 1", SQL_SET_SESSION, 1, S | C },
 	{ "set local.x = 1", SQL_SET_LOCAL, 1, S | C | L },
 	{ "set role.x = 1", SQL_SET_ROLE, 1, S | C },
-	{ "set local app.x = 1", SQL_SET_LOCAL, 1, L },
+	{ "set local app.x = 1", SQL_SET_LOCAL, 1, X },
+	{ "set local app.x = 1; set local x = 1", SQL_SET_LOCAL, 2, X | L },
+	{ "set local x = 1; set local app.x = 1", SQL_SET_LOCAL, 2, X | L },
+	{ "set local x = a.b", SQL_SET_LOCAL, 1, L },
 	{ "set x = \"a.b\"", SQL_SET, 1, S },
 	{ "select set_config('app' || '.x', '', false)", SQL_SELECT, 1,
 	    S | C },
@@ -72,7 +76,7 @@ static const struct {
 	{ "set x = 1", SQL_SET, 1, S },
 	{ "SET SESSION x TO 1", SQL_SET_SESSION, 1, S },
 	{ "set local x = 1", SQL_SET_LOCAL, 1, L },
-	{ "set transaction read only", SQL_SET_TRANSACTION, 1, L },
+	{ "set transaction read only", SQL_SET_TRANSACTION, 1, X },
 	{ "set session characteristics as transaction read only",
 	    SQL_SET_SESSION_CHARACTERISTICS, 1, S },
 	{ "set session authorization bob", SQL_SET_SESSION_AUTHORIZATION, 1,

@@ -4,6 +4,7 @@ import ctypes
 import os
 import re
 import socket
+import struct
 import subprocess
 import threading
 import time
@@ -338,33 +339,32 @@ def test_syslog_gets_the_lines_with_ident_and_facility(world):
 
 def test_cancel_wait_timeout_gives_a_cancel_up(world):
     """PostgreSQL does not answer a cancel request: nobody waits for ever."""
-    # A stand-in that passes the first connection on and ignores others.
+    # A stand-in that passes on all but cancel requests, which it ignores.
     listener = socket.create_server(("127.0.0.1", 0))
+    kept = []
 
-    def serve():
-        first, _ = listener.accept()
-        there = socket.create_connection(("127.0.0.1", world.pg.port))
-
-        def pump(a, b):
-            try:
-                while True:
-                    data = a.recv(65536)
-                    if not data:
-                        break
-                    b.sendall(data)
-                b.shutdown(socket.SHUT_WR)
-            except OSError:
-                pass
-        threading.Thread(target=pump, args=(first, there),
-                         daemon=True).start()
-        threading.Thread(target=pump, args=(there, first),
-                         daemon=True).start()
-        kept = []
+    def pump(a, b):
         try:
-            while True:
-                kept.append(listener.accept())
+            while data := a.recv(65536):
+                b.sendall(data)
+            b.shutdown(socket.SHUT_WR)
         except OSError:
             pass
+
+    def serve():
+        while True:
+            try:
+                here, _ = listener.accept()
+            except OSError:
+                return
+            start = here.recv(8, socket.MSG_PEEK | socket.MSG_WAITALL)
+            if start == struct.pack(">II", 16, 80877102):
+                kept.append(here)
+                continue
+            there = socket.create_connection(("127.0.0.1", world.pg.port))
+            for pair in (here, there), (there, here):
+                threading.Thread(target=pump, args=pair,
+                                 daemon=True).start()
     threading.Thread(target=serve, daemon=True).start()
     config = world.config("cancel_wait_timeout = 300ms\n"
                           "server_tls_sslmode = disable").replace(

@@ -22,6 +22,7 @@
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
+#include "pool/cluster.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "wire/scram.h"
@@ -116,6 +117,7 @@ lifecycle_apply(struct config *config)
 	    lifecycle.is_daemon);
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
+	clusters_reload(config);
 	pools_reload(config);
 	config_release(config);
 }

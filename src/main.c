@@ -31,6 +31,8 @@
 #include "net/resolve.h"
 #include "ops/console.h"
 #include "pool/backend.h"
+#include "pool/cluster.h"
+#include "pool/monitor.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "worker.h"
@@ -219,7 +221,12 @@ main(int argc, char **argv)
 	resolver = resolver_new(loop, config->option.resolv_conf);
 	workers_make(workers, loop);
 	pools_init(workers_loops());
+	pools_add_loop(loop);
+	for (int i = 1; i < workers_loops(); i++)
+		pools_add_loop(worker_loop(i - 1));
 	backends_init(loop, resolver);
+	clusters_init(loop, resolver);
+	monitors_init(loop);
 	auth_query_init(loop);
 	relay_init();
 	console_init();
@@ -231,6 +238,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
+	clusters_reload(config);
 	workers_start();
 	log_info(NULL, "pgweir %s is ready: %d worker%s, %zu database%s",
 	    PACKAGE_VERSION, workers, workers == 1 ? "" : "s",

@@ -55,6 +55,8 @@ enum auth_type {
 /* An override that was not given: the general option counts. */
 #define CONFIG_UNSET	(-1)
 
+enum { HOSTS_MAX = 16 };
+
 struct host {
 	char	*name;
 	int	 port;

@@ -3,9 +3,11 @@
  *
  * Backends are found by host and port, shared by all pools that go there and
  * kept until the process ends.  A member of a cluster (pool/cluster.h) whose
- * host is a name is one address of it, and found by that as well.  Names are resolved on the main loop, again
- * and again while they are used (dns_max_ttl); a failed look-up keeps the
- * last good answer.  A worker reads a copy of the addresses.
+ * host is a name is one address of it, and found by that as well.
+ *
+ * Names are resolved on the main loop, again and again while they are used
+ * (dns_max_ttl); a failed look-up keeps the last good answer.  A worker reads
+ * a copy of the addresses.
  *
  * Limits across pools are a host's: one struct limit a database and backend
  * (max_db_connections), one a user and backend (max_user_connections).
@@ -66,6 +68,10 @@ struct backend {
 	struct monitor		*monitor;	/* NULL: nobody asks */
 	_Atomic int		 health;	/* enum health */
 	_Atomic int		 says;		/* enum role */
+	_Atomic bool		 is_looked_for;	/* monitor_look() said so */
+	_Atomic uint32_t	 doubts;	/* somebody has found it not to
+						 * be the primary; counted */
+	_Atomic uint32_t	 settled;	/* of them, asked about since */
 	_Atomic uint32_t	 timeline;
 	_Atomic int64_t		 lsn;
 	_Atomic int64_t		 lag_bytes;	/* behind the primary */

@@ -63,6 +63,7 @@ struct cluster_seed {
 	int			 port;
 	bool			 is_literal;	/* no look-up */
 	bool			 is_asking;
+	bool			 was_answered;	/* at least once */
 	bool			 is_failing;	/* its last look-up failed */
 	int			 count;		/* addresses in use */
 	struct addr		 addresses[CLUSTER_MEMBERS_MAX];
@@ -77,7 +78,6 @@ struct cluster {
 	_Atomic(struct backend *) writer;	/* NULL: no primary now */
 	struct cluster_member	 members[CLUSTER_MEMBERS_MAX];
 	_Atomic(struct pool_set *) sets;	/* newest first, never freed */
-	struct letter		 letter;	/* to the main thread: start */
 
 	/* The rest is the main thread's. */
 	bool			 is_used;	/* by the configuration */
@@ -89,8 +89,8 @@ struct cluster {
 	uint64_t		 system_identifier;	/* 0: not known */
 	uint32_t		 timeline; /* the highest that had writes */
 	struct backend		*last_writer;
-	char			 trouble[400];	/* why there are no writes */
-
+	char			 trouble[400];	/* why there are no writes;
+						 * guarded by clusters' mutex */
 	/* Nobody can be asked, and waiting will not heal that. */
 	_Atomic bool		 is_blind;
 };
@@ -116,8 +116,15 @@ struct backend	*cluster_anyone(const struct cluster *);
 /* Any thread: why writes wait, for people. */
 void		 cluster_explain(struct cluster *, char *, size_t);
 
+/* Any thread: this host has said that it is no primary; writes stop now. */
+void		 cluster_doubt(struct cluster *, struct backend *);
+
 /* Main thread: a monitor has heard something, or nothing, of this host. */
 void		 clusters_judge(const struct backend *);
+/* Main thread: its postmaster is another one than before. */
+void		 clusters_renew(struct backend *);
+/* Main thread: whether any cluster has this member. */
+bool		 clusters_have(const struct backend *);
 
 static inline bool
 cluster_is_plain(const struct cluster *cluster)

@@ -11,7 +11,7 @@
  * own lack of descriptors, and silence while ordinary connections are
  * answered.
  *
- * Main thread, but for monitor_look().
+ * Main thread, but for monitor_look() and monitor_doubt().
  */
 
 #ifndef POOL_MONITOR_H
@@ -31,9 +31,14 @@ void	monitor_start(struct backend *, const char *database);
 void	monitor_stop(struct backend *);
 
 /*
- * Any thread: something does not fit what is believed of this host (a server
- * has said so at its login, an error 25006): look at once.
+ * Any thread: something may not fit what is believed of this host: look at
+ * once.
  */
 void	monitor_look(struct backend *);
+/*
+ * The same when it has said itself, on another connection, that it is a
+ * replica: it is not the primary until it has been asked again.
+ */
+void	monitor_doubt(struct backend *);
 
 #endif

@@ -89,8 +89,10 @@ struct ticket {
 	bool			 is_impatient;
 	bool			 is_refused;	/* the answer is an error */
 	bool			 is_leaving;	/* pool_leave(), too late */
+	bool			 is_parked;	/* guarded by the set's mutex */
 	bool			 is_moved;	/* the answer is: ask again */
 	bool			 keeps_since;	/* since_us stays as it is */
+	bool			 waits_for_host; /* it was parked */
 	TAILQ_ENTRY(ticket)	 entry;
 };
 TAILQ_HEAD(ticket_list, ticket);
@@ -178,6 +180,7 @@ struct pool {
 						 * pool_grow() will follow */
 		struct limit	*hungry;	/* the limit it waits for */
 		bool		 is_backing_off;/* after a failure: retry set */
+		bool		 has_retry;	/* it is set in some loop */
 		bool		 is_lasting;	/* error: waiting is no use */
 		bool		 is_refilling;	/* refill is set */
 		int64_t		 backoff_us; /* the last pause; 0: all well */
@@ -197,6 +200,7 @@ pool_profile(const struct pool *pool)
 
 /* Before any worker starts: how many loops there are, main included. */
 void		 pools_init(int loops);
+void		 pools_add_loop(struct loop *);
 void		 pools_done(void);	/* all threads have ended */
 
 /*
@@ -220,10 +224,10 @@ void		 pools_reload(const struct config *);
  */
 struct server	*pool_take(struct pool *, struct ticket *);
 /*
- * Everybody in line whom this pool cannot serve any more is told to ask
- * again; any thread.
+ * In the thread of the loop: everybody in line whom this pool cannot serve
+ * any more is told to ask again; where it can, a failure is forgotten.
  */
-void		 pool_move_line(struct pool *);
+void		 pool_move_line(struct pool *, struct loop *);
 /*
  * Leave the line.  False: a server is already on its way; the ticket must
  * then live until granted() or refused() is called.
@@ -277,6 +281,12 @@ void		 pool_secret_learn(struct pool *, const struct pool_secret *);
 
 /* min_pool_size: open what is missing, on this loop. */
 void		 pool_fill(struct pool *, struct loop *);
+
+/*
+ * The servers of this pool belong to a former life of their host: they are
+ * closed, those in use too, and their users told why.
+ */
+void		 pool_close_former(struct pool *, const char *why);
 
 /* The console. */
 /* The pools of a database, or of all (NULL), also those made later. */

@@ -49,6 +49,20 @@ pool_has_choice(const struct pool *pool)
 	return pool->set != NULL && !cluster_is_plain(pool->set->cluster);
 }
 
+/* Whether clients hold it, and not only their servers come from it. */
+static inline bool
+pool_is_home(const struct pool *pool)
+{
+	return pool->set == NULL || pool->set->home == pool;
+}
+
+/* pool_table.c: for a new home, which is in the table of pools then. */
+struct pool_set	*pool_set_new(struct cluster *, struct pool *home);
+void		 pool_set_free(struct pool_set *);
+/* The secret that was learned at home counts everywhere. */
+void		 pool_set_learn(struct pool_set *,
+		    const struct pool_secret *);
+
 /*
  * As pool_take(), from the pool that serves this need now.  favourite: the
  * pool that served the client's reads before, taken while it may; or NULL.

@@ -13,6 +13,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "pool/monitor.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 
@@ -189,6 +190,20 @@ relay_on_notification(struct relay *relay, struct relay_io *io,
 	return ANSWER_DROP;
 }
 
+/* Its host has been promoted: the monitor shall see for itself. */
+static bool
+relay_is_about_role(struct relay *relay, const struct answer *answer)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL ||
+	    answer->length < sizeof name ||
+	    memcmp(answer->body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -196,6 +211,8 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (relay_is_about_role(relay, answer))
+		return ANSWER_DROP;
 	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
 		/* Whatever set it, a function perhaps: ask what is set. */
 		relay->touches |= SQL_TOUCHES_SETTINGS;
@@ -274,6 +291,9 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	session->has_said_error = true;
+	if (relay->server->pool->set != NULL &&
+	    strcmp(fields.sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
 	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
@@ -293,6 +313,10 @@ relay_count_ready(struct relay *relay)
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
 
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now,
+		    memory_order_relaxed);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
@@ -329,6 +353,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	relay->may_commit &= server->session->expected.count > 0;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))
 		relay->has_changed = true;

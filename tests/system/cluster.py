@@ -284,6 +284,12 @@ unix_socket_directories = '{self.sockets}'
         self.place()
         self.start()
 
+    def turn_to(self, primary):
+        """A replica follows another primary from now on."""
+        self.append("postgresql.auto.conf", "primary_conninfo = 'user=postgres"
+                    f" host={primary.address} port={primary.port}'\n")
+        self.reload()
+
     def rejoin(self, primary):
         """A primary that was killed follows the one that came after it."""
         self.run("pg_rewind", "--target-pgdata", self.dir, "--no-sync", "-R",
@@ -295,6 +301,9 @@ unix_socket_directories = '{self.sockets}'
     def pid(self):
         with open(os.path.join(self.dir, "postmaster.pid")) as f:
             return int(f.readline())
+
+    def is_running(self):
+        return os.path.exists(os.path.join(self.dir, "postmaster.pid"))
 
     def everybody(self):
         """The postmaster and what it has started."""
@@ -374,6 +383,16 @@ class Cluster:
                 node.run("pg_ctl", "-m", "immediate", "-D", node.dir, "stop")
             except (OSError, subprocess.CalledProcessError):
                 pass
+
+    def fail_over(self):
+        """The most advanced replica is promoted, the others follow it."""
+        standbys = [n for n in self.nodes if n.is_running()]
+        new = max(standbys, key=Node.lsn)
+        new.promote()
+        for node in standbys:
+            if node is not new:
+                node.turn_to(new)
+        return new
 
     def hosts(self):
         return ("host=" + ",".join(n.address for n in self.nodes) +

@@ -52,7 +52,8 @@ void	relay_on_granted(struct ticket *, struct server *);
 void	relay_on_refused(struct ticket *, const struct pool_error *);
 void	relay_free(struct relay *);
 void	relay_io_init(struct relay_io *, struct relay *);
-/* Send both parcels and apply back-pressure. */
+/* Send both parcels; and apply back-pressure as well. */
+void	relay_io_flush(struct relay_io *, struct relay *);
 void	relay_io_send(struct relay_io *, struct relay *);
 /*
  * A server is needed now.  True: it is linked and ready for the client's
@@ -70,8 +71,10 @@ const char	*relay_misfit(const struct relay *, struct server *);
 
 /* relay_service.c */
 bool	relay_may_speak(const struct client *);
-/* Use what was held back, as far as that is possible now. */
+/* Use what was held back, as far as that is possible now; behind what was
+ * put into the parcels already. */
 void	relay_go_on(struct relay *);
+void	relay_go_on_with(struct relay *, struct relay_io *);
 void	relay_on_server_event(struct server *, enum stream_event);
 
 /* relay_finish.c */

@@ -59,7 +59,7 @@ enum source_state {
 
 struct source {
 	struct source		*next;
-	char			*database;	/* the entry that has the host */
+	char			*database;	/* entry that has the host */
 	char			*dbname;	/* NULL: as that entry says */
 	char			*user;		/* auth_user */
 	enum source_state	 state;

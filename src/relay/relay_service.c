@@ -278,6 +278,8 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
+	histogram_record(&relay_lane(relay)->times->login,
+	    loop_now_us(client->loop) - client->connected_us);
 	relay_greet(relay, start);
 }
 

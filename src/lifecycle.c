@@ -22,6 +22,7 @@
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
+#include "ops/watch.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "wire/scram.h"
@@ -117,6 +118,7 @@ lifecycle_apply(struct config *config)
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
 	pools_reload(config);
+	watch_follow(config);
 	config_release(config);
 }
 

@@ -247,6 +247,7 @@ main(int argc, char **argv)
 	daemon_notify("READY=1");
 	loop_run(loop);
 
+	log_flush(true);
 	log_info(NULL, "pgweir has stopped");
 	front_close();
 	if (config->option.pidfile[0] != '\0')

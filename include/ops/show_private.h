@@ -17,6 +17,14 @@
 extern const size_t	show_client_bytes;	/* of one client, all in all */
 void	show_fill_clients(struct show *, struct loop *);
 void	show_fill_servers(struct show *, struct loop *);
+void	show_fill_sockets(struct show *, struct loop *);
+void	show_fill_active_sockets(struct show *, struct loop *);
+void	show_fill_fds(struct show *, struct loop *);
+void	show_fill_dns_hosts(struct show *, struct loop *);
+
+/* show_kept.c */
+void	show_fill_errors(struct show *);
+void	show_fill_prepared(struct show *);
 
 /* console_command.c: a row for each command. */
 void	show_commands(struct show *);

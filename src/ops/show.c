@@ -349,6 +349,9 @@ show_fill_counters(struct show *show, bool totals, bool averages)
 			show_totals(show, &sum);
 		if (averages)
 			show_averages(show, &sum);
+		/* Debian's exporter asks for this name of long ago. */
+		if (totals && averages)
+			show_number(show, (int64_t)sum.query_count);
 		show_row(show);
 	}
 }
@@ -444,6 +447,16 @@ show_fill_state(struct show *show)
 
 static void	show_fill_help(struct show *);
 
+static void
+show_fill_nothing(struct show *show)
+{
+	(void)show;
+}
+
+#define SHOW_BUFFER_COLUMNS						\
+	" recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i "	\
+	"pkt_avail:i send_avail:i"
+
 #define COUNTERS_TOTAL							\
 	"total_server_assignment_count:l total_xact_count:l "		\
 	"total_query_count:l total_received:l total_sent:l "		\
@@ -459,6 +472,9 @@ static void	show_fill_help(struct show *);
 static const struct show_table	show_tables[] = {
 	{ "HELP", "what there is", false, "command:t meaning:t",
 	    show_fill_help, NULL },
+	{ "ACTIVE_SOCKETS", "connections that are in use", false,
+	    SHOW_CONNECTION_COLUMNS SHOW_BUFFER_COLUMNS, NULL,
+	    show_fill_active_sockets },
 	{ "CLIENTS", "client connections", false, SHOW_CONNECTION_COLUMNS
 	    " pinned:t", NULL, show_fill_clients },
 	{ "CONFIG", "options with their values", false,
@@ -470,22 +486,45 @@ static const struct show_table	show_tables[] = {
 	    "current_connections:i max_client_connections:i "
 	    "current_client_connections:i paused:i disabled:i",
 	    show_fill_databases, NULL },
+	{ "DNS_HOSTS", "names of hosts and their addresses", false,
+	    "hostname:t ttl:l addrs:t", NULL, show_fill_dns_hosts },
+	{ "DNS_ZONES", "none: zones are not followed", false,
+	    "zonename:t serial:l count:i", show_fill_nothing, NULL },
+	{ "ERRORS", "errors that clients were told, with the last of each",
+	    false, "sqlstate:t source:t reason:t count:l last_time:t "
+	    "database:t user:t text:t", show_fill_errors, NULL },
+	{ "FDS", "descriptors; the secrets are left empty", true,
+	    "fd:i task:t user:t database:t addr:t port:i cancel:l link:i "
+	    "client_encoding:t std_strings:t datestyle:t timezone:t "
+	    "password:t scram_client_key:t scram_server_key:t", NULL,
+	    show_fill_fds },
 	{ "LISTS", "numbers of things", false, "list:t items:l",
 	    show_fill_lists, NULL },
 	{ "MEM", "memory", false,
 	    "name:t size:i used:i free:i memtotal:l", show_fill_mem, NULL },
+	{ "PEERS", "other processes, for cancel requests", false,
+	    "peer_id:i host:t port:i pool_size:i", show_fill_nothing, NULL },
+	{ "PEER_POOLS", "connections to them", false,
+	    "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i "
+	    "sv_active_cancel:i sv_login:i", show_fill_nothing, NULL },
 	{ "POOLS", "pools and what they do", false,
 	    "database:t user:t cl_active:i cl_waiting:i "
 	    "cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i "
 	    "sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i "
 	    "sv_tested:i sv_login:i maxwait:i maxwait_us:i pool_mode:t "
 	    "load_balance_hosts:t host:t", show_fill_pools, NULL },
+	{ "PREPARED", "prepared statements, up to the first literal", true,
+	    "hash:t references:i bytes:i text:t", show_fill_prepared, NULL },
 	{ "SERVERS", "connections to PostgreSQL", false,
 	    SHOW_CONNECTION_COLUMNS " cancels:i", NULL, show_fill_servers },
+	{ "SOCKETS", "connections to clients and to PostgreSQL", false,
+	    SHOW_CONNECTION_COLUMNS SHOW_BUFFER_COLUMNS, NULL,
+	    show_fill_sockets },
 	{ "STATE", "what the process does", false, "key:t value:t",
 	    show_fill_state, NULL },
 	{ "STATS", "counters and averages", false, "database:t "
-	    COUNTERS_TOTAL COUNTERS_AVERAGE, show_fill_stats, NULL },
+	    COUNTERS_TOTAL COUNTERS_AVERAGE " total_requests:l",
+	    show_fill_stats, NULL },
 	{ "STATS_AVERAGES", "averages", false, "database:t "
 	    "server_assignment_count:l xact_count:l query_count:l "
 	    "bytes_received:l bytes_sent:l xact_time:l query_time:l "

@@ -176,6 +176,8 @@ show_fill_databases(struct show *show)
 		show_number(show, clients);
 		show_number(show, pools_are_paused(entry->name));
 		show_number(show, pools_are_disabled(entry->name));
+		/* As below: its name of long ago. */
+		show_number(show, settings.reserve_pool_size);
 		show_row(show);
 	}
 	config_release(config);
@@ -228,7 +230,7 @@ show_fill_users(struct show *show)
 	config_release(config);
 }
 
-static void
+void
 show_item(struct show *show, const char *name, int64_t number)
 {
 	show_text(show, name);
@@ -269,121 +271,6 @@ show_fill_lists(struct show *show)
 	/* Ours: they hold places of max_db_connections. */
 	show_item(show, "lookup_servers_counted", auth_query_places());
 	config_release(config);
-}
-
-/*
- * Statistics: a row a database, over its pools.
- */
-
-static bool
-show_is_first_of(const struct pool *pool)
-{
-	for (const struct pool *other = pool_each(NULL); other != pool;
-	    other = pool_each(other))
-		if (strcmp(other->database, pool->database) == 0)
-			return false;
-	return true;
-}
-
-static void
-show_sum(const char *database, struct counters *sum)
-{
-	memset(sum, 0, sizeof *sum);
-	for (struct pool *pool = pool_each(NULL); pool != NULL;
-	    pool = pool_each(pool))
-		if (database == NULL ||
-		    strcmp(pool->database, database) == 0)
-			pool_sum_counters(pool, sum);
-}
-
-static void
-show_totals(struct show *show, const struct counters *sum)
-{
-#define SHOW_COUNTER(name, text)					\
-	show_number(show, (int64_t)atomic_load(&sum->name));
-	COUNTER_LIST(SHOW_COUNTER)
-#undef SHOW_COUNTER
-}
-
-static int64_t
-show_each_of(uint64_t sum, uint64_t count)
-{
-	return count == 0 ? 0 : (int64_t)(sum / count);
-}
-
-/* Over the life of the process: a second, or one of its kind. */
-static void
-show_averages(struct show *show, const struct counters *sum)
-{
-	int64_t		life_us = clock_now_us() - process.started_us;
-	uint64_t	seconds = (uint64_t)(life_us / US_PER_SECOND) + 1;
-
-	show_number(show, show_each_of(sum->server_assignment_count,
-	    seconds));
-	show_number(show, show_each_of(sum->xact_count, seconds));
-	show_number(show, show_each_of(sum->query_count, seconds));
-	show_number(show, show_each_of(sum->received, seconds));
-	show_number(show, show_each_of(sum->sent, seconds));
-	show_number(show, show_each_of(sum->xact_time, sum->xact_count));
-	show_number(show, show_each_of(sum->query_time, sum->query_count));
-	show_number(show, show_each_of(sum->wait_time,
-	    sum->server_assignment_count));
-	show_number(show, show_each_of(sum->client_parse_count, seconds));
-	show_number(show, show_each_of(sum->server_parse_count, seconds));
-	show_number(show, show_each_of(sum->bind_count, seconds));
-	show_number(show, show_each_of(sum->client_login_count, seconds));
-}
-
-static void
-show_fill_counters(struct show *show, bool totals, bool averages)
-{
-	struct counters	sum;
-
-	for (struct pool *pool = pool_each(NULL); pool != NULL;
-	    pool = pool_each(pool)) {
-		if (!show_is_first_of(pool))
-			continue;
-		show_sum(pool->database, &sum);
-		show_text(show, pool->database);
-		if (totals)
-			show_totals(show, &sum);
-		if (averages)
-			show_averages(show, &sum);
-		/* Debian's exporter asks for this name of long ago. */
-		if (totals && averages)
-			show_number(show, (int64_t)sum.query_count);
-		show_row(show);
-	}
-}
-
-static void
-show_fill_stats(struct show *show)
-{
-	show_fill_counters(show, true, true);
-}
-
-static void
-show_fill_stats_totals(struct show *show)
-{
-	show_fill_counters(show, true, false);
-}
-
-static void
-show_fill_stats_averages(struct show *show)
-{
-	show_fill_counters(show, false, true);
-}
-
-static void
-show_fill_totals(struct show *show)
-{
-	struct counters	sum;
-
-	show_sum(NULL, &sum);
-#define SHOW_COUNTER(name, text)					\
-	show_item(show, "total_" #name, (int64_t)atomic_load(&sum.name));
-	COUNTER_LIST(SHOW_COUNTER)
-#undef SHOW_COUNTER
 }
 
 /*
@@ -484,7 +371,8 @@ static const struct show_table	show_tables[] = {
 	    "min_pool_size:i reserve_pool_size:i server_lifetime:l "
 	    "pool_mode:t load_balance_hosts:t max_connections:i "
 	    "current_connections:i max_client_connections:i "
-	    "current_client_connections:i paused:i disabled:i",
+	    "current_client_connections:i paused:i disabled:i "
+	    "reserve_pool:i",
 	    show_fill_databases, NULL },
 	{ "DNS_HOSTS", "names of hosts and their addresses", false,
 	    "hostname:t ttl:l addrs:t", NULL, show_fill_dns_hosts },

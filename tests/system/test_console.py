@@ -28,7 +28,7 @@ COLUMNS = {
                   "min_pool_size,reserve_pool_size,server_lifetime,"
                   "pool_mode,load_balance_hosts,max_connections,"
                   "current_connections,max_client_connections,"
-                  "current_client_connections,paused,disabled", ""),
+                  "current_client_connections,paused,disabled", "reserve_pool"),
     "stats": ("database," + ",".join(
         "total_" + name for name in STATS.split(",")) + "," + ",".join(
         "avg_" + name.replace("received", "recv")

@@ -20,6 +20,7 @@
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -109,6 +110,9 @@ void		 relay_init(void);	/* before any thread: hooks */
 
 /* max_prepared_statements: main's to set, at start and at a reload. */
 extern size_t	 relay_prepared_max;
+
+/* log_slow, 0: off; the same. */
+extern _Atomic int64_t	 relay_slow_us;
 
 /* The pins as words, "temporary table, listen"; "" for none. */
 void		 relay_pins_text(uint32_t pins, char *, size_t);

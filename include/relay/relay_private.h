@@ -8,7 +8,8 @@
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
- *	relay_finish.c	 the end of a transaction: giving back, pins
+ *	relay_finish.c	 the end of a transaction: giving back
+ *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
  *	relay_greet.c	 the end of a login
  */
@@ -88,6 +89,7 @@ void	relay_forget_names(struct relay *);
 bool	relay_is_at_rest(const struct relay *);
 /* Between two statements: the limits that count while nothing runs. */
 void	relay_watch_rest(struct relay *);
+int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
@@ -123,8 +125,27 @@ enum relay_verdict	relay_bad_message(struct relay *,
 /* After this the server is asked what is set. */
 #define RELAY_TOUCHES_CHANGING	(SQL_TOUCHES_SETTINGS |			\
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
+
+/* relay_tie.c */
+/* Ties of which the server knows whether they are there. */
+#define PINS_ASKED	(PIN_TEMP | PIN_HOLD | PIN_PREPARE | PIN_LOCK)
 /* What a transaction that touched this leaves on its server. */
 uint32_t	relay_pins_of(uint32_t touches);
+/* Whether the server has to be asked what there is. */
+bool		relay_asks_for_ties(const struct relay *, uint32_t touches);
+/* LINKED: a statement that leaves this may be sent; false: it was refused. */
+bool		relay_may_tie(struct relay *, struct relay_io *,
+		    uint32_t pins, bool is_query);
+/* Between two transactions, when it is known what there is. */
+enum relay_tie {
+	RELAY_FREE,	/* nothing */
+	RELAY_TIED,
+	RELAY_UNCLEAN,	/* something, but nobody is to be tied */
+	RELAY_ENDED,	/* it is one too many: the client was closed */
+};
+enum relay_tie	relay_settle_ties(struct relay *);
+/* It has no server any more. */
+void		relay_untie(struct relay *);
 
 /* relay_batch.c */
 enum relay_verdict	relay_on_parse(struct relay *, struct relay_io *,

@@ -388,6 +388,7 @@ OTHER = {
     "syslog_facility": "local0", "resolv_conf": "/dev/null",
     "server_check_query": "select 1", "server_reset_query": "RESET ALL",
     "unix_socket_mode": "0700", "ignore_startup_parameters": "a,b",
+    "pin": "off", "max_pinned": "7",
 }
 
 

@@ -23,6 +23,7 @@ enum option_kind {
 	OPTION_MODE,
 	OPTION_AUTH,
 	OPTION_PIN,
+	OPTION_LOGFORM,
 };
 
 struct option {

@@ -10,8 +10,10 @@
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_finish.c	 the end of a transaction: giving back
+ *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
+ *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
  */
 
@@ -86,6 +88,8 @@ void	relay_finish(struct relay *);
 void	relay_drop_server(struct relay *, enum reason, const char *detail);
 /* The client goes away: what becomes of its server. */
 void	relay_abandon_server(struct relay *);
+/* Reset a server that is in step, then to its pool. */
+void	relay_reset_server(struct server *, const char *query);
 /* DISCARD ALL, or DEALLOCATE ALL, has succeeded. */
 void	relay_forget_session(struct relay *);
 void	relay_forget_names(struct relay *);
@@ -130,6 +134,13 @@ enum relay_verdict	relay_bad_message(struct relay *,
 #define RELAY_TOUCHES_CHANGING	(SQL_TOUCHES_SETTINGS |			\
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
 
+/* relay_drain.c */
+/*
+ * Its client left in the middle of something: cancel what runs, end it, reset
+ * the server and give it to its pool.
+ */
+void	relay_drain(struct server *, bool is_running);
+
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
 #define PINS_ASKED	(PIN_TEMP | PIN_HOLD | PIN_PREPARE | PIN_LOCK)
@@ -166,6 +177,8 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    struct buf *answer);
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+
+/* relay_undo.c */
 /* Take back what requests did that PostgreSQL has skipped or refused. */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped);
 

@@ -95,7 +95,7 @@ relay_reset_query(const struct pool_profile *profile, bool resets)
 	return resets || profile->reset_always ? profile->reset_query : "";
 }
 
-static void
+void
 relay_reset_server(struct server *server, const char *query)
 {
 	bool	is_complete = strcasecmp(query, "DISCARD ALL") == 0 ||
@@ -283,13 +283,25 @@ relay_drop_server(struct relay *relay, enum reason reason,
 #define TOUCHES_FLEETING	(SQL_TOUCHES_LOCAL | SQL_TOUCHES_UNLISTEN | \
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
-	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL)
+	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
+	SQL_TOUCHES_UNTIES)
+
+/* Nothing that is known or guessed of it outlives DISCARD ALL. */
+static bool
+relay_leaves_lasting(uint32_t pins, uint32_t touches)
+{
+	return pins & PINS_LASTING || (pins == 0 && touches &
+	    (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
+	    SQL_TOUCHES_LOAD));
+}
 
 /* The client goes away: what becomes of its server. */
 void
 relay_abandon_server(struct relay *relay)
 {
 	bool		 rests = relay_is_at_rest(relay);
+	bool		 runs = relay_has_expected(relay);
+	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
@@ -297,21 +309,20 @@ relay_abandon_server(struct relay *relay)
 		relay_drop_server(relay, REASON_CLIENT_LEFT, NULL);
 		return;
 	}
-	if (!rests) {
-		if (relay_has_expected(relay))
-			cancel_server(server, NULL, NULL);
-		relay_drop_server(relay, REASON_CLIENT_LEFT,
-		    "its client left in the middle of a statement");
-		return;
-	}
 	server = relay_unlink(relay);
-	if (pins & PINS_LASTING)
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "something of its client cannot be reset");
-	else if (pins == 0 && ((touches & ~TOUCHES_FLEETING) != 0 ||
-	    server->session->shelf.has_private))
+	if (is_cut && runs)
+		cancel_server(server, NULL, NULL);
+	if (is_cut || server->stream.broken)
 		server_close(&server, REASON_CLIENT_LEFT,
-		    "its client left before it was known what it had set");
+		    "its client left in the middle of a message");
+	else if (relay_leaves_lasting(pins, touches)) {
+		if (runs)
+			cancel_server(server, NULL, NULL);
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "what its client has done cannot be reset");
+	} else if (!rests || (touches & ~TOUCHES_FLEETING) != 0 ||
+	    server->session->shelf.has_private)
+		relay_drain(server, runs);
 	else if (server->transaction_status == STATUS_IDLE)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
@@ -319,6 +330,5 @@ relay_abandon_server(struct relay *relay)
 		stream_set_reading(&server->stream, true);
 		server_clean(&server, "ROLLBACK", false);
 	} else
-		server_close(&server, REASON_CLIENT_LEFT,
-		    "its client left in the middle of a transaction");
+		relay_drain(server, false);
 }

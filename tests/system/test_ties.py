@@ -311,3 +311,64 @@ def raises(sqlstate, call, *args):
         assert error.sqlstate == sqlstate, error.sqlstate
         return
     raise AssertionError("no error")
+
+
+def test_a_server_outlives_a_client_that_vanishes_in_the_middle(world):
+    weir = world.start("default_pool_size = 1\nquery_wait_timeout = 20s")
+    world.pg.sql("create table middle (a int); grant all on middle to app",
+                 database="app")
+    first = Client(weir.port)
+    pid = first.one("select pg_backend_pid()")
+    first.close()
+    asleep = ("select count(*) from pg_stat_activity where wait_event = "
+              "'PgSleep'")
+    for leave in vanish, Client.close:
+        for start in (
+                query("select pg_sleep(60)"),
+                query("begin; insert into middle values (1); "
+                      "select pg_sleep(60)"),
+                query("set work_mem = '9MB'; select pg_sleep(60)"),
+                query("select pg_advisory_lock(1), pg_sleep(60)"),
+                query("create temp table mine (a int); select pg_sleep(60)"),
+                parse("s", "select pg_sleep(60)") + bind("s") + execute() +
+                SYNC,
+                parse("s", "select pg_sleep(60)") + bind("s") + execute() +
+                FLUSH):
+            client = Client(weir.port)
+            client.send(start)
+            wait_until("it sleeps",
+                       lambda: world.pg.sql(asleep, database="app") == "1")
+            leave(client)
+            check_as_new(weir, pid)
+    for start, mark in (
+            (query("copy middle from stdin"), "G"),
+            (parse("", "copy middle from stdin") + bind("") + execute() +
+             FLUSH, "12G"),
+            (query("begin; select pg_advisory_lock(1)"), "CTDCZ"),
+            (query("begin; create temp table mine (a int)"), "CCZ"),
+            (query("begin; set work_mem = '9MB'"), "CCZ"),
+            (parse("s", "select 1") + bind("s", "p") + FLUSH, "12")):
+        client = Client(weir.port)
+        client.send(start)
+        for _ in mark:
+            client.read()
+        vanish(client)
+        check_as_new(weir, pid)
+    client = Client(weir.port)
+    client.send(query("select repeat('x', 1000) from "
+                      "generate_series(1, 1000000)"))
+    client.read()
+    vanish(client)
+    check_as_new(weir, pid)
+
+
+def check_as_new(weir, pid):
+    client = Client(weir.port)
+    assert client.one("select pg_backend_pid()") == pid
+    assert client.one("show work_mem") == "4MB"
+    assert client.one("select count(*) from middle") == "0"
+    assert client.one("select count(*) from pg_locks where locktype = "
+                      "'advisory'") == "0"
+    assert client.one("select count(*) from pg_prepared_statements") == "0"
+    assert client.one("select to_regclass('mine') is null") == "t"
+    client.close()

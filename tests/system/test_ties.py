@@ -4,6 +4,7 @@ what becomes of their servers."""
 import socket
 import struct
 
+import web
 from cluster import wait_until
 from wire import (Client, Error, FLUSH, SYNC, bind, error_of, execute,
                   fields, kinds, parse, query)
@@ -218,8 +219,9 @@ def test_pin_notice_tells_a_client_the_reason_the_first_time(world):
     assert notices(good(other, "select pg_advisory_lock(2)")) == []
 
 
-def test_show_pins_counts_ties_and_refusals_by_reason(world):
-    weir = world.start("max_pinned = 1")
+def test_show_pins_and_metrics_count_ties_and_refusals_by_reason(world):
+    weir = world.start("max_pinned = 1\nmetrics_port = 0\n"
+                       "metrics_addr = 127.0.0.1")
     a, b = Client(weir.port), Client(weir.port)
     good(a, "select pg_advisory_lock(1)")
     good(a, "create temp table mine (a int)")
@@ -227,6 +229,14 @@ def test_show_pins_counts_ties_and_refusals_by_reason(world):
     rows = set(weir.console("show pins").splitlines())
     assert rows == {"app|app|advisory lock|1|1",
                     "app|app|temporary table|1|0"}, rows
+    found = web.metrics(weir)
+    assert web.value(found, "pgweir_pins_total", reason="advisory_lock",
+                     database="app") == 1
+    assert web.value(found, "pgweir_pins_total",
+                     reason="temporary_table") == 1
+    assert web.value(found, "pgweir_pins_refused_total",
+                     reason="advisory_lock") == 1
+    assert web.value(found, "pgweir_pool_pinned_clients") == 1
 
 
 def test_a_tied_client_that_idles_longer_than_pinned_idle_timeout_is_closed(

@@ -116,6 +116,7 @@ lifecycle_apply(struct config *config)
 	    lifecycle.is_daemon);
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
+	front_apply(config);
 	pools_reload(config);
 	config_release(config);
 }

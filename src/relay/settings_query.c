@@ -324,17 +324,18 @@ void
 settings_greeting(struct buf *greeting, const struct settings *settings,
     const struct pool *pool, const uint8_t *welcome, size_t n)
 {
-	const uint8_t	*at = welcome, *start = welcome;
+	const uint8_t	*at = welcome, *start = welcome, *run = welcome;
 	const char	*name;
 	struct buf	 reported;
 
 	buf_init(&reported);
 	settings_copy_reported(&reported, settings, pool);
-	while ((name = status_next(&at, welcome + n)) != NULL) {
-		if (!status_has(&reported, name))
-			buf_add(greeting, start, (size_t)(at - start));
-		start = at;
-	}
+	for (; (name = status_next(&at, welcome + n)) != NULL; start = at)
+		if (status_has(&reported, name)) {
+			buf_add(greeting, run, (size_t)(start - run));
+			run = at;
+		}
+	buf_add(greeting, run, (size_t)(start - run));
 	buf_add(greeting, buf_bytes(&reported), buf_length(&reported));
 	buf_done(&reported);
 }

@@ -227,7 +227,7 @@ client_connects(int loop)
 	    SOCK_CLOEXEC, 0, fds), 0);
 	peer = peer_new(fds[0], false);
 	client_count_add(stage.loops[loop]);
-	client_accept(stage.loops[loop], fds[1]);
+	client_accept(stage.loops[loop], fds[1], true);
 	talk_settle();
 	return peer;
 }

@@ -30,7 +30,9 @@ const char	settings_read_back_query[] =
     "UNION ALL SELECT 'session_authorization', "
     "pg_catalog.current_setting('session_authorization') ";
 
+/* The first row says that the question was put. */
 const char	settings_inventory_query[] =
+    "UNION ALL SELECT '!', 'asked' "
     "UNION ALL SELECT '!', 'temp' WHERE EXISTS (SELECT FROM "
     "pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) "
     "'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid "
@@ -242,6 +244,7 @@ inventory_item(const char *item)
 		const char	*item;
 		uint32_t	 touch;
 	} items[] = {
+		{ "asked", SQL_TOUCHES_UNTIES },
 		{ "temp", SQL_TOUCHES_TEMP },
 		{ "listen", SQL_TOUCHES_LISTEN },
 		{ "hold", SQL_TOUCHES_HOLD },

@@ -81,7 +81,7 @@ static const struct {
 	{ "select nothing '1'", WHY_NO_TYPE },
 	{ "select 1 <~> 2", WHY_OPERATOR },
 	{ "select 1 <~>- 2", WHY_OPERATOR },
-	{ "select 1 <~/* */> 2", WHY_READ },
+	{ "select 1 <~/* */> 2", WHY_OPERATOR },
 	{ "select 1 <-> 2", WHY_READ },
 	{ "select left('a', 1)", WHY_READ },
 	{ "select current_setting('app.tenant')", WHY_READ },

@@ -157,6 +157,8 @@ lifecycle_reload(struct buf *faults)
 	if (config == NULL) {
 		log_error(NULL, "the configuration was not reloaded: the old "
 		    "one stays in force");
+		process.reload_has_failed = true;
+		process.reloads[1]++;
 		return false;
 	}
 	lifecycle_tell_certificate(config);
@@ -164,6 +166,9 @@ lifecycle_reload(struct buf *faults)
 	config_keep_fixed(config, running, &report);
 	config_release(running);
 	lifecycle_apply(config);
+	process.reload_has_failed = false;
+	process.reloads[0]++;
+	process.config_read_us = clock_wall_us();
 	log_info(NULL, "the configuration was reloaded");
 	return true;
 }
@@ -486,6 +491,7 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	process.loop_count = workers_loops();
 	process.loop = process_loop;
 	process.started_us = clock_now_us();
+	process.config_read_us = clock_wall_us();
 	process.state = process_state;
 	config_release(config);
 }

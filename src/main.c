@@ -30,6 +30,7 @@
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "ops/console.h"
+#include "ops/http.h"
 #include "pool/backend.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
@@ -231,6 +232,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
+	http_start(loop, config);
 	workers_start();
 	log_info(NULL, "pgweir %s is ready: %d worker%s, %zu database%s",
 	    PACKAGE_VERSION, workers, workers == 1 ? "" : "s",

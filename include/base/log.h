@@ -20,6 +20,11 @@ enum log_level {
 	LOG_LEVEL_FATAL,
 };
 
+enum log_format {
+	LOG_FORMAT_TEXT,
+	LOG_FORMAT_JSON,
+};
+
 /* Whom a line is about; any string may be NULL. */
 struct log_who {
 	const char	*kind;		/* "client", "server", "host", ... */

@@ -9,6 +9,9 @@
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 /*	name				SQLSTATE  label */
 #define REASON_LIST(X)							\
 	X(REASON_NONE,			"00000", "none")		\
@@ -59,6 +62,10 @@ enum reason {
 #undef REASON_ENUM
 	REASON_COUNT
 };
+
+/* How many connections ended for each; any thread. */
+extern _Atomic uint64_t	reason_clients_closed[REASON_COUNT];
+extern _Atomic uint64_t	reason_servers_closed[REASON_COUNT];
 
 const char	*reason_sqlstate(enum reason);
 const char	*reason_label(enum reason);

@@ -16,6 +16,7 @@
  *	TLS		libpq's sslmode
  *	MODE		session, transaction or statement
  *	AUTH		how clients prove who they are
+ *	LOGFORM		text or json
  */
 
 #ifndef CONFIG_OPTION_LIST_H
@@ -197,6 +198,25 @@ X(BOOL, log_disconnections, log_disconnections, "1", "1", 0, 0, true,	\
     "log the ends of connections, and why")				\
 X(BOOL, log_pooler_errors, log_pooler_errors, "1", "1", 0, 0, true,	\
     "log the errors that clients get from the pooler")			\
+X(LOGFORM, log_format, log_format, "text", "text", 0, 0, true,		\
+    "text or json: how a line of the log is written")			\
+X(TIME, log_slow, log_slow_us, "0", "0", 0, OPTION_YEAR, true,		\
+    "log queries that take this long, with wait and server; 0: none")	\
+X(TIME, log_repeat_interval, log_repeat_interval_us, "10s", "0", 0,	\
+    OPTION_DAY, true, "a warning or error that comes again within this "	\
+    "time is counted instead of written; 0: write all")			\
+X(TEXT, metrics_addr, metrics_addr, "*", "", 0, 0, false,		\
+    "numeric addresses for /metrics, /healthz, /readyz and the page; "	\
+    "* for all, empty for none")					\
+X(INT, metrics_port, metrics_port, "9127", "9127", 0, 65535, false,	\
+    "their TCP port; 0: a free one, which the log tells")		\
+X(BOOL, dashboard, dashboard, "0", "0", 0, 0, true,			\
+    "serve the page at / of metrics_port: to localhost, and to who has "	\
+    "the token")								\
+X(TEXT, dashboard_token_file, dashboard_token_file, "", "", 0, 0, true,	\
+    "file with the token that opens the page from elsewhere")		\
+X(BOOL, auto_reload, auto_reload, "1", "0", 0, 0, true,			\
+    "reload when the configuration or a file that it names changes")	\
 X(INT, tcp_defer_accept, tcp_defer_accept, "0", "1", 0, 3600, false,	\
     "accept TCP connections only when they have sent something")	\
 X(BOOL, tcp_keepalive, tcp_keepalive, "1", "1", 0, 0, true,		\
@@ -256,6 +276,7 @@ X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
 #define OPTION_TYPE_TLS		int
 #define OPTION_TYPE_MODE	int
 #define OPTION_TYPE_AUTH	int
+#define OPTION_TYPE_LOGFORM	int
 
 struct option_values {
 #define OPTION_FIELD(kind, name, field, ours, theirs, min, max, reloadable, \

@@ -79,6 +79,7 @@ struct pool_times {
 	struct histogram	 wait;		/* for a server */
 	struct histogram	 query;
 	struct histogram	 transaction;
+	struct histogram	 login;	/* from accept to the client's place */
 };
 
 /* One lane a loop: what that loop's thread has of the pool. */

@@ -5,6 +5,7 @@
  *	relay.c		 states, linking, back-pressure
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
+ *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
@@ -52,7 +53,8 @@ void	relay_on_granted(struct ticket *, struct server *);
 void	relay_on_refused(struct ticket *, const struct pool_error *);
 void	relay_free(struct relay *);
 void	relay_io_init(struct relay_io *, struct relay *);
-/* Send both parcels and apply back-pressure. */
+/* Send both parcels; and apply back-pressure as well. */
+void	relay_io_flush(struct relay_io *, struct relay *);
 void	relay_io_send(struct relay_io *, struct relay *);
 /*
  * A server is needed now.  True: it is linked and ready for the client's
@@ -70,8 +72,10 @@ const char	*relay_misfit(const struct relay *, struct server *);
 
 /* relay_service.c */
 bool	relay_may_speak(const struct client *);
-/* Use what was held back, as far as that is possible now. */
+/* Use what was held back, as far as that is possible now; behind what was
+ * put into the parcels already. */
 void	relay_go_on(struct relay *);
+void	relay_go_on_with(struct relay *, struct relay_io *);
 void	relay_on_server_event(struct server *, enum stream_event);
 
 /* relay_finish.c */
@@ -135,10 +139,21 @@ enum relay_verdict	relay_on_describe(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 			    const struct relay_message *);
+/* Forget the name, and tell in its turn; an error before takes it back. */
+enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name,
+			    struct buf *answer);
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
 /* Take back what requests did that PostgreSQL has skipped or refused. */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+
+/* relay_deallocate.c; false: let PostgreSQL answer. */
+bool	relay_query_deallocate(struct relay *, struct relay_io *,
+	    const char *text, size_t);
+/* The unnamed portal is session->deallocate. */
+bool	relay_execute_deallocate(struct relay *, struct relay_io *,
+	    const struct relay_message *);
 
 /* relay_answer.c: answers made here */
 /* At its turn: now, or after what is expected. Takes the bytes of the buf. */

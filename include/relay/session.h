@@ -25,6 +25,8 @@ struct server_session {
 						 * ever set on it */
 	struct shelf		 shelf;
 	struct statement	*unnamed; /* held; NULL: none, or unknown */
+	struct statement	*deallocate; /* held: a DEALLOCATE that the
+					      * unnamed portal is bound to */
 	struct expected		 expected;
 	struct buf		 held; /* an answer that came in part */
 	uint32_t		 skip;		/* bytes of the current answer
@@ -56,6 +58,8 @@ void			 session_set_settings(struct server *,
 bool			 session_fits(struct server *,
 			    const struct settings *);
 void			 session_set_unnamed(struct server_session *,
+			    struct statement *);	/* takes a hold */
+void			 session_set_deallocate(struct server_session *,
 			    struct statement *);	/* takes a hold */
 /* server_hooks */
 void			 session_free(struct server *);

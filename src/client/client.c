@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/mem.h"
 #include "client/client.h"
 #include "client/client_key.h"
@@ -226,6 +227,7 @@ client_close(struct client *client, enum reason reason, const char *detail)
 	if (client->state == CLIENT_CLOSING)
 		return;
 	client_log_close(client, reason, detail);
+	atomic_fetch_add(&reason_clients_closed[reason], 1);
 	if (client->state == CLIENT_SERVED)
 		atomic_fetch_sub(&client_numbers.served, 1);
 	else
@@ -266,6 +268,7 @@ client_fail_as(struct client *client, enum reason reason,
 	if (config->option.log_pooler_errors && reason != REASON_SHUTDOWN)
 		log_warning(&who, "%s (%s)", text, sqlstate);
 	config_release(config);
+	errors_note(sqlstate, reason_label(reason), &who, text);
 	buf_init(&message);
 	put_error(&message, &fields);
 	if (client->service == NULL || client->service->may_speak == NULL ||

@@ -315,18 +315,18 @@ reading_files(struct reading *reading)
 }
 
 static void
-reading_check_addresses(struct reading *reading)
+reading_check_addresses(struct reading *reading, const char *option,
+    const char *value)
 {
-	char		*list = mem_string(reading->config->option.listen_addr);
-	char		*rest = list, *word;
+	char		*list = mem_string(value), *rest = list, *word;
 	struct addr	 addr;
 
 	while ((word = text_next_word(&rest)) != NULL)
 		if (strcmp(word, "*") != 0 &&
 		    strcmp(word, "localhost") != 0 &&
 		    !addr_parse_ip(&addr, word, 0))
-			reading_say(reading, true, "listen_addr: \"%s\" is "
-			    "not a numeric address", word);
+			reading_say(reading, true, "%s: \"%s\" is not a "
+			    "numeric address", option, word);
 	free(list);
 }
 
@@ -374,7 +374,9 @@ reading_check(struct reading *reading)
 	struct config			*config = reading->config;
 	const struct option_values	*option = &config->option;
 
-	reading_check_addresses(reading);
+	reading_check_addresses(reading, "listen_addr", option->listen_addr);
+	reading_check_addresses(reading, "metrics_addr",
+	    option->metrics_addr);
 	if (option->auth_type == AUTH_HBA && option->auth_hba_file[0] == '\0')
 		reading_say(reading, true, "auth_type hba needs "
 		    "auth_hba_file");
@@ -467,6 +469,8 @@ config_read_all(const char *file, char *const *environment,
 		/* Beside its application: nobody else is to reach it. */
 		free(config->option.listen_addr);
 		config->option.listen_addr = mem_string("127.0.0.1");
+		free(config->option.metrics_addr);
+		config->option.metrics_addr = mem_string("127.0.0.1");
 	}
 	reading_environment(&reading, environment);
 	for (size_t i = 0; old != NULL && i < old->set_count; i += 2)

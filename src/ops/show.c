@@ -10,6 +10,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "client/auth_query.h"
 #include "client/client.h"
 #include "config/options.h"
 #include "config/userlist.h"
@@ -265,6 +266,8 @@ show_fill_lists(struct show *show)
 	show_item(show, "dns_zones", 0);
 	show_item(show, "dns_queries", 0);
 	show_item(show, "dns_pending", 0);
+	/* Ours: they hold places of max_db_connections. */
+	show_item(show, "lookup_servers_counted", auth_query_places());
 	config_release(config);
 }
 

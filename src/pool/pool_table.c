@@ -470,6 +470,7 @@ pool_sum_times(const struct pool *pool, struct pool_times *sum)
 		histogram_add(&sum->wait, &times->wait);
 		histogram_add(&sum->query, &times->query);
 		histogram_add(&sum->transaction, &times->transaction);
+		histogram_add(&sum->login, &times->login);
 	}
 }
 

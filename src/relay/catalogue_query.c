@@ -128,4 +128,5 @@ HARMLESS "::pg_catalog.name[]))"
 "  FROM pg_catalog.pg_operator o JOIN bad_operator b ON b.oid = o.oid"
 " UNION ALL SELECT '!', '', EXISTS (SELECT FROM bad_cast"
 "  WHERE castcontext = 'i' OR casttarget < 16384)"
-"  OR EXISTS (SELECT FROM pg_catalog.pg_amproc WHERE amproc IN (SELECT oid FROM bad_function))";
+"  OR EXISTS (SELECT FROM pg_catalog.pg_amproc"
+"   WHERE amproc IN (SELECT oid FROM bad_function))";

@@ -131,12 +131,18 @@ relay_pace(struct relay *relay)
 }
 
 void
-relay_io_send(struct relay_io *io, struct relay *relay)
+relay_io_flush(struct relay_io *io, struct relay *relay)
 {
 	parcel_send(&io->to_server);
 	parcel_send(&io->to_client);
 	if (io->to_client.sent > 0)
 		COUNT(relay_lane(relay)->counters.sent, io->to_client.sent);
+}
+
+void
+relay_io_send(struct relay_io *io, struct relay *relay)
+{
+	relay_io_flush(io, relay);
 	relay_pace(relay);
 }
 
@@ -268,7 +274,6 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	struct pool	*pool = server->pool;
 	struct relay_io	 io;
 	const char	*misfit;
-	bool		 ready;
 
 	if (relay->state == RELAY_CLOSED) {
 		pool_give(pool, &server);
@@ -292,10 +297,10 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	}
 	relay_link(relay, server);
 	relay_io_init(&io, relay);
-	ready = relay_prepare_server(relay, &io);
-	relay_io_send(&io, relay);
-	if (ready)
-		relay_go_on(relay);
+	if (relay_prepare_server(relay, &io))
+		relay_go_on_with(relay, &io);
+	else
+		relay_io_send(&io, relay);
 }
 
 void

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "wire/put.h"
@@ -68,8 +69,8 @@ relay_answer_due(struct relay *relay, struct relay_io *io)
 }
 
 static void
-relay_put_error(struct buf *buf, const char *sqlstate, const char *text,
-    const char *hint)
+relay_put_error(const struct relay *relay, struct buf *buf,
+    const char *sqlstate, const char *text, const char *hint)
 {
 	struct error_fields	fields = {
 		.severity = "ERROR",
@@ -78,6 +79,7 @@ relay_put_error(struct buf *buf, const char *sqlstate, const char *text,
 		.hint = hint != NULL && hint[0] != '\0' ? hint : NULL,
 	};
 
+	errors_note(sqlstate, "statement_refused", relay_who(relay), text);
 	put_error(buf, &fields);
 }
 
@@ -124,7 +126,7 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	buf_init(&answer);
-	relay_put_error(&answer, sqlstate, text, hint);
+	relay_put_error(relay, &answer, sqlstate, text, hint);
 	if (!is_query && relay_has_begun(relay))
 		relay_fail_at_server(relay, io, &answer);
 	else
@@ -217,7 +219,7 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
-	relay_put_error(&error, sqlstate, text, NULL);
+	relay_put_error(relay, &error, sqlstate, text, NULL);
 	for (uint32_t i = expected->count; i-- > 0;)
 		relay_undo(relay, expected_at(expected, i), true);
 	while ((head = expected_head(expected)) != NULL) {

@@ -401,6 +401,10 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (kind == EXPECT_BIND && before == 1)
+		session_set_deallocate(relay->server->session,
+		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
+		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
 		if (statement->touches & SQL_TOUCHES_SEQUENCE)
 			relay_forget_sequences(relay, io);
@@ -493,21 +497,17 @@ relay_on_describe(struct relay *relay, struct relay_io *io,
 	    message->head.length);
 }
 
-/* Closing a statement that does not exist is no error (55.2.3). */
-static enum relay_verdict
-relay_close_statement(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
+enum relay_verdict
+relay_close_name(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name,
+    struct buf *answer)
 {
 	struct statement	*statement = names_find(&relay->names, name);
 	struct expectation	*entry;
-	struct buf		 answer;
 
 	if (statement != NULL)
 		statement_hold(statement);
-	buf_init(&answer);
-	put_empty(&answer, MSG_CLOSE_COMPLETE);
-	relay_answer(relay, io, EXPECT_CLOSE, &answer);
-	buf_done(&answer);
+	relay_answer(relay, io, EXPECT_CLOSE, answer);
 	if (relay_has_expected(relay)) {
 		entry = expected_at(&relay->server->session->expected,
 		    relay->server->session->expected.count - 1);
@@ -518,6 +518,21 @@ relay_close_statement(struct relay *relay, struct relay_io *io,
 	names_remove(&relay->names, name);
 	relay_drop(relay, message);
 	return RELAY_USED;
+}
+
+/* Closing a statement that does not exist is no error (55.2.3). */
+static enum relay_verdict
+relay_close_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	enum relay_verdict	verdict;
+	struct buf		answer;
+
+	buf_init(&answer);
+	put_empty(&answer, MSG_CLOSE_COMPLETE);
+	verdict = relay_close_name(relay, io, message, name, &answer);
+	buf_done(&answer);
+	return verdict;
 }
 
 enum relay_verdict

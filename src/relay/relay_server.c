@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
@@ -251,6 +252,15 @@ relay_mistrust_shelf(struct server_session *session,
 		shelf_forget_number(&session->shelf, head->number);
 }
 
+static void
+relay_note_error(const struct relay *relay, const char *sqlstate)
+{
+	struct log_who	who = { .database = relay->client->database,
+			    .user = relay->client->user };
+
+	errors_note(sqlstate, NULL, &who, NULL);
+}
+
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -274,6 +284,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	session->has_said_error = true;
+	relay_note_error(relay, fields.sqlstate);
 	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,

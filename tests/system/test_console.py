@@ -49,7 +49,7 @@ COLUMNS = {
 }
 LISTS = ("databases,users,peers,pools,peer_pools,free_clients,used_clients,"
          "login_clients,free_servers,used_servers,dns_names,dns_zones,"
-         "dns_queries,dns_pending")
+         "dns_queries,dns_pending,lookup_servers_counted")
 
 
 def columns_of(body):

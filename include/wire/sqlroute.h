@@ -9,8 +9,8 @@
  * calls, reads and casts to, and whoever knows the database must find each of
  * them harmless.  Names come without their schema and are looked up as if
  * every schema were searched, so that no search_path can make a difference.
- * Not even a name in the place of a column may be that of a relation or type
- * which forbids reading.
+ * Not even a name in the place of a column may be that of a relation which
+ * forbids reading.
  */
 
 #ifndef WIRE_SQLROUTE_H
@@ -47,6 +47,7 @@ enum {
 	SQLROUTE_TYPE = 1 << 2,		/* a known one */
 	SQLROUTE_COLUMN = 1 << 3,	/* perhaps a function all the same */
 	SQLROUTE_OWN = 1 << 4,		/* WITH defines it */
+	SQLROUTE_LISTED = 1 << 6,	/* perhaps the type of a column */
 	SQLROUTE_SYMBOL = 1 << 5,	/* operators, some perhaps joined */
 };
 

@@ -3,7 +3,8 @@
  *
  * What a view or a policy calls is read from its stored expression: pg_depend
  * does not list PostgreSQL's own functions.  Objects of the user have an OID
- * of 16384 and more (FirstNormalObjectId).
+ * of 16384 and more (FirstNormalObjectId).  Policies may ask for settings:
+ * of those the client's own are the same on every server.
  */
 
 #include "relay/catalogue.h"
@@ -106,7 +107,9 @@ HARMLESS "::pg_catalog.name[]))"
 "  WHEN 'relid' THEN false"
 "  WHEN 'opno' THEN r.oid IN (SELECT oid FROM bad_operator)"
 "  WHEN 'resulttype' THEN r.oid IN (SELECT oid FROM bad_type)"
-"  ELSE r.oid IN (SELECT oid FROM bad_function) END"
+"  ELSE r.oid IN (SELECT oid FROM bad_function EXCEPT SELECT oid"
+"   FROM pg_catalog.pg_proc WHERE oid < 16384"
+"   AND proname = 'current_setting') END"
 " UNION SELECT e.owner FROM bad_relation b JOIN edge e ON e.oid = b.oid"
 ")"
 " SELECT 'f', p.proname::pg_catalog.text, pg_catalog.bool_or(b.oid"

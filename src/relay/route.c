@@ -115,7 +115,8 @@ route_judge_name(const struct catalogue *catalogue, const char *name,
 
 	if (known & CATALOGUE_BAD_RELATION)
 		return WHY_RELATION;
-	if (known & CATALOGUE_BAD_TYPE)
+	if (known & CATALOGUE_BAD_TYPE && flags & (SQLROUTE_TYPE |
+	    SQLROUTE_FUNCTION | SQLROUTE_LISTED))
 		return WHY_TYPE;
 	if (flags & SQLROUTE_FUNCTION && (why = route_judge_function(known,
 	    name, text, n)) != WHY_READ)

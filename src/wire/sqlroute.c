@@ -151,8 +151,10 @@ sqlroute_is_prefix(const struct sqlroute *route)
 }
 
 static uint8_t
-sqlroute_settle_plain(const struct sqlroute *route, enum behind behind)
+sqlroute_settle_plain(struct sqlroute *route, enum behind behind)
 {
+	if (sqlroute_level(route)->flags & LEVEL_LIST)
+		return SQLROUTE_LISTED;
 	switch (behind) {
 	case BEHIND_OPEN:
 		return route->is_loose ? SQLROUTE_COLUMN : SQLROUTE_FUNCTION;
@@ -193,7 +195,8 @@ sqlroute_settle(struct sqlroute *route, enum behind behind)
 		flags = sqlroute_settle_relation(route, behind);
 		break;
 	case ROLE_TYPE:
-		flags = SQLROUTE_TYPE;
+		/* The first word of double precision, or a strange name. */
+		flags = route->is_loose ? SQLROUTE_COLUMN : SQLROUTE_TYPE;
 		break;
 	case ROLE_OWN:
 		flags = SQLROUTE_OWN;

@@ -65,7 +65,8 @@ sqlroute_on_as(struct sqlroute *route)
 	uint8_t	flags = sqlroute_level(route)->flags;
 
 	route->after_as = true;
-	route->wants_type = flags & LEVEL_CALL && !(flags & LEVEL_QUERY);
+	route->wants_type = flags & LEVEL_CALL &&
+	    !(flags & (LEVEL_QUERY | LEVEL_WITH));
 }
 
 static void

@@ -13,7 +13,7 @@
 
 /*
  * Names with a sign for what they must be: f( function, r: relation, t::
- * type, .c perhaps a function, w= defined by WITH, <o> symbol; plain names
+ * type, .c perhaps a function, w= defined by WITH, <o symbol, t? perhaps a type; plain names
  * are left out.
  */
 static void
@@ -28,13 +28,14 @@ print_names(const struct sqlroute *route, char *text, size_t size)
 
 		if (flags == 0)
 			continue;
-		n += (size_t)snprintf(text + n, size - n, "%s%s%s%s%s%s%s%s",
+		n += (size_t)snprintf(text + n, size - n, "%s%s%s%s%s%s%s%s%s",
 		    n > 0 ? " " : "", flags & SQLROUTE_COLUMN ? "." : "",
 		    flags & SQLROUTE_SYMBOL ? "<" : "", name,
 		    flags & SQLROUTE_FUNCTION ? "(" : "",
 		    flags & SQLROUTE_RELATION ? ":" : "",
 		    flags & SQLROUTE_TYPE ? "::" : "",
-		    flags & SQLROUTE_OWN ? "=" : "");
+		    flags & SQLROUTE_OWN ? "=" : "",
+		    flags & SQLROUTE_LISTED ? "?" : "");
 	}
 }
 
@@ -56,17 +57,17 @@ static const struct {
 	{ "select a from t1 join (t2 natural full outer join t3) on t1.x in "
 	    "(select y from t4)", "t1: .join t2: t3: .x t4:" },
 	{ "select * from (select 1) s (a), f(2) with ordinality as g(b, c)",
-	    "<* f(" },
-	{ "select * from f() as (a int, b mytype)", "<* f(" },
+	    "<* a? f( b? c?" },
+	{ "select * from f() as (a int, b mytype)", "<* f( a? b? mytype?" },
 	{ "select * from only t, lateral f(t.x) l, t2", "<* t: f( .x t2:" },
 	{ "select count(*), pg_catalog.lower(a) from t group by rollup (b) "
 	    "having max(c) > 1 order by 2 limit 3 offset (4)",
 	    "count( <* lower( t: .rollup max( <>" },
 	{ "with a as (select 1), b (x) as materialized (select * from a), "
 	    "c as not materialized (table d) select * from b join c on true",
-	    "a:= b:= .materialized <* c:= d: .join" },
+	    "a:= b:= x? .materialized <* c:= d: .join" },
 	{ "with recursive r(n) as (values (1) union all select n + 1 from r "
-	    "where n < 9) select n from r", "r:= <+ <<" },
+	    "where n < 9) select n from r", "r:= n? <+ <<" },
 	{ "select x::int, y::public.mood, cast(z as citext), "
 	    "w::timestamp with time zone, v::varchar(3)[], date '2020-01-01'",
 	    "mood:: citext:: date::" },
@@ -96,10 +97,10 @@ static const struct {
 	{ "explain (analyze, format json) with a as (select 1) table a",
 	    "a:=" },
 	{ "explain (select 1 from t)", "t:" },
-	{ "copy t (a, b) to stdout with (format csv)", "t:" },
+	{ "copy t (a, b) to stdout with (format csv)", "t: a? b?" },
 	{ "copy (select a from t) to stdout csv delimiter ','", "t:" },
 	{ "select * from t tablesample system (1) repeatable (2)",
-	    "<* t: system( repeatable(" },
+	    "<* t: system( .repeatable" },
 	{ "select a from t fetch first (1) rows only", "t: .first" },
 	{ "select '1'::text collate \"C\"", "text::" },
 	{ "select u&'d\\0061t'", "<&" },

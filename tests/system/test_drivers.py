@@ -77,7 +77,7 @@ def test_the_unnamed_statement_before_two_failures_is_still_there(world):
     client = Client(world.start("default_pool_size = 1").port)
     client.ask(parse("", "select 'first'") + SYNC)
     client.send(parse("a", "select nosuch") + parse("", "select 2") + SYNC +
-                parse("b", "select nosuch") + parse("", "select 3") + SYNC)
+                parse("b", "select absent") + parse("", "select 3") + SYNC)
     for _ in range(2):
         assert error_of(client.until_ready())["C"] == "42703"
     answer = client.ask(bind("") + execute() + SYNC)

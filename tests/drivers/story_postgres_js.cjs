@@ -24,7 +24,7 @@ async function errorOf(promise) {
 	try {
 		await promise;
 	} catch (error) {
-		return `${error.code} ${error.message}`;
+		return `${error.code} ${error.message}`.replace(/:\d+$/, '');
 	}
 	return 'no error';
 }

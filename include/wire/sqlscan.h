@@ -58,6 +58,8 @@ enum {
 	SQL_TOUCHES_TRANSACTION = 1 << 19, /* SET TRANSACTION, or SET LOCAL of
 					 * a name with a dot: no statement
 					 * means anything else by it */
+	SQL_TOUCHES_UNTIES = 1 << 20,	/* DROP, CLOSE, unlock, DISCARD: what
+					 * tied the client may be over */
 };
 
 /* Whether the settings may be others than they were. */

@@ -136,9 +136,13 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
 	if (touches != 0) {
+		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
+		if (touches & SQL_TOUCHES_SEQUENCE)
+			relay_forget_sequences(relay, io);
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}

@@ -24,6 +24,8 @@ enum option_kind {
 	OPTION_ROUTE,
 	OPTION_SECRET,
 	OPTION_AUTH,
+	OPTION_PIN,
+	OPTION_LOGFORM,
 };
 
 struct option {

@@ -73,36 +73,6 @@ relay_refuses_block(const struct relay *relay, uint32_t touches)
 	    relay_limits(relay)->mode == POOL_MODE_STATEMENT;
 }
 
-/*
- * DEALLOCATE of what the client prepared through the protocol: PostgreSQL
- * knows it under another name, or not at all.  False: let PostgreSQL answer.
- */
-static bool
-relay_deallocate(struct relay *relay, struct relay_io *io,
-    const char *text, size_t n)
-{
-	struct sqlscan	 scan;
-	struct buf	 answer;
-	const char	*tag = "DEALLOCATE";
-
-	sqlscan_text(&scan, text, n);
-	if (scan.statements != 1 || relay->pins & PIN_PREPARE ||
-	    (relay->server != NULL &&
-	    relay->server->transaction_status == STATUS_FAILED))
-		return false;
-	if (scan.first == SQL_DEALLOCATE_ALL) {
-		names_clear(&relay->names);
-		tag = "DEALLOCATE ALL";
-	} else if (scan.first != SQL_DEALLOCATE ||
-	    !names_remove(&relay->names, sqlscan_last_word(&scan)))
-		return false;
-	buf_init(&answer);
-	put_command_complete(&answer, tag);
-	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
-	return true;
-}
-
 /* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
 static void
 relay_forget_shelf(struct relay *relay, uint32_t touches)
@@ -168,13 +138,17 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (relay->state == RELAY_IDLE)
 		relay_choose(relay, text, n - 1);
 	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_deallocate(relay, io, text, n - 1))
+	    relay_query_deallocate(relay, io, text, n - 1))
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
 	if (touches != 0) {
+		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
+		if (touches & SQL_TOUCHES_SEQUENCE)
+			relay_forget_sequences(relay, io);
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}
@@ -224,9 +198,12 @@ relay_on_execute(struct relay *relay, struct relay_io *io,
 {
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	relay->is_unsynced = true;
+	if (relay->server->session->deallocate != NULL &&
+	    relay_execute_deallocate(relay, io, message))
+		return RELAY_USED;
 	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
 	    FATE_PASS);
-	relay->is_unsynced = true;
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -272,17 +249,16 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 
 /*
  * CopyDone or CopyFail.  If PostgreSQL has not begun the copy of an Execute
- * yet, the place is marked: a Sync behind it counts again.
+ * yet, which may stand behind a query of ours, the place is marked: a Sync
+ * behind it counts again.
  */
 static void
 relay_end_copy(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	struct expectation	*head = expected_head(&session->expected);
 	struct buf		 nothing;
 
-	if (!session->is_copying && head != NULL &&
-	    head->kind < EXPECT_SYNC) {
+	if (!session->is_copying && expected_has_batch(&session->expected)) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_COPY_END, &nothing);
 	}

@@ -19,6 +19,9 @@
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
+/* Of a greeting, beside what the server has reported; usually. */
+enum { GREETING_BYTES = 256 };
+
 static void	relay_greet_take(struct relay *);
 static void	relay_on_greet_timeout(struct loop *, struct deadline *);
 
@@ -31,6 +34,7 @@ relay_greet_now(struct relay *relay)
 
 	assert(relay->state == RELAY_GREETING && relay->server == NULL);
 	buf_init(&greeting);
+	buf_reserve(&greeting, welcome->length + GREETING_BYTES);
 	put_auth(&greeting, MSG_AUTH_OK, NULL, 0);
 	relay_add_welcome(relay, &greeting, welcome);
 	client_make_key(client, &greeting);

@@ -43,9 +43,8 @@ OUTSIDE = {
     # Applied together with postgres.
     "migration": {"postgres-secret": {"POSTGRES_PASSWORD"},
                   "postgres-config": {"POSTGRES_USER", "POSTGRES_DB"}},
-    # The cluster of the operator brings them.
-    "cases/naytife": {"naytife-postgres-app": {"username", "password"},
-                      "naytife-postgres-ca": {"ca.crt"}},
+    # Applied beside postgres.
+    "sidecar": {},
 }
 
 

@@ -34,6 +34,8 @@ class Engine:
                     'runtime = "runc"\nevents_logger = "file"\n')
         with open(os.path.join(self.dir, "policy.json"), "w") as f:
             json.dump({"default": [{"type": "insecureAcceptAnything"}]}, f)
+        with open(os.path.join(self.dir, "auth.json"), "w") as f:
+            f.write("{}")
         self.environment = {
             **os.environ, "HOME": self.dir, "CONTAINERS_CONF":
             os.path.join(self.dir, "containers.conf"),

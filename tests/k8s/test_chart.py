@@ -77,7 +77,7 @@ def test_the_scripts_and_rules_are_those_of_the_manifests(tools):
             if name in theirs and name != "pgweir.ini":
                 assert text == theirs[name], name
                 compared += 1
-    assert compared == 8, compared
+    assert compared == 9, compared
     ours = of_kind(documents, "PrometheusRule")[0]["spec"]
     assert ours == of_kind(tools.kustomize("monitoring"),
                            "PrometheusRule")[0]["spec"]

@@ -298,6 +298,28 @@ def test_writes_that_nobody_received_do_not_stop_the_old_primary(tools):
     group.close()
 
 
+def test_a_switchover_loses_nothing(tools):
+    group = Group(tools)
+    group.three()
+    group.sql(0, "create table t as select generate_series(1, 5000) n")
+    process = group.running[0]
+    done = group.script(0, "demote.sh")
+    assert done.returncode == 0, done.stderr
+    assert process.wait(30) == 0
+    group.running.pop(0)
+    group.start(0)
+    group.wait(0, "waits", lambda: "demoted, and nobody" in group.log(0))
+    done = group.script(1, "promote.sh")
+    assert done.returncode == 0, done.stderr
+    group.wait(0, "is replica", lambda: group.role(0) == "replica")
+    assert "copying" not in group.log(0), group.log(0)
+    for i in 0, 2:
+        group.has(i, "select count(*) from t", "5000")
+    group.sql(1, "insert into t values (1)")
+    group.has(0, "select count(*) from t", "5001")
+    group.close()
+
+
 def test_promoting_is_refused_while_there_is_a_primary(tools):
     group = Group(tools)
     group.three()

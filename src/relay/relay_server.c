@@ -87,6 +87,7 @@ static void
 relay_follow_tag(struct relay *relay, const struct answer *answer)
 {
 	static const char	discard[] = "DISCARD ALL",
+				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
 	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
@@ -94,6 +95,9 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 	if (answer->length == sizeof discard &&
 	    memcmp(answer->body, discard, sizeof discard) == 0)
 		relay_forget_session(relay);
+	else if (answer->length == sizeof sequences &&
+	    memcmp(answer->body, sequences, sizeof sequences) == 0)
+		relay->pins &= ~(uint32_t)PIN_SEQUENCE;
 	else if (answer->length == sizeof deallocate &&
 	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
 		relay_forget_names(relay);
@@ -224,7 +228,7 @@ relay_skip_batch(struct relay *relay)
 	    expected_at(expected, n)->kind != EXPECT_SYNC)
 		n++;
 	for (uint32_t i = n; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), i > 0);
+		relay_undo(relay, expected_at(expected, i), i > 0, n);
 	while (n-- > 0)
 		expected_strike(expected);
 	if (expected->count == 0 && relay->is_unsynced)
@@ -303,10 +307,14 @@ relay_count_ready(struct relay *relay)
 	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
+	int64_t			 slow_us;
 
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
+	slow_us = atomic_load_explicit(&relay_slow_us, memory_order_relaxed);
+	if (slow_us != 0 && now - relay->query_us >= slow_us)
+		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;

@@ -137,6 +137,7 @@ lifecycle_apply(struct config *config)
 	    lifecycle.is_daemon);
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
+	front_apply(config);
 	pools_reload(config);
 	watch_follow(config);
 	config_release(config);

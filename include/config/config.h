@@ -32,6 +32,13 @@ enum pool_mode {
 	POOL_MODE_STATEMENT,
 };
 
+/* What becomes of a client that leaves something on its server. */
+enum pin_policy {
+	PIN_POLICY_AUTO,		/* it keeps the server */
+	PIN_POLICY_ERROR,		/* its statement is refused */
+	PIN_POLICY_OFF,			/* the server is reset */
+};
+
 enum auth_type {
 	AUTH_TRUST,
 	AUTH_ANY,
@@ -170,6 +177,10 @@ struct pool_settings {
 	int64_t		idle_transaction_timeout_us;
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
+	enum pin_policy	pin;
+	bool		pin_notice;
+	int		max_pinned;		/* 0: the pool less two */
+	int64_t		pinned_idle_timeout_us;	/* 0: none */
 };
 
 void	config_pool_settings(const struct config *, const struct database *,

@@ -16,6 +16,7 @@
  *	TLS		libpq's sslmode
  *	MODE		session, transaction or statement
  *	AUTH		how clients prove who they are
+ *	PIN		auto, error or off
  *	LOGFORM		text or json
  */
 
@@ -122,6 +123,19 @@ X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\
+X(PIN, pin, pin, "auto", "auto", 0, 0, true,				\
+    "a client that leaves something on its server which cannot follow it "\
+    "(temporary table, advisory lock): auto, it keeps the server while it "\
+    "lasts; error, its statement is refused; off, the server is reset")	\
+X(BOOL, pin_notice, pin_notice, "0", "0", 0, 0, true,			\
+    "tell a client with a NOTICE when it keeps a server for the first "	\
+    "time, and why")							\
+X(INT, max_pinned, max_pinned, "auto", "auto", 0, 100000, true,		\
+    "clients of one pool that may keep a server; auto: its size less "	\
+    "two, at least one")						\
+X(TIME, pinned_idle_timeout, pinned_idle_timeout_us, "3600", "3600", 0,	\
+    OPTION_YEAR, true, "close a client that keeps a server and idles "	\
+    "this long outside of a transaction; 0: never")			\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\
@@ -276,6 +290,7 @@ X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
 #define OPTION_TYPE_TLS		int
 #define OPTION_TYPE_MODE	int
 #define OPTION_TYPE_AUTH	int
+#define OPTION_TYPE_PIN		int
 #define OPTION_TYPE_LOGFORM	int
 
 struct option_values {

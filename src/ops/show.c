@@ -273,6 +273,33 @@ show_fill_lists(struct show *show)
 	config_release(config);
 }
 
+/* Of each pool what has tied clients to servers so far. */
+static void
+show_fill_pins(struct show *show)
+{
+	struct pin_counters	 sum;
+	char			 words[64];
+
+	for (struct pool *pool = pool_each(NULL); pool != NULL;
+	    pool = pool_each(pool)) {
+		memset(&sum, 0, sizeof sum);
+		pool_sum_pins(pool, &sum);
+		for (unsigned i = 0; i < PIN_COUNT; i++) {
+			if (atomic_load(&sum.tied[i]) == 0 &&
+			    atomic_load(&sum.refused[i]) == 0)
+				continue;
+			pins_text(1u << i, words, sizeof words);
+			show_text(show, pool->database);
+			show_text(show, pool->user);
+			show_text(show, words);
+			show_number(show, (int64_t)atomic_load(&sum.tied[i]));
+			show_number(show,
+			    (int64_t)atomic_load(&sum.refused[i]));
+			show_row(show);
+		}
+	}
+}
+
 /*
  * The process.
  */
@@ -395,6 +422,9 @@ static const struct show_table	show_tables[] = {
 	{ "PEER_POOLS", "connections to them", false,
 	    "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i "
 	    "sv_active_cancel:i sv_login:i", show_fill_nothing, NULL },
+	{ "PINS", "what has tied clients to servers", false,
+	    "database:t user:t reason:t tied:l refused:l", show_fill_pins,
+	    NULL },
 	{ "POOLS", "pools and what they do", false,
 	    "database:t user:t cl_active:i cl_waiting:i "
 	    "cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i "

@@ -108,7 +108,7 @@ show_client(struct show *show, struct loop *loop,
 	show_text(show, tls);
 	if (relay != NULL) {
 		name = settings_get(relay->settings, "application_name");
-		relay_pins_text(relay->pins, pins, sizeof pins);
+		pins_text(relay->pins, pins, sizeof pins);
 	}
 	show_text(show, name != NULL ? name : "");
 	show_number(show, relay != NULL ?

@@ -105,6 +105,26 @@ relay_fail_at_server(struct relay *relay, struct relay_io *io,
 	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
 }
 
+/* The same for a Query, which nobody could parse. */
+static void
+relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
+    struct buf *answer)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+	struct buf		 query;
+
+	buf_init(&query);
+	put_query(&query, "pgweir refuses a statement");
+	parcel_piece(&io->to_server, buf_bytes(&query), buf_length(&query));
+	buf_done(&query);
+	entry = expected_add(expected, EXPECT_QUERY, FATE_PASS);
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	session_set_unnamed(relay->server->session, NULL);
+	relay_set_unnamed(relay, NULL);
+}
+
 /* Something was done that an error here has to undo. */
 static bool
 relay_has_begun(const struct relay *relay)
@@ -129,6 +149,8 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	relay_put_error(relay, &answer, sqlstate, text, hint);
 	if (!is_query && relay_has_begun(relay))
 		relay_fail_at_server(relay, io, &answer);
+	else if (is_query && relay_has_begun(relay))
+		relay_fail_query_at_server(relay, io, &answer);
 	else
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
 		    EXPECT_BIND, &answer);
@@ -221,7 +243,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	buf_init(&error);
 	relay_put_error(relay, &error, sqlstate, text, NULL);
 	for (uint32_t i = expected->count; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), true);
+		relay_undo(relay, expected_at(expected, i), true,
+		    expected->count);
 	while ((head = expected_head(expected)) != NULL) {
 		if (head->fate != FATE_SWALLOW || head->made != NULL) {
 			if (!told)

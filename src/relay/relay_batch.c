@@ -279,6 +279,10 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (!relay_may_tie(relay, io, PIN_STATEMENT, false)) {
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
 	session = relay->server->session;
 	expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
 	session_set_unnamed(session, NULL);
@@ -406,6 +410,11 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
+		if (statement->touches != 0 && !relay_may_tie(relay, io,
+		    relay_pins_of(statement->touches), false)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
 		if (statement->touches & SQL_TOUCHES_SEQUENCE)
 			relay_forget_sequences(relay, io);
 		relay->touches |= statement->touches;
@@ -556,40 +565,4 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 		relay_set_unnamed(relay, NULL);
 	}
 	return verdict;
-}
-
-/*
- * Undoing.
- */
-
-static void
-relay_undo_parse(struct relay *relay, const struct expectation *entry,
-    bool skipped)
-{
-	struct server_session	*session = relay->server->session;
-
-	if (entry->number != 0)
-		shelf_remove_number(&session->shelf, entry->statement,
-		    entry->number);
-	if (entry->is_named)
-		names_remove(&relay->names, entry->name);
-	if (entry->number != 0 || entry->is_named)
-		return;
-	session_set_unnamed(session, NULL);
-	if (entry->fate == FATE_PASS)
-		relay_set_unnamed(relay, skipped ? entry->before : NULL);
-}
-
-void
-relay_undo(struct relay *relay, const struct expectation *entry, bool skipped)
-{
-	if (entry->kind == EXPECT_PARSE)
-		relay_undo_parse(relay, entry, skipped);
-	else if (entry->kind == EXPECT_CLOSE && skipped) {
-		if (entry->fate == FATE_SWALLOW)
-			shelf_restore(&relay->server->session->shelf,
-			    entry->statement, entry->number);
-		else if (entry->before != NULL && entry->name != NULL)
-			names_set(&relay->names, entry->name, entry->before);
-	}
 }

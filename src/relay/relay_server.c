@@ -87,6 +87,7 @@ static void
 relay_follow_tag(struct relay *relay, const struct answer *answer)
 {
 	static const char	discard[] = "DISCARD ALL",
+				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
 	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
@@ -94,6 +95,9 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 	if (answer->length == sizeof discard &&
 	    memcmp(answer->body, discard, sizeof discard) == 0)
 		relay_forget_session(relay);
+	else if (answer->length == sizeof sequences &&
+	    memcmp(answer->body, sequences, sizeof sequences) == 0)
+		relay->pins &= ~(uint32_t)PIN_SEQUENCE;
 	else if (answer->length == sizeof deallocate &&
 	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
 		relay_forget_names(relay);
@@ -224,7 +228,7 @@ relay_skip_batch(struct relay *relay)
 	    expected_at(expected, n)->kind != EXPECT_SYNC)
 		n++;
 	for (uint32_t i = n; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), i > 0);
+		relay_undo(relay, expected_at(expected, i), i > 0, n);
 	while (n-- > 0)
 		expected_strike(expected);
 	if (expected->count == 0 && relay->is_unsynced)

@@ -56,10 +56,20 @@ void
 relay_on_idle_timeout(struct loop *loop, struct deadline *deadline)
 {
 	struct relay	*relay = relay_of_deadline(deadline);
+	char		 what[200];
+	bool		 is_pinned = relay_idle_limit(relay) !=
+			    relay_limits(relay)->client_idle_timeout_us;
 
 	(void)loop;
-	client_fail(relay->client, REASON_IDLE_CLIENT, "the connection was "
-	    "idle for longer than client_idle_timeout");
+	pins_text(relay->pins, what, sizeof what);
+	if (is_pinned)
+		client_fail(relay->client, REASON_IDLE_CLIENT, "the "
+		    "connection kept a server to itself (%s) and was idle "
+		    "for longer than pinned_idle_timeout", what);
+	else
+		client_fail(relay->client, REASON_IDLE_CLIENT, "the "
+		    "connection was idle for longer than "
+		    "client_idle_timeout");
 }
 
 void

@@ -42,6 +42,10 @@ struct server_session {
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */
 	uint32_t		 inventory;	/* found with it: touches */
+	bool			 is_asked;	/* relay_drain.c's, these: */
+	bool			 is_marked;	/* our row has come */
+	bool			 is_drained;	/* and ReadyForQuery */
+	uint64_t		 marker;
 	struct buf		 reported;	/* ParameterStatus to a query of
 						 * ours */
 	struct buf		 error;		/* body of its ErrorResponse */

@@ -124,19 +124,27 @@ relay_pace(struct relay *relay)
 		    RELAY_HIGH_BYTES;
 		stream_set_reading(&relay->server->stream, read_server);
 	}
-	if (relay->state != RELAY_LINKED || relay->is_holding)
+	/* An idle client's own message may have to be here whole. */
+	if (relay->state == RELAY_WAITING ||
+	    relay->state == RELAY_GREETING || relay->is_holding)
 		read_client = read_client &&
 		    buf_length(&relay->held) < RELAY_HELD_BYTES;
 	stream_set_reading(&client->stream, read_client);
 }
 
 void
-relay_io_send(struct relay_io *io, struct relay *relay)
+relay_io_flush(struct relay_io *io, struct relay *relay)
 {
 	parcel_send(&io->to_server);
 	parcel_send(&io->to_client);
 	if (io->to_client.sent > 0)
 		COUNT(relay_lane(relay)->counters.sent, io->to_client.sent);
+}
+
+void
+relay_io_send(struct relay_io *io, struct relay *relay)
+{
+	relay_io_flush(io, relay);
 	relay_pace(relay);
 }
 
@@ -268,7 +276,6 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	struct pool	*pool = server->pool;
 	struct relay_io	 io;
 	const char	*misfit;
-	bool		 ready;
 
 	if (relay->state == RELAY_CLOSED) {
 		pool_give(pool, &server);
@@ -292,10 +299,10 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	}
 	relay_link(relay, server);
 	relay_io_init(&io, relay);
-	ready = relay_prepare_server(relay, &io);
-	relay_io_send(&io, relay);
-	if (ready)
-		relay_go_on(relay);
+	if (relay_prepare_server(relay, &io))
+		relay_go_on_with(relay, &io);
+	else
+		relay_io_send(&io, relay);
 }
 
 void

@@ -279,6 +279,10 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (!relay_may_tie(relay, io, PIN_STATEMENT, false)) {
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
 	session = relay->server->session;
 	expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
 	session_set_unnamed(session, NULL);
@@ -406,6 +410,11 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
+		if (statement->touches != 0 && !relay_may_tie(relay, io,
+		    relay_pins_of(statement->touches), false)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
 		if (statement->touches & SQL_TOUCHES_SEQUENCE)
 			relay_forget_sequences(relay, io);
 		relay->touches |= statement->touches;

@@ -15,6 +15,8 @@
 
 /* More at a time tell PostgreSQL nothing, and cost it a process each. */
 enum { CANCELS_MAX = 8 };
+/* What a client keeps of its memory for held bytes. */
+enum { HELD_KEPT_BYTES = 128 };
 
 void
 relay_on_server_event(struct server *server, enum stream_event event)
@@ -37,26 +39,43 @@ relay_on_server_event(struct server *server, enum stream_event event)
 	}
 }
 
+/* Who had to wait once will wait again: a small buffer stays. */
+static void
+relay_empty_held(struct relay *relay)
+{
+	if (relay->held.capacity > HELD_KEPT_BYTES)
+		buf_done(&relay->held);
+	else
+		buf_clear(&relay->held);
+}
+
+void
+relay_go_on_with(struct relay *relay, struct relay_io *io)
+{
+	size_t	used = 0;
+
+	if (buf_length(&relay->held) > 0)
+		used = relay_read_client(relay, io, buf_bytes(&relay->held),
+		    buf_length(&relay->held));
+	if (relay->state == RELAY_CLOSED)
+		return;
+	relay_io_flush(io, relay);
+	if (used > 0)
+		buf_consume(&relay->held, used);
+	if (buf_length(&relay->held) == 0)
+		relay_empty_held(relay);
+	relay_pace(relay);
+	if (relay->state == RELAY_LINKED && !relay->is_holding)
+		relay_finish(relay);
+}
+
 void
 relay_go_on(struct relay *relay)
 {
 	struct relay_io	io;
-	size_t		used;
 
-	if (buf_length(&relay->held) > 0) {
-		relay_io_init(&io, relay);
-		used = relay_read_client(relay, &io, buf_bytes(&relay->held),
-		    buf_length(&relay->held));
-		if (relay->state == RELAY_CLOSED)
-			return;
-		relay_io_send(&io, relay);
-		buf_consume(&relay->held, used);
-		if (buf_length(&relay->held) == 0)
-			buf_done(&relay->held);
-	}
-	relay_pace(relay);
-	if (relay->state == RELAY_LINKED && !relay->is_holding)
-		relay_finish(relay);
+	relay_io_init(&io, relay);
+	relay_go_on_with(relay, &io);
 }
 
 /* Read behind what is held back, which is too much to copy or not usable. */
@@ -110,7 +129,7 @@ relay_read_shared(struct relay *relay)
 		buf_add(&relay->held, loop->buffer + used, all - used);
 		relay_pace(relay);
 	} else if (held > 0)
-		buf_done(&relay->held);
+		relay_empty_held(relay);
 	return n;
 }
 
@@ -259,6 +278,8 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
+	histogram_record(&relay_lane(relay)->times->login,
+	    loop_now_us(client->loop) - client->connected_us);
 	relay_greet(relay, start);
 }
 
@@ -298,6 +319,15 @@ relay_on_stop(struct client *client)
 	loop_defer(client->loop, &relay->ticket.task);
 }
 
+static const char *
+relay_application(const struct client *client)
+{
+	const struct relay	*relay = client->served;
+
+	return relay->settings == NULL ? NULL :
+	    settings_get(relay->settings, "application_name");
+}
+
 const struct client_service	relay_service = {
 	.name = "relay",
 	.start = relay_on_start,
@@ -305,6 +335,7 @@ const struct client_service	relay_service = {
 	.cancel = relay_on_cancel,
 	.dismiss = relay_on_dismiss,
 	.may_speak = relay_may_speak,
+	.application = relay_application,
 	.stop = relay_on_stop,
 };
 

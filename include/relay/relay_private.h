@@ -13,6 +13,7 @@
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
+ *	relay_retry.c	 a batch that is run once more
  *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
  */
@@ -178,9 +179,23 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
 
+/* relay_retry.c */
+/* A message of the client was used; is_first: nothing was expected before. */
+void	relay_note_message(struct relay *, const struct relay_message *,
+	    bool is_first);
+/* The batch that has just failed will be run again. */
+bool	relay_may_retry(struct relay *, bool needs_describe);
+/* All of it but its Sync was struck. */
+void	relay_expect_retry(struct relay *);
+/* The server is lost: the batch gets an error like any other. */
+void	relay_forget_retry(struct relay *);
+void	relay_retry(struct relay *);
+
 /* relay_undo.c */
 /* Take back what requests did that PostgreSQL has skipped or refused. */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+/* An error in a batch: all that is expected before its Sync is struck. */
+void	relay_skip_batch(struct relay *);
 
 /* relay_deallocate.c; false: let PostgreSQL answer. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,

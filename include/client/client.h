@@ -70,6 +70,8 @@ struct client_service {
 	 * NULL: always.
 	 */
 	bool		(*may_speak)(const struct client *);
+	/* application_name now, or NULL.  NULL: it is not known. */
+	const char	*(*application)(const struct client *);
 	/* The client is being closed: leave no trace; frees client->served. */
 	void		(*stop)(struct client *);
 };

@@ -217,7 +217,7 @@ X(LOGFORM, log_format, log_format, "text", "text", 0, 0, true,		\
 X(TIME, log_slow, log_slow_us, "0", "0", 0, OPTION_YEAR, true,		\
     "log queries that take this long, with wait and server; 0: none")	\
 X(TIME, log_repeat_interval, log_repeat_interval_us, "10s", "0", 0,	\
-    OPTION_DAY, true, "a warning or error that comes again within this "	\
+    OPTION_DAY, true, "a warning or error that comes again within this "\
     "time is counted instead of written; 0: write all")			\
 X(TEXT, metrics_addr, metrics_addr, "*", "", 0, 0, false,		\
     "numeric addresses for /metrics, /healthz, /readyz and the page; "	\
@@ -225,8 +225,8 @@ X(TEXT, metrics_addr, metrics_addr, "*", "", 0, 0, false,		\
 X(INT, metrics_port, metrics_port, "9127", "9127", 0, 65535, false,	\
     "their TCP port; 0: a free one, which the log tells")		\
 X(BOOL, dashboard, dashboard, "0", "0", 0, 0, true,			\
-    "serve the page at / of metrics_port: to localhost, and to who has "	\
-    "the token")								\
+    "serve the page at / of metrics_port: to localhost, and to who has "\
+    "the token")							\
 X(TEXT, dashboard_token_file, dashboard_token_file, "", "", 0, 0, true,	\
     "file with the token that opens the page from elsewhere")		\
 X(BOOL, auto_reload, auto_reload, "1", "0", 0, 0, true,			\

@@ -20,6 +20,7 @@
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -97,5 +98,8 @@ void		 relay_init(void);	/* before any thread: hooks */
 
 /* max_prepared_statements: main's to set, at start and at a reload. */
 extern size_t	 relay_prepared_max;
+
+/* log_slow, 0: off; the same. */
+extern _Atomic int64_t	 relay_slow_us;
 
 #endif

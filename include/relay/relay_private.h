@@ -101,6 +101,8 @@ void	relay_watch_rest(struct relay *);
 int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
+/* A query has ended that took at least log_slow. */
+void	relay_log_slow(const struct relay *, int64_t now_us);
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
 void	relay_on_idle_timeout(struct loop *, struct deadline *);
 void	relay_on_idle_transaction(struct loop *, struct deadline *);

@@ -68,7 +68,11 @@ enum {
 
 enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32 };
 
+struct sqlroute;
+
 struct sqlscan {
+	struct sqlroute	*route;		/* is told the tokens, or NULL */
+
 	/* The result, once sqlscan_end() was called. */
 	uint32_t	 touches;
 	uint32_t	 statements;	/* that are not empty */

@@ -97,6 +97,20 @@ client_count_add(const struct loop *loop)
 	atomic_fetch_add(&client_numbers.total, 1);
 }
 
+static const char *
+client_application(const struct client *client)
+{
+	const struct client_login	*login = client->login;
+
+	if (client->service != NULL && client->served != NULL &&
+	    client->service->application != NULL)
+		return client->service->application(client);
+	for (size_t i = 0; login != NULL && i < login->setting_count; i += 2)
+		if (strcmp(login->settings[i], "application_name") == 0)
+			return login->settings[i + 1];
+	return NULL;
+}
+
 void
 client_who(const struct client *client, struct log_who *who)
 {
@@ -108,6 +122,7 @@ client_who(const struct client *client, struct log_who *who)
 	who->id = client->id;
 	who->database = client->database;
 	who->user = client->user;
+	who->application = client_application(client);
 	if (stream_is_open(&client->stream)) {
 		addr_of_peer(&peer, client->stream.fd);
 		who->address = addr_print(&peer, address, sizeof address);

@@ -165,6 +165,7 @@ static void
 metrics_process(struct buf *out)
 {
 	static const char	 cpu[] = "process_cpu_seconds_total";
+	static const char	 hidden[] = "pgweir_log_lines_hidden_total";
 	struct rusage		 usage;
 	struct rlimit		 limit;
 	int64_t			 age_us = clock_now_us() -
@@ -186,6 +187,10 @@ metrics_process(struct buf *out)
 	metrics_integer(out, "process_start_time_seconds",
 	    "when the process started, since 1970",
 	    (clock_wall_us() - age_us) / US_PER_SECOND);
+	metrics_head(out, hidden, "counter",
+	    "lines of the log that were counted instead of written");
+	metrics_open(out, hidden);
+	metrics_value(out, (double)log_hidden());
 	metrics_integer(out, "pgweir_shutting_down",
 	    "1 once the process has been asked to stop",
 	    strcmp(process.state(), "active") != 0);

@@ -214,7 +214,7 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
 		relay->skip_passes = false;
 		buf_consume(&relay->held, here);
 	}
-	log_info(relay_who(relay), "a statement was refused: %s (%s)", text,
+	log_warning(relay_who(relay), "a statement was refused: %s (%s)", text,
 	    sqlstate);
 	relay_io_send(&io, relay);
 	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE) {

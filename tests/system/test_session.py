@@ -402,3 +402,57 @@ def test_rows_of_a_shape_that_the_client_does_not_know_stay_an_error(world):
 
 def row_of(answer):
     return [row(body) for kind, body in answer if kind == "D"][0]
+
+
+def kept(weir):
+    """SHOW MEM: how many statements there are, and their bytes."""
+    for line in weir.console("show mem").splitlines():
+        if line.startswith("statement|"):
+            return int(line.split("|")[2]), int(line.split("|")[4])
+    return None
+
+
+def test_the_text_of_a_statement_is_held_once_for_everybody(world):
+    weir = world.start("default_pool_size = 3")
+    text = "select 1 /* " + "x" * 10000 + " */"
+    clients = [Client(weir.port) for _ in range(20)]
+    for client in clients:
+        for name in ("a", "b"):
+            assert kinds(client.ask(parse(name, text) + SYNC)) == "1Z"
+    count, size = kept(weir)
+    assert count == 1 and 10000 < size < 11000
+
+
+def test_max_statement_memory_bounds_the_texts_of_all_statements(world):
+    weir = world.start("default_pool_size = 1\nmax_statement_memory = 50kB\n"
+                       "max_prepared_statements = 1")
+    a, b = Client(weir.port), Client(weir.port)
+
+    def text(n):
+        return f"select {n} /* " + "x" * 12000 + " */"
+    for n in range(4):
+        assert kinds(a.ask(parse(f"s{n}", text(n)) + SYNC)) == "1Z"
+    answer = b.ask(parse("s", text(9)) + SYNC)
+    assert kinds(answer) == "EZ" and error_of(answer)["C"] == "53400"
+    assert "max_statement_memory" in error_of(answer)["M"]
+    assert kinds(b.ask(parse("s", text(3)) + bind("s") + execute() +
+                       SYNC)) == "12DCZ"
+    # An unnamed one works, on a server of its own until the next one.
+    assert kinds(b.ask(parse("", text(9)) + SYNC)) == "1Z"
+    assert kinds(b.ask(bind("") + execute() + SYNC)) == "2DCZ"
+    assert kinds(b.ask(parse("", "select 1") + bind("") + execute() +
+                       SYNC)) == "12DCZ"
+    assert kept(weir)[1] <= 50 * 1024
+    a.ask(query("deallocate all"))
+    assert kinds(b.ask(parse("t", text(9)) + SYNC)) == "1Z"
+
+
+def test_max_client_statements_bounds_the_names_of_a_client(world):
+    weir = world.start("max_client_statements = 5")
+    client = Client(weir.port)
+    for n in range(5):
+        assert kinds(client.ask(parse(f"s{n}", "select 1") + SYNC)) == "1Z"
+    answer = client.ask(parse("late", "select 1") + SYNC)
+    assert kinds(answer) == "EZ" and error_of(answer)["C"] == "53400"
+    assert kinds(client.ask(close("S", "s0") + parse("late", "select 1") +
+                            bind("late") + execute() + SYNC)) == "312DCZ"

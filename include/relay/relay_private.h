@@ -204,9 +204,12 @@ void	relay_expect_retry(struct relay *);
 void	relay_forget_retry(struct relay *);
 void	relay_retry(struct relay *);
 
-/* relay_undo.c */
-/* Take back what requests did that PostgreSQL has skipped or refused. */
-void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+/*
+ * relay_undo.c: take back what a request did that PostgreSQL has skipped or
+ * refused; requests from number `from` on were not.
+ */
+void	relay_undo(struct relay *, const struct expectation *, bool skipped,
+	    uint32_t from);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 

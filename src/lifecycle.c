@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "ops/process.h"
 #include "pool/pool.h"
+#include "relay/hearer.h"
 #include "relay/relay.h"
 #include "wire/scram.h"
 #include "worker.h"
@@ -95,6 +96,7 @@ static void
 lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
+	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
 	atomic_store(&scram_iterations, config->option.scram_iterations);
 }

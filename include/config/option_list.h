@@ -124,6 +124,9 @@ X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\
+X(BYTES, listen_queue_bytes, listen_queue_bytes, "1MB", "1MB", 1024,	\
+    1024 * 1024 * 1024, true,						\
+    "notifications that wait for one client, which is closed beyond that")\
 X(TEXT, ignore_startup_parameters, ignore_startup_parameters, "", "", 0,\
     0, true, "startup parameters that are dropped; all others are applied")\
 X(BOOL, application_name_add_host, application_name_add_host, "0", "0",	\

@@ -7,6 +7,7 @@
  *	pool_table.c	all pools, and what the configuration says of them
  *	pool_limit.c	limits that several pools share
  *	pool_order.c	what the console has paused and disabled
+ *	pool_keep.c	servers that are not lent
  */
 
 #ifndef POOL_POOL_PRIVATE_H

@@ -8,6 +8,7 @@
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_finish.c	 the end of a transaction: giving back, pins
  *	relay_timeouts.c time limits
  *	relay_greet.c	 the end of a login
@@ -185,6 +186,34 @@ void	relay_hold_over(struct relay *);
 /* The server closed, broke or spoke rubbish (type: of the message, or 0). */
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
+
+/* A query of ours, whose answer is not the client's. */
+void	relay_send_own(struct relay *, struct relay_io *, const char *query,
+	    enum expect_purpose);
+/* Something of the client's own is expected. */
+bool	relay_has_client_request(const struct relay *);
+
+/* relay_listen.c */
+/* What was said may change what it listens to. */
+bool	relay_listen_may_change(const struct relay *);
+/* hearer != NULL, about to use its server: which has to listen first. */
+void	relay_listen_lay(struct relay *, struct relay_io *);
+void	relay_listen_laid(struct relay *);
+/* The server has to be asked what it listens to. */
+bool	relay_listen_must_ask(const struct relay *);
+void	relay_listen_ask(struct relay *, struct relay_io *);
+bool	relay_listen_take_row(struct relay *, const uint8_t *, size_t);
+void	relay_listen_asked(struct relay *);
+void	relay_listen_answered(struct relay *, bool is_good);
+/* True: it is not settled yet what it listens to. */
+bool	relay_listen_goes_on(struct relay *);
+void	relay_listen_say_ready(struct relay *);
+/* hearer != NULL: what was kept for it, in front of ReadyForQuery. */
+void	relay_listen_put_kept(struct relay *, struct relay_io *);
+/* The same at any time: if it rests. */
+void	relay_listen_flush(struct relay *);
+bool	relay_listen_on_notification(struct relay *, struct relay_io *,
+	    const uint8_t *, size_t);
 
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);

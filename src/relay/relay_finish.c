@@ -64,7 +64,8 @@ relay_unlink(struct relay *relay)
 	relay->pins = 0;
 	relay->touches = 0;
 	relay->has_changed = false;
-	relay->is_holding = relay->is_unsynced = false;
+	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
+	relay->owes_ready = relay->has_baseline = false;
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -125,7 +126,6 @@ relay_pins_of(uint32_t touches)
 		uint32_t	touch, pin;
 	} table[] = {
 		{ SQL_TOUCHES_TEMP, PIN_TEMP },
-		{ SQL_TOUCHES_LISTEN, PIN_LISTEN },
 		{ SQL_TOUCHES_HOLD, PIN_HOLD },
 		{ SQL_TOUCHES_LOAD, PIN_LOAD },
 		{ SQL_TOUCHES_PREPARE, PIN_PREPARE },
@@ -209,15 +209,17 @@ relay_settle_touches(struct relay *relay)
 {
 	struct shelf	*shelf = &relay->server->session->shelf;
 	uint32_t	 touches = relay->touches;
+	bool		 asks = relay_listen_must_ask(relay), reads_back;
 	struct relay_io	 io;
 
 	relay->touches = 0;
-	if (touches == 0 || relay->pins & PIN_MODE)
+	if ((touches == 0 && !asks) || relay->pins & PIN_MODE)
 		return false;
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	relay->pins |= relay_pins_of(touches);
-	if ((touches & RELAY_TOUCHES_CHANGING) == 0 && !shelf->has_private) {
+	reads_back = touches & RELAY_TOUCHES_CHANGING || shelf->has_private;
+	if (!reads_back && !asks) {
 		relay->has_changed = false;
 		return false;
 	}
@@ -228,8 +230,13 @@ relay_settle_touches(struct relay *relay)
 	}
 	relay->has_changed = false;
 	relay_io_init(&io, relay);
-	relay_close_private(relay, &io);
-	relay_start_read_back(relay, &io, touches & SQL_TOUCHES_UNKNOWN);
+	if (asks)
+		relay_listen_ask(relay, &io);
+	if (reads_back) {
+		relay_close_private(relay, &io);
+		relay_start_read_back(relay, &io,
+		    touches & SQL_TOUCHES_UNKNOWN);
+	}
 	relay_io_send(&io, relay);
 	return true;
 }
@@ -246,8 +253,10 @@ relay_finish(struct relay *relay)
 		relay_watch_rest(relay);
 		return;
 	}
-	if (relay->touches != 0 && relay_settle_touches(relay))
+	if ((relay->touches != 0 || relay->has_baseline) &&
+	    relay_settle_touches(relay))
 		return;
+	relay_listen_say_ready(relay);
 	if (relay->pins == 0) {
 		server = relay_unlink(relay);
 		relay_give_server(server, false);
@@ -261,6 +270,8 @@ relay_finish(struct relay *relay)
 	else {
 		relay_watch_rest(relay);
 		relay_pace(relay);
+		if (relay->hearer != NULL)
+			relay_listen_flush(relay);
 	}
 }
 
@@ -297,6 +308,7 @@ void
 relay_abandon_server(struct relay *relay)
 {
 	bool		 rests = relay_is_at_rest(relay);
+	bool		 listens = relay->has_baseline;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
@@ -319,12 +331,13 @@ relay_abandon_server(struct relay *relay)
 	    server->session->shelf.has_private))
 		server_close(&server, REASON_CLIENT_LEFT,
 		    "its client left before it was known what it had set");
-	else if (server->transaction_status == STATUS_IDLE)
+	else if (server->transaction_status == STATUS_IDLE && !listens)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
 		session_set_unnamed(server->session, NULL);
 		stream_set_reading(&server->stream, true);
-		server_clean(&server, "ROLLBACK", false);
+		server_clean(&server, listens ? "ROLLBACK;UNLISTEN *" :
+		    "ROLLBACK", false);
 	} else
 		server_close(&server, REASON_CLIENT_LEFT,
 		    "its client left in the middle of a transaction");

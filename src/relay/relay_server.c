@@ -129,6 +129,9 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
 		session->has_failed = true;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_LISTENS &&
+	    !relay_listen_take_row(relay, answer->body, answer->length))
+		session->has_failed = true;
 	return answer_fate_of(answer->head);
 }
 
@@ -161,7 +164,7 @@ relay_on_middle(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/* Notice, notification: the client's, unless a query of ours caused it. */
+/* Notice: the client's, unless a query of ours caused it. */
 static enum answer_fate
 relay_on_notice(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -172,21 +175,13 @@ relay_on_notice(struct relay *relay, struct relay_io *io,
 	    ANSWER_DROP : ANSWER_PASS;
 }
 
-/*
- * Also while a query of ours runs it is the client's; but a LISTEN that
- * somebody has left here, inside a function, is none of its business.
- */
+/* Also while a query of ours runs it is the client's. */
 static enum answer_fate
 relay_on_notification(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
-	(void)io;
-	(void)answer;
-	if (relay->pins & (PIN_MODE | PIN_LISTEN) || relay->touches &
-	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN))
-		return ANSWER_PASS;
-	relay->server->is_stale = true;
-	return ANSWER_DROP;
+	return relay_listen_on_notification(relay, io, answer->body,
+	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
 static enum answer_fate
@@ -307,6 +302,20 @@ relay_count_ready(struct relay *relay)
 	relay->linked_us = now;
 }
 
+/* A transaction is over: what it listens to has to be settled first? */
+static bool
+relay_withholds_ready(struct relay *relay, struct relay_io *io)
+{
+	if (relay_listen_may_change(relay) && !relay_has_expected(relay) &&
+	    !relay->is_unsynced) {
+		relay->owes_ready = true;
+		return true;
+	}
+	if (relay->hearer != NULL)
+		relay_listen_put_kept(relay, io);
+	return false;
+}
+
 static enum answer_fate
 relay_on_ready(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -315,7 +324,6 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	enum answer_fate	 fate = answer_fate_of(answer->head);
 	enum expect_purpose	 purpose;
 
-	(void)io;
 	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
@@ -329,6 +337,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->transaction_status == STATUS_IDLE &&
+	    relay_withholds_ready(relay, io))
+		return ANSWER_DROP;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))
 		relay->has_changed = true;
@@ -364,7 +375,7 @@ static const struct {
 	[MSG_FUNCTION_RESULT] = { relay_on_middle, false },
 	[MSG_ERROR] = { relay_on_error, true },
 	[MSG_NOTICE] = { relay_on_notice, false },
-	[MSG_NOTIFICATION] = { relay_on_notification, false },
+	[MSG_NOTIFICATION] = { relay_on_notification, true },
 	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
 	[MSG_READY] = { relay_on_ready, true },
 };
@@ -500,6 +511,13 @@ relay_after_answers(struct relay *relay)
 	}
 	if (relay->is_holding && !relay_has_expected(relay)) {
 		relay_hold_over(relay);
+		return;
+	}
+	if (relay->is_pausing && !relay_has_expected(relay)) {
+		relay->is_pausing = false;
+		relay_finish(relay);
+		if (relay->state != RELAY_CLOSED && !relay->is_holding)
+			relay_go_on(relay);
 		return;
 	}
 	relay_finish(relay);

@@ -506,6 +506,7 @@ hubs_done(void)
 	while ((node = hash_table_each(&hubs.by_name, NULL)) != NULL) {
 		hub = container_of(node, struct hub, node);
 		hash_table_remove(&hubs.by_name, node);
+		deadline_clear(hub->loop, &hub->deadline);
 		hash_table_done(&hub->channels);
 		for (int i = 0; i < hub->lane_count; i++)
 			hash_table_done(&hub->branches[i].channels);

@@ -337,7 +337,7 @@ END_TEST
 
 START_TEST(a_client_that_dies_with_something_left_on_its_server_has_it_reset)
 {
-	ann_says(query("listen x"));
+	ann_says(query("load 'x'"));
 	answers(one, ann, 'I');
 	hears_nothing(one);
 	leaves(ann);

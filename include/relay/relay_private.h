@@ -207,6 +207,7 @@ void	relay_listen_asked(struct relay *);
 void	relay_listen_answered(struct relay *, bool is_good);
 /* True: it is not settled yet what it listens to. */
 bool	relay_listen_goes_on(struct relay *);
+/* owes_ready: it is told now. */
 void	relay_listen_say_ready(struct relay *);
 /* hearer != NULL: what was kept for it, in front of ReadyForQuery. */
 void	relay_listen_put_kept(struct relay *, struct relay_io *);

@@ -118,7 +118,8 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 	session_set_unnamed(relay->server->session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay_begin_query(relay);
-	relay->is_pausing = relay_listen_may_change(relay);
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 }
 
 /* A Query that does not fit into the buffer is scanned as it passes. */
@@ -257,7 +258,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
-	relay->is_pausing = relay_listen_may_change(relay);
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;

@@ -256,7 +256,8 @@ relay_finish(struct relay *relay)
 	if ((relay->touches != 0 || relay->has_baseline) &&
 	    relay_settle_touches(relay))
 		return;
-	relay_listen_say_ready(relay);
+	if (relay->owes_ready)
+		relay_listen_say_ready(relay);
 	if (relay->pins == 0) {
 		server = relay_unlink(relay);
 		relay_give_server(server, false);

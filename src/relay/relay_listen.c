@@ -275,8 +275,6 @@ relay_listen_say_ready(struct relay *relay)
 {
 	struct buf	message;
 
-	if (!relay->owes_ready)
-		return;
 	relay->owes_ready = false;
 	buf_init(&message);
 	while (relay->hearer != NULL &&

@@ -338,6 +338,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	}
 	relay_count_ready(relay);
 	if (server->transaction_status == STATUS_IDLE &&
+	    (relay->touches != 0 || relay->hearer != NULL) &&
 	    relay_withholds_ready(relay, io))
 		return ANSWER_DROP;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||

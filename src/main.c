@@ -30,6 +30,8 @@
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "ops/console.h"
+#include "ops/http.h"
+#include "ops/watch.h"
 #include "pool/backend.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
@@ -231,6 +233,8 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
+	http_start(loop, config);
+	watch_start(loop, config);
 	workers_start();
 	log_info(NULL, "pgweir %s is ready: %d worker%s, %zu database%s",
 	    PACKAGE_VERSION, workers, workers == 1 ? "" : "s",
@@ -243,6 +247,7 @@ main(int argc, char **argv)
 	daemon_notify("READY=1");
 	loop_run(loop);
 
+	log_flush(true);
 	log_info(NULL, "pgweir has stopped");
 	front_close();
 	if (config->option.pidfile[0] != '\0')

@@ -9,6 +9,9 @@
 #ifndef BASE_REASON_H
 #define BASE_REASON_H
 
+#include <stdatomic.h>
+#include <stdint.h>
+
 /*	name				SQLSTATE  label */
 #define REASON_LIST(X)							\
 	X(REASON_NONE,			"00000", "none")		\
@@ -28,6 +31,8 @@
 	X(REASON_TOO_MANY_CLIENTS,	"53300", "too_many_clients")	\
 	X(REASON_NO_DESCRIPTORS,	"53300", "no_descriptors")	\
 	X(REASON_OUT_OF_MEMORY,		"53200", "out_of_memory")	\
+	X(REASON_TOO_MANY_PINNED,	"53300", "too_many_pinned")	\
+	X(REASON_PIN_REFUSED,		"0A000", "pin_refused")		\
 	X(REASON_WAIT_TIMEOUT,		"53300", "wait_timeout")	\
 	X(REASON_QUERY_TIMEOUT,		"57014", "query_timeout")	\
 	X(REASON_TRANSACTION_TIMEOUT,	"25P04", "transaction_timeout")	\
@@ -60,6 +65,10 @@ enum reason {
 #undef REASON_ENUM
 	REASON_COUNT
 };
+
+/* How many connections ended for each; any thread. */
+extern _Atomic uint64_t	reason_clients_closed[REASON_COUNT];
+extern _Atomic uint64_t	reason_servers_closed[REASON_COUNT];
 
 const char	*reason_sqlstate(enum reason);
 const char	*reason_label(enum reason);

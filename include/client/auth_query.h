@@ -26,6 +26,8 @@ struct auth_query_answer {
 
 void	auth_query_init(struct loop *main_loop);
 void	auth_query_done(void);
+/* Any thread: look-up connections that hold a place in the limits. */
+int	auth_query_places(void);
 
 /*
  * Any thread: ask for user in the auth database of this database entry.

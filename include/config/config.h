@@ -32,6 +32,13 @@ enum pool_mode {
 	POOL_MODE_STATEMENT,
 };
 
+/* What becomes of a client that leaves something on its server. */
+enum pin_policy {
+	PIN_POLICY_AUTO,		/* it keeps the server */
+	PIN_POLICY_ERROR,		/* its statement is refused */
+	PIN_POLICY_OFF,			/* the server is reset */
+};
+
 enum auth_type {
 	AUTH_TRUST,
 	AUTH_ANY,
@@ -53,6 +60,7 @@ struct database {
 	char		*dbname; /* NULL: the name the client asked for */
 	char		*user;		/* forced user towards PostgreSQL */
 	char		*password;	/* secret: never shown */
+	char		*password_file;	/* where it was read from */
 	char		*auth_user;
 	char		*auth_query;
 	char		*auth_dbname;
@@ -89,6 +97,8 @@ struct user {
 struct config {
 	atomic_int	  references;
 	char		 *file;		/* NULL: from the environment alone */
+	char		**files;	/* all that were read, it included */
+	size_t		  file_count;
 	bool		  is_pgbouncer;	/* its section: its defaults too */
 	struct database	**databases;	/* in the order of the file */
 	size_t		  database_count;
@@ -98,6 +108,7 @@ struct config {
 	struct userlist	 *userlist;	/* never NULL; may be empty */
 	struct tls_context *front_tls;	/* NULL: client_tls_sslmode disable */
 	struct tls_context *back_tls;	/* NULL: server_tls_sslmode disable */
+	char		 *dashboard_token;	/* secret; NULL: none */
 	bool		  is_self_signed;	/* front_tls was made here */
 	char		**sets;		/* by SET: name, value, name, ... */
 	size_t		  set_count;	/* of both together */
@@ -166,6 +177,10 @@ struct pool_settings {
 	int64_t		idle_transaction_timeout_us;
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
+	enum pin_policy	pin;
+	bool		pin_notice;
+	int		max_pinned;		/* 0: the pool less two */
+	int64_t		pinned_idle_timeout_us;	/* 0: none */
 };
 
 void	config_pool_settings(const struct config *, const struct database *,

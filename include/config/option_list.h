@@ -16,6 +16,8 @@
  *	TLS		libpq's sslmode
  *	MODE		session, transaction or statement
  *	AUTH		how clients prove who they are
+ *	PIN		auto, error or off
+ *	LOGFORM		text or json
  */
 
 #ifndef CONFIG_OPTION_LIST_H
@@ -121,6 +123,19 @@ X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\
+X(PIN, pin, pin, "auto", "auto", 0, 0, true,				\
+    "a client that leaves something on its server which cannot follow it "\
+    "(temporary table, advisory lock): auto, it keeps the server while it "\
+    "lasts; error, its statement is refused; off, the server is reset")	\
+X(BOOL, pin_notice, pin_notice, "0", "0", 0, 0, true,			\
+    "tell a client with a NOTICE when it keeps a server for the first "	\
+    "time, and why")							\
+X(INT, max_pinned, max_pinned, "auto", "auto", 0, 100000, true,		\
+    "clients of one pool that may keep a server; auto: its size less "	\
+    "two, at least one")						\
+X(TIME, pinned_idle_timeout, pinned_idle_timeout_us, "3600", "3600", 0,	\
+    OPTION_YEAR, true, "close a client that keeps a server and idles "	\
+    "this long outside of a transaction; 0: never")			\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\
@@ -200,6 +215,25 @@ X(BOOL, log_disconnections, log_disconnections, "1", "1", 0, 0, true,	\
     "log the ends of connections, and why")				\
 X(BOOL, log_pooler_errors, log_pooler_errors, "1", "1", 0, 0, true,	\
     "log the errors that clients get from the pooler")			\
+X(LOGFORM, log_format, log_format, "text", "text", 0, 0, true,		\
+    "text or json: how a line of the log is written")			\
+X(TIME, log_slow, log_slow_us, "0", "0", 0, OPTION_YEAR, true,		\
+    "log queries that take this long, with wait and server; 0: none")	\
+X(TIME, log_repeat_interval, log_repeat_interval_us, "10s", "0", 0,	\
+    OPTION_DAY, true, "a warning or error that comes again within this "\
+    "time is counted instead of written; 0: write all")			\
+X(TEXT, metrics_addr, metrics_addr, "*", "", 0, 0, false,		\
+    "numeric addresses for /metrics, /healthz, /readyz and the page; "	\
+    "* for all, empty for none")					\
+X(INT, metrics_port, metrics_port, "9127", "9127", 0, 65535, false,	\
+    "their TCP port; 0: a free one, which the log tells")		\
+X(BOOL, dashboard, dashboard, "0", "0", 0, 0, true,			\
+    "serve the page at / of metrics_port: to localhost, and to who has "\
+    "the token")							\
+X(TEXT, dashboard_token_file, dashboard_token_file, "", "", 0, 0, true,	\
+    "file with the token that opens the page from elsewhere")		\
+X(BOOL, auto_reload, auto_reload, "1", "0", 0, 0, true,			\
+    "reload when the configuration or a file that it names changes")	\
 X(INT, tcp_defer_accept, tcp_defer_accept, "0", "1", 0, 3600, false,	\
     "accept TCP connections only when they have sent something")	\
 X(BOOL, tcp_keepalive, tcp_keepalive, "1", "1", 0, 0, true,		\
@@ -259,6 +293,8 @@ X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
 #define OPTION_TYPE_TLS		int
 #define OPTION_TYPE_MODE	int
 #define OPTION_TYPE_AUTH	int
+#define OPTION_TYPE_PIN		int
+#define OPTION_TYPE_LOGFORM	int
 
 struct option_values {
 #define OPTION_FIELD(kind, name, field, ours, theirs, min, max, reloadable, \

@@ -22,6 +22,8 @@ enum option_kind {
 	OPTION_TLS,
 	OPTION_MODE,
 	OPTION_AUTH,
+	OPTION_PIN,
+	OPTION_LOGFORM,
 };
 
 struct option {

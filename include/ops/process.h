@@ -36,6 +36,10 @@ struct process {
 	struct loop	*(*loop)(int index);
 	int64_t		 started_us;
 	const char	*(*state)(void);	/* "active", "draining", ... */
+	/* Of the configuration; main thread writes, and it alone reads. */
+	bool		 reload_has_failed;	/* the last one */
+	uint64_t	 reloads[2];		/* taken over, refused */
+	int64_t		 config_read_us;	/* the wall's clock */
 };
 extern struct process	process;
 

@@ -24,6 +24,7 @@
 #include "base/counters.h"
 #include "base/hash.h"
 #include "base/histogram.h"
+#include "base/pins.h"
 #include "base/reason.h"
 #include "config/config.h"
 #include "net/deadline.h"
@@ -79,6 +80,7 @@ struct pool_times {
 	struct histogram	 wait;		/* for a server */
 	struct histogram	 query;
 	struct histogram	 transaction;
+	struct histogram	 login;	/* from accept to the client's place */
 };
 
 /* One lane a loop: what that loop's thread has of the pool. */
@@ -86,6 +88,7 @@ struct pool_lane {
 	struct server_list	 idle;		/* guarded by pool->mutex */
 	struct ticket_list	 line;		/* guarded; oldest first */
 	struct counters		 counters;	/* its thread writes */
+	struct pin_counters	 pins;		/* its thread writes */
 	struct pool_times	*times;		/* its thread writes */
 	_Atomic int		 clients;	/* logged in here */
 } __attribute__((aligned(64)));
@@ -134,6 +137,7 @@ struct pool {
 	struct limit		*database_limit;
 	struct limit		*user_limit;
 	_Atomic(struct pool_profile *) profile;
+	_Atomic int		 pinned;	/* clients that keep a server */
 	_Atomic bool		 is_retired;	/* look the pool up again */
 	_Atomic bool		 is_paused;
 	_Atomic bool		 is_disabled;	/* refuses new clients */
@@ -294,5 +298,6 @@ void		 pool_count(struct pool *, int64_t now_us,
 		    struct pool_numbers *);
 void		 pool_sum_counters(const struct pool *, struct counters *);
 void		 pool_sum_times(const struct pool *, struct pool_times *);
+void		 pool_sum_pins(const struct pool *, struct pin_counters *);
 
 #endif

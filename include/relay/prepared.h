@@ -62,6 +62,10 @@ extern size_t		 statement_bytes_max;
 /* Numbers for SHOW MEM. */
 void			 statements_memory(size_t *count, size_t *bytes);
 
+/* Each that is shared, under the mutex: copy and return. */
+void			 statements_each(void (*)(void *arg,
+			    const struct statement *), void *arg);
+
 /* A client's names.  All zero is an empty table that owns no memory. */
 struct names {
 	struct hash_table	*table;		/* NULL: none yet */

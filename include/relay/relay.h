@@ -20,10 +20,12 @@
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/pins.h"
 #include "base/reason.h"
 #include "client/client.h"
 #include "net/deadline.h"
@@ -42,27 +44,12 @@ enum relay_state {
 	RELAY_CLOSED,
 };
 
-/* What ties a client to its server until it leaves or says DISCARD ALL. */
-enum {
-	PIN_MODE = 1 << 0,	/* pool_mode = session */
-	PIN_TEMP = 1 << 1,
-	PIN_LISTEN = 1 << 2,
-	PIN_HOLD = 1 << 3,
-	PIN_LOAD = 1 << 4,
-	PIN_PREPARE = 1 << 5,
-	PIN_LOCK = 1 << 6,
-	PIN_SEQUENCE = 1 << 7,
-	PIN_STATEMENT = 1 << 8,	/* an unnamed one that is too long to keep */
-	PIN_SETTINGS = 1 << 9,	/* they could not be read back */
-	PIN_CUSTOM = 1 << 10,	/* a custom setting: PostgreSQL keeps its
-				 * name, and does not list it */
-};
-
 struct relay {
 	struct client		*client;	/* NULL: CLOSED */
 	struct server		*server;	/* LINKED, or greeting */
 	enum relay_state	 state;
-	uint32_t		 pins;
+	uint32_t		 pins;		/* base/pins.h */
+	uint32_t		 counted_pins;	/* of them, in the counters */
 	uint32_t		 touches; /* sqlscan's, of what was sent in
 						 * this transaction */
 	struct buf		 held; /* from the client, not used yet */
@@ -84,6 +71,8 @@ struct relay {
 						 * the hub has to listen */
 	bool			 has_baseline;	/* its server listens to what
 						 * it listens to */
+	bool			 has_pin_place;	/* one of max_pinned */
+	bool			 has_pin_notice;/* it was told of a tie */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */
@@ -117,7 +106,7 @@ void		 relay_init(void);	/* before any thread: hooks */
 /* max_prepared_statements: main's to set, at start and at a reload. */
 extern size_t	 relay_prepared_max;
 
-/* The pins as words, "temporary table, listen"; "" for none. */
-void		 relay_pins_text(uint32_t pins, char *, size_t);
+/* log_slow, 0: off; the same. */
+extern _Atomic int64_t	 relay_slow_us;
 
 #endif

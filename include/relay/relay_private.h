@@ -5,12 +5,16 @@
  *	relay.c		 states, linking, back-pressure
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
+ *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_listen.c	 LISTEN: the client's part of it
- *	relay_finish.c	 the end of a transaction: giving back, pins
+ *	relay_finish.c	 the end of a transaction: giving back
+ *	relay_drain.c	 a server whose client went away
+ *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
+ *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
  */
 
@@ -85,6 +89,8 @@ void	relay_finish(struct relay *);
 void	relay_drop_server(struct relay *, enum reason, const char *detail);
 /* The client goes away: what becomes of its server. */
 void	relay_abandon_server(struct relay *);
+/* Reset a server that is in step, then to its pool. */
+void	relay_reset_server(struct server *, const char *query);
 /* DISCARD ALL, or DEALLOCATE ALL, has succeeded. */
 void	relay_forget_session(struct relay *);
 void	relay_forget_names(struct relay *);
@@ -92,8 +98,11 @@ void	relay_forget_names(struct relay *);
 bool	relay_is_at_rest(const struct relay *);
 /* Between two statements: the limits that count while nothing runs. */
 void	relay_watch_rest(struct relay *);
+int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
+/* A query has ended that took at least log_slow. */
+void	relay_log_slow(const struct relay *, int64_t now_us);
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
 void	relay_on_idle_timeout(struct loop *, struct deadline *);
 void	relay_on_idle_transaction(struct loop *, struct deadline *);
@@ -127,8 +136,34 @@ enum relay_verdict	relay_bad_message(struct relay *,
 /* After this the server is asked what is set. */
 #define RELAY_TOUCHES_CHANGING	(SQL_TOUCHES_SETTINGS |			\
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
+
+/* relay_drain.c */
+/*
+ * Its client left in the middle of something: cancel what runs, end it, reset
+ * the server and give it to its pool.
+ */
+void	relay_drain(struct server *, bool is_running);
+
+/* relay_tie.c */
+/* Ties of which the server knows whether they are there. */
+#define PINS_ASKED	(PIN_TEMP | PIN_HOLD | PIN_PREPARE | PIN_LOCK)
 /* What a transaction that touched this leaves on its server. */
 uint32_t	relay_pins_of(uint32_t touches);
+/* Whether the server has to be asked what there is. */
+bool		relay_asks_for_ties(const struct relay *, uint32_t touches);
+/* LINKED: a statement that leaves this may be sent; false: it was refused. */
+bool		relay_may_tie(struct relay *, struct relay_io *,
+		    uint32_t pins, bool is_query);
+/* Between two transactions, when it is known what there is. */
+enum relay_tie {
+	RELAY_FREE,	/* nothing */
+	RELAY_TIED,
+	RELAY_UNCLEAN,	/* something, but nobody is to be tied */
+	RELAY_ENDED,	/* it is one too many: the client was closed */
+};
+enum relay_tie	relay_settle_ties(struct relay *);
+/* It has no server any more. */
+void		relay_untie(struct relay *);
 
 /* relay_batch.c */
 enum relay_verdict	relay_on_parse(struct relay *, struct relay_io *,
@@ -139,10 +174,23 @@ enum relay_verdict	relay_on_describe(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 			    const struct relay_message *);
+/* Forget the name, and tell in its turn; an error before takes it back. */
+enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name,
+			    struct buf *answer);
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+
+/* relay_undo.c */
 /* Take back what requests did that PostgreSQL has skipped or refused. */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+
+/* relay_deallocate.c; false: let PostgreSQL answer. */
+bool	relay_query_deallocate(struct relay *, struct relay_io *,
+	    const char *text, size_t);
+/* The unnamed portal is session->deallocate. */
+bool	relay_execute_deallocate(struct relay *, struct relay_io *,
+	    const struct relay_message *);
 
 /* relay_answer.c: answers made here */
 /* At its turn: now, or after what is expected. Takes the bytes of the buf. */
@@ -205,6 +253,8 @@ void	relay_listen_ask(struct relay *, struct relay_io *);
 bool	relay_listen_take_row(struct relay *, const uint8_t *, size_t);
 void	relay_listen_asked(struct relay *);
 void	relay_listen_answered(struct relay *, bool is_good);
+/* What the server had when it was read back; sqlscan's touches. */
+void	relay_listen_found(struct relay *, uint32_t inventory);
 /* True: it is not settled yet what it listens to. */
 bool	relay_listen_goes_on(struct relay *);
 /* owes_ready: it is told now. */

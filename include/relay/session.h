@@ -25,6 +25,8 @@ struct server_session {
 						 * ever set on it */
 	struct shelf		 shelf;
 	struct statement	*unnamed; /* held; NULL: none, or unknown */
+	struct statement	*deallocate; /* held: a DEALLOCATE that the
+					      * unnamed portal is bound to */
 	struct expected		 expected;
 	struct buf		 held; /* an answer that came in part */
 	uint32_t		 skip;		/* bytes of the current answer
@@ -40,6 +42,10 @@ struct server_session {
 	uint8_t			 own_purpose;	/* the last one that ended */
 	struct settings_draft	*draft;		/* being read back */
 	uint32_t		 inventory;	/* found with it: touches */
+	bool			 is_asked;	/* relay_drain.c's, these: */
+	bool			 is_marked;	/* our row has come */
+	bool			 is_drained;	/* and ReadyForQuery */
+	uint64_t		 marker;
 	struct buf		 reported;	/* ParameterStatus to a query of
 						 * ours */
 	struct buf		 error;		/* body of its ErrorResponse */
@@ -56,6 +62,8 @@ void			 session_set_settings(struct server *,
 bool			 session_fits(struct server *,
 			    const struct settings *);
 void			 session_set_unnamed(struct server_session *,
+			    struct statement *);	/* takes a hold */
+void			 session_set_deallocate(struct server_session *,
 			    struct statement *);	/* takes a hold */
 /* server_hooks */
 void			 session_free(struct server *);

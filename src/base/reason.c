@@ -15,6 +15,9 @@ static const struct {
 #undef REASON_ENTRY
 };
 
+_Atomic uint64_t	reason_clients_closed[REASON_COUNT];
+_Atomic uint64_t	reason_servers_closed[REASON_COUNT];
+
 const char *
 reason_sqlstate(enum reason reason)
 {

@@ -8,6 +8,7 @@
  * the main thread.
  */
 
+#include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -58,7 +59,8 @@ enum source_state {
 
 struct source {
 	struct source		*next;
-	char			*database;	/* the entry's name */
+	char			*database;	/* entry that has the host */
+	char			*dbname;	/* NULL: as that entry says */
 	char			*user;		/* auth_user */
 	enum source_state	 state;
 	PGconn			*connection;
@@ -73,6 +75,7 @@ struct source {
 static struct {
 	struct loop		*loop;
 	struct source		*sources;
+	atomic_int		 places;	/* in limits that are shared */
 } lookups;
 
 static void	source_go_on(struct source *);
@@ -166,8 +169,10 @@ source_close(struct source *source)
 	deadline_clear(lookups.loop, &source->deadline);
 	PQfinish(source->connection);
 	source->connection = NULL;
-	if (source->limit != NULL)
+	if (source->limit != NULL) {
 		limit_release(source->limit);
+		atomic_fetch_sub(&lookups.places, 1);
+	}
 	source->limit = NULL;
 	config_release(source->config);
 	source->config = NULL;
@@ -249,7 +254,7 @@ source_ask(struct source *source)
 		source_enter_idle(source);
 		return;
 	}
-	entry = source_entry(source, request->config);
+	entry = config_database(request->config, request->database);
 	query = entry != NULL && entry->auth_query != NULL ?
 	    entry->auth_query : request->config->option.auth_query;
 	values[0] = request->user;
@@ -378,8 +383,7 @@ source_start(struct source *source, const struct database *entry,
 		entry->host != NULL ? entry->host : "/var/run/postgresql",
 		is_unix ? "" : addr_print_host(addr, host, sizeof host),
 		port, source->user, password != NULL ? password : "",
-		entry->auth_dbname != NULL ? entry->auth_dbname :
-		option->auth_dbname[0] != '\0' ? option->auth_dbname :
+		source->dbname != NULL ? source->dbname :
 		entry->dbname != NULL ? entry->dbname : source->database,
 		is_unix ? "disable" : tls_mode_name((enum tls_mode)
 		option->server_tls_sslmode),
@@ -447,21 +451,24 @@ source_connect(struct source *source)
 			source_fail(source, "max_db_connections is reached");
 			return;
 		}
+		atomic_fetch_add(&lookups.places, 1);
 	}
 	source_start(source, entry, &addr);
 }
 
 static struct source *
-source_find(const char *database, const char *user)
+source_find(const char *database, const char *dbname, const char *user)
 {
 	struct source	*source;
 
 	for (source = lookups.sources; source != NULL; source = source->next)
 		if (strcmp(source->database, database) == 0 &&
+		    text_equal(source->dbname, dbname) &&
 		    strcmp(source->user, user) == 0)
 			return source;
 	source = mem_new(sizeof *source);
 	source->database = mem_string(database);
+	source->dbname = mem_string(dbname);
 	source->user = mem_string(user);
 	TAILQ_INIT(&source->requests);
 	source->next = lookups.sources;
@@ -469,18 +476,37 @@ source_find(const char *database, const char *user)
 	return source;
 }
 
+/*
+ * auth_dbname names an entry, which may have another host; a name that is
+ * none is a database beside the client's own.
+ */
+static struct source *
+request_source(const struct auth_query_request *request)
+{
+	const struct option_values	*option = &request->config->option;
+	const struct database		*entry = config_database(
+					    request->config,
+					    request->database);
+	const char	*user = entry->auth_user != NULL ?
+			    entry->auth_user : option->auth_user;
+	const char	*dbname = entry->auth_dbname != NULL ?
+			    entry->auth_dbname : option->auth_dbname;
+
+	if (dbname[0] == '\0')
+		return source_find(request->database, NULL, user);
+	if (config_database(request->config, dbname) != NULL)
+		return source_find(dbname, NULL, user);
+	return source_find(request->database, dbname, user);
+}
+
 static void
 request_on_arrival(struct loop *loop, struct letter *letter)
 {
 	struct auth_query_request *request = container_of(letter,
 				    struct auth_query_request, letter);
-	const struct database	*entry = config_database(request->config,
-				    request->database);
-	struct source		*source;
+	struct source		*source = request_source(request);
 
 	(void)loop;
-	source = source_find(request->database, entry->auth_user != NULL ?
-	    entry->auth_user : request->config->option.auth_user);
 	TAILQ_INSERT_TAIL(&source->requests, request, next);
 	if (source->state == SOURCE_CLOSED)
 		source_connect(source);
@@ -513,6 +539,12 @@ auth_query_ask(struct loop *asking, const struct config *config,
 	request->letter.read = request_on_arrival;
 	loop_post(lookups.loop, &request->letter);
 	return request;
+}
+
+int
+auth_query_places(void)
+{
+	return atomic_load(&lookups.places);
 }
 
 void

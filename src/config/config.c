@@ -20,6 +20,7 @@
 #include "config/hba.h"
 #include "config/ini.h"
 #include "config/options.h"
+#include "config/secret_file.h"
 #include "config/userlist.h"
 #include "net/addr.h"
 #include "net/tls.h"
@@ -160,6 +161,7 @@ reading_on_line(void *arg, const struct ini_line *line)
 	struct reading	*reading = arg;
 	char		 where[700];
 
+	config_add_file(reading->config, line->file);
 	snprintf(where, sizeof where, "%s:%d: ", line->file, line->number);
 	if (strcmp(line->section, "databases") == 0)
 		reading_database(reading, where, line->key, line->value);
@@ -306,6 +308,11 @@ reading_files(struct reading *reading)
 		reading_say(reading, true, "%s", error);
 		config->userlist = userlist_new();
 	}
+	if (config->option.dashboard_token_file[0] != '\0' &&
+	    (config->dashboard_token = secret_file_read(
+	    config->option.dashboard_token_file, error, sizeof error)) ==
+	    NULL)
+		reading_say(reading, true, "dashboard_token_file: %s", error);
 	if (config->option.auth_hba_file[0] == '\0')
 		return;
 	config->hba = hba_read(config->option.auth_hba_file,
@@ -315,18 +322,18 @@ reading_files(struct reading *reading)
 }
 
 static void
-reading_check_addresses(struct reading *reading)
+reading_check_addresses(struct reading *reading, const char *option,
+    const char *value)
 {
-	char		*list = mem_string(reading->config->option.listen_addr);
-	char		*rest = list, *word;
+	char		*list = mem_string(value), *rest = list, *word;
 	struct addr	 addr;
 
 	while ((word = text_next_word(&rest)) != NULL)
 		if (strcmp(word, "*") != 0 &&
 		    strcmp(word, "localhost") != 0 &&
 		    !addr_parse_ip(&addr, word, 0))
-			reading_say(reading, true, "listen_addr: \"%s\" is "
-			    "not a numeric address", word);
+			reading_say(reading, true, "%s: \"%s\" is not a "
+			    "numeric address", option, word);
 	free(list);
 }
 
@@ -374,7 +381,9 @@ reading_check(struct reading *reading)
 	struct config			*config = reading->config;
 	const struct option_values	*option = &config->option;
 
-	reading_check_addresses(reading);
+	reading_check_addresses(reading, "listen_addr", option->listen_addr);
+	reading_check_addresses(reading, "metrics_addr",
+	    option->metrics_addr);
 	if (option->auth_type == AUTH_HBA && option->auth_hba_file[0] == '\0')
 		reading_say(reading, true, "auth_type hba needs "
 		    "auth_hba_file");
@@ -419,6 +428,8 @@ config_free(struct config *config)
 	free(config->sets);
 	free(config->databases);
 	free(config->users);
+	config_free_files(config);
+	mem_free_secret(config->dashboard_token);
 	free(config->file);
 	free(config);
 }
@@ -457,6 +468,8 @@ config_read_all(const char *file, char *const *environment,
 	atomic_init(&config->references, 1);
 	config->file = mem_string(file);
 	if (file != NULL)
+		config_add_file(config, file);
+	if (file != NULL)
 		ini_read(file, sniff_on_line, sniff_on_fault,
 		    &config->is_pgbouncer);
 	option_values_init(&config->option, config->is_pgbouncer);
@@ -467,6 +480,8 @@ config_read_all(const char *file, char *const *environment,
 		/* Beside its application: nobody else is to reach it. */
 		free(config->option.listen_addr);
 		config->option.listen_addr = mem_string("127.0.0.1");
+		free(config->option.metrics_addr);
+		config->option.metrics_addr = mem_string("127.0.0.1");
 	}
 	reading_environment(&reading, environment);
 	for (size_t i = 0; old != NULL && i < old->set_count; i += 2)
@@ -476,6 +491,7 @@ config_read_all(const char *file, char *const *environment,
 	reading_files(&reading);
 	if (url != NULL)
 		reading_database_url(&reading, url);
+	config_add_named_files(config);
 	reading_check(&reading);
 	reading_tls(&reading);
 	buf_done(&reading.ignored);

@@ -105,6 +105,10 @@ config_pool_settings(const struct config *config,
 	settings->client_idle_timeout_us = first_set(
 	    user->client_idle_timeout_us, CONFIG_UNSET,
 	    option->client_idle_timeout_us);
+	settings->pin = (enum pin_policy)option->pin;
+	settings->pin_notice = option->pin_notice;
+	settings->max_pinned = option->max_pinned;
+	settings->pinned_idle_timeout_us = option->pinned_idle_timeout_us;
 }
 
 void

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/databases.h"
+#include "config/secret_file.h"
 
 enum key_kind {
 	KEY_TEXT,
@@ -37,6 +38,7 @@ static const struct key	database_keys[] = {
 	DATABASE_KEY(KEY_TEXT, "dbname", dbname),
 	DATABASE_KEY(KEY_TEXT, "user", user),
 	DATABASE_KEY(KEY_TEXT, "password", password),
+	DATABASE_KEY(KEY_TEXT, "password_file", password_file),
 	DATABASE_KEY(KEY_TEXT, "auth_user", auth_user),
 	DATABASE_KEY(KEY_TEXT, "auth_query", auth_query),
 	DATABASE_KEY(KEY_TEXT, "auth_dbname", auth_dbname),
@@ -335,6 +337,21 @@ database_check(const struct database *database, char *error, size_t size)
 	return true;
 }
 
+static bool
+database_read_password(struct database *database, char *error, size_t size)
+{
+	if (database->password_file == NULL)
+		return true;
+	if (database->password != NULL) {
+		snprintf(error, size, "password and password_file cannot "
+		    "both be there");
+		return false;
+	}
+	database->password = secret_file_read(database->password_file, error,
+	    size);
+	return database->password != NULL;
+}
+
 struct database *
 database_parse(const char *name, const char *text, char *error, size_t size)
 {
@@ -351,7 +368,8 @@ database_parse(const char *name, const char *text, char *error, size_t size)
 	if ((database_is_url(text) ?
 	    url_parse(database, text, error, size) :
 	    pairs_parse(database_keys, database, text, error, size)) &&
-	    database_check(database, error, size))
+	    database_check(database, error, size) &&
+	    database_read_password(database, error, size))
 		return database;
 	database_free(database);
 	return NULL;

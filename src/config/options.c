@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
@@ -41,6 +42,17 @@ static const char	*const auth_type_names[] = {
 	[AUTH_SCRAM] = "scram-sha-256",
 	[AUTH_CERT] = "cert",
 	[AUTH_HBA] = "hba",
+};
+
+static const char	*const pin_policy_names[] = {
+	[PIN_POLICY_AUTO] = "auto",
+	[PIN_POLICY_ERROR] = "error",
+	[PIN_POLICY_OFF] = "off",
+};
+
+static const char	*const log_format_names[] = {
+	[LOG_FORMAT_TEXT] = "text",
+	[LOG_FORMAT_JSON] = "json",
 };
 
 const struct option *
@@ -242,6 +254,34 @@ option_set_auth(const struct option *option, int *value, const char *text,
 	return false;
 }
 
+static bool
+option_set_pin(const struct option *option, int *value, const char *text,
+    char *error, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(pin_policy_names); i++)
+		if (text_equal_nocase(text, pin_policy_names[i])) {
+			*value = (int)i;
+			return true;
+		}
+	snprintf(error, size, "%s: \"%s\" is not auto, error or off",
+	    option->name, text);
+	return false;
+}
+
+static bool
+option_set_log_format(const struct option *option, int *value,
+    const char *text, char *error, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(log_format_names); i++)
+		if (text_equal_nocase(text, log_format_names[i])) {
+			*value = (int)i;
+			return true;
+		}
+	snprintf(error, size, "%s: \"%s\" is not text or json",
+	    option->name, text);
+	return false;
+}
+
 bool
 option_parse(const struct option *option, struct option_values *values,
     const char *text, char *error, size_t size)
@@ -264,6 +304,10 @@ option_parse(const struct option *option, struct option_values *values,
 		return option_set_tls(option, at, text, error, size);
 	case OPTION_AUTH:
 		return option_set_auth(option, at, text, error, size);
+	case OPTION_PIN:
+		return option_set_pin(option, at, text, error, size);
+	case OPTION_LOGFORM:
+		return option_set_log_format(option, at, text, error, size);
 	case OPTION_BOOL:
 		if (!text_to_bool(text, &on)) {
 			snprintf(error, size, "%s: \"%s\" is not 1 or 0, on "
@@ -331,6 +375,14 @@ option_print(const struct option *option, const struct option_values *values,
 	case OPTION_AUTH:
 		snprintf(text, size, "%s",
 		    auth_type_names[*(const int *)at]);
+		break;
+	case OPTION_PIN:
+		snprintf(text, size, "%s",
+		    pin_policy_names[*(const int *)at]);
+		break;
+	case OPTION_LOGFORM:
+		snprintf(text, size, "%s",
+		    log_format_names[*(const int *)at]);
 		break;
 	}
 }

@@ -531,7 +531,9 @@ void
 pool_on_last_cancel(struct server *server)
 {
 	if (!server->awaits_cancel) {
-		if (server->state == SERVER_LINKED && server->on_event != NULL)
+		if ((server->state == SERVER_LINKED ||
+		    server->state == SERVER_CLEANING) &&
+		    server->on_event != NULL)
 			server->on_event(server, STREAM_DRAINED);
 		return;
 	}

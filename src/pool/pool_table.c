@@ -470,6 +470,23 @@ pool_sum_times(const struct pool *pool, struct pool_times *sum)
 		histogram_add(&sum->wait, &times->wait);
 		histogram_add(&sum->query, &times->query);
 		histogram_add(&sum->transaction, &times->transaction);
+		histogram_add(&sum->login, &times->login);
+	}
+}
+
+void
+pool_sum_pins(const struct pool *pool, struct pin_counters *sum)
+{
+	const struct pin_counters	*part;
+
+	for (int i = 0; i < pool->lane_count; i++) {
+		part = &pool->lanes[i].pins;
+		for (size_t pin = 0; pin < PIN_COUNT; pin++) {
+			COUNT(sum->tied[pin], atomic_load_explicit(
+			    &part->tied[pin], memory_order_relaxed));
+			COUNT(sum->refused[pin], atomic_load_explicit(
+			    &part->refused[pin], memory_order_relaxed));
+		}
 	}
 }
 

@@ -209,6 +209,7 @@ server_close(struct server **closed, enum reason reason, const char *detail)
 
 	*closed = NULL;
 	server_log_close(server, reason, detail);
+	atomic_fetch_add(&reason_servers_closed[reason], 1);
 	if (stream_is_open(&server->stream) && server->login == NULL &&
 	    !server->stream.broken) {
 		buf_init(&goodbye);

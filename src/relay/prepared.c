@@ -161,6 +161,18 @@ statements_memory(size_t *count, size_t *bytes)
 	pthread_mutex_unlock(&statements.mutex);
 }
 
+void
+statements_each(void (*each)(void *, const struct statement *), void *arg)
+{
+	struct hash_node	*node;
+
+	pthread_mutex_lock(&statements.mutex);
+	for (node = hash_table_each(&statements.table, NULL); node != NULL;
+	    node = hash_table_each(&statements.table, node))
+		each(arg, container_of(node, struct statement, node));
+	pthread_mutex_unlock(&statements.mutex);
+}
+
 /*
  * Names.
  */

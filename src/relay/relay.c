@@ -124,7 +124,9 @@ relay_pace(struct relay *relay)
 		    RELAY_HIGH_BYTES;
 		stream_set_reading(&relay->server->stream, read_server);
 	}
-	if (relay->state != RELAY_LINKED || relay->is_holding ||
+	/* An idle client's own message may have to be here whole. */
+	if (relay->state == RELAY_WAITING ||
+	    relay->state == RELAY_GREETING || relay->is_holding ||
 	    relay->is_pausing)
 		read_client = read_client &&
 		    buf_length(&relay->held) < RELAY_HELD_BYTES;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "wire/put.h"
@@ -68,8 +69,8 @@ relay_answer_due(struct relay *relay, struct relay_io *io)
 }
 
 static void
-relay_put_error(struct buf *buf, const char *sqlstate, const char *text,
-    const char *hint)
+relay_put_error(const struct relay *relay, struct buf *buf,
+    const char *sqlstate, const char *text, const char *hint)
 {
 	struct error_fields	fields = {
 		.severity = "ERROR",
@@ -78,6 +79,7 @@ relay_put_error(struct buf *buf, const char *sqlstate, const char *text,
 		.hint = hint != NULL && hint[0] != '\0' ? hint : NULL,
 	};
 
+	errors_note(sqlstate, "statement_refused", relay_who(relay), text);
 	put_error(buf, &fields);
 }
 
@@ -103,6 +105,26 @@ relay_fail_at_server(struct relay *relay, struct relay_io *io,
 	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
 }
 
+/* The same for a Query, which nobody could parse. */
+static void
+relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
+    struct buf *answer)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+	struct buf		 query;
+
+	buf_init(&query);
+	put_query(&query, "pgweir refuses a statement");
+	parcel_piece(&io->to_server, buf_bytes(&query), buf_length(&query));
+	buf_done(&query);
+	entry = expected_add(expected, EXPECT_QUERY, FATE_PASS);
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	session_set_unnamed(relay->server->session, NULL);
+	relay_set_unnamed(relay, NULL);
+}
+
 /* Something was done that an error here has to undo. */
 static bool
 relay_has_begun(const struct relay *relay)
@@ -124,9 +146,11 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	buf_init(&answer);
-	relay_put_error(&answer, sqlstate, text, hint);
+	relay_put_error(relay, &answer, sqlstate, text, hint);
 	if (!is_query && relay_has_begun(relay))
 		relay_fail_at_server(relay, io, &answer);
+	else if (is_query && relay_has_begun(relay))
+		relay_fail_query_at_server(relay, io, &answer);
 	else
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
 		    EXPECT_BIND, &answer);
@@ -190,7 +214,7 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
 		relay->skip_passes = false;
 		buf_consume(&relay->held, here);
 	}
-	log_info(relay_who(relay), "a statement was refused: %s (%s)", text,
+	log_warning(relay_who(relay), "a statement was refused: %s (%s)", text,
 	    sqlstate);
 	relay_io_send(&io, relay);
 	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE) {
@@ -217,7 +241,7 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
-	relay_put_error(&error, sqlstate, text, NULL);
+	relay_put_error(relay, &error, sqlstate, text, NULL);
 	for (uint32_t i = expected->count; i-- > 0;)
 		relay_undo(relay, expected_at(expected, i), true);
 	while ((head = expected_head(expected)) != NULL) {

@@ -279,6 +279,10 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (!relay_may_tie(relay, io, PIN_STATEMENT, false)) {
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
 	session = relay->server->session;
 	expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
 	session_set_unnamed(session, NULL);
@@ -401,7 +405,16 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (kind == EXPECT_BIND && before == 1)
+		session_set_deallocate(relay->server->session,
+		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
+		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
+		if (statement->touches != 0 && !relay_may_tie(relay, io,
+		    relay_pins_of(statement->touches), false)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
 		if (statement->touches & SQL_TOUCHES_SEQUENCE)
 			relay_forget_sequences(relay, io);
 		relay->touches |= statement->touches;
@@ -493,21 +506,17 @@ relay_on_describe(struct relay *relay, struct relay_io *io,
 	    message->head.length);
 }
 
-/* Closing a statement that does not exist is no error (55.2.3). */
-static enum relay_verdict
-relay_close_statement(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
+enum relay_verdict
+relay_close_name(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name,
+    struct buf *answer)
 {
 	struct statement	*statement = names_find(&relay->names, name);
 	struct expectation	*entry;
-	struct buf		 answer;
 
 	if (statement != NULL)
 		statement_hold(statement);
-	buf_init(&answer);
-	put_empty(&answer, MSG_CLOSE_COMPLETE);
-	relay_answer(relay, io, EXPECT_CLOSE, &answer);
-	buf_done(&answer);
+	relay_answer(relay, io, EXPECT_CLOSE, answer);
 	if (relay_has_expected(relay)) {
 		entry = expected_at(&relay->server->session->expected,
 		    relay->server->session->expected.count - 1);
@@ -518,6 +527,21 @@ relay_close_statement(struct relay *relay, struct relay_io *io,
 	names_remove(&relay->names, name);
 	relay_drop(relay, message);
 	return RELAY_USED;
+}
+
+/* Closing a statement that does not exist is no error (55.2.3). */
+static enum relay_verdict
+relay_close_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	enum relay_verdict	verdict;
+	struct buf		answer;
+
+	buf_init(&answer);
+	put_empty(&answer, MSG_CLOSE_COMPLETE);
+	verdict = relay_close_name(relay, io, message, name, &answer);
+	buf_done(&answer);
+	return verdict;
 }
 
 enum relay_verdict
@@ -541,40 +565,4 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 		relay_set_unnamed(relay, NULL);
 	}
 	return verdict;
-}
-
-/*
- * Undoing.
- */
-
-static void
-relay_undo_parse(struct relay *relay, const struct expectation *entry,
-    bool skipped)
-{
-	struct server_session	*session = relay->server->session;
-
-	if (entry->number != 0)
-		shelf_remove_number(&session->shelf, entry->statement,
-		    entry->number);
-	if (entry->is_named)
-		names_remove(&relay->names, entry->name);
-	if (entry->number != 0 || entry->is_named)
-		return;
-	session_set_unnamed(session, NULL);
-	if (entry->fate == FATE_PASS)
-		relay_set_unnamed(relay, skipped ? entry->before : NULL);
-}
-
-void
-relay_undo(struct relay *relay, const struct expectation *entry, bool skipped)
-{
-	if (entry->kind == EXPECT_PARSE)
-		relay_undo_parse(relay, entry, skipped);
-	else if (entry->kind == EXPECT_CLOSE && skipped) {
-		if (entry->fate == FATE_SWALLOW)
-			shelf_restore(&relay->server->session->shelf,
-			    entry->statement, entry->number);
-		else if (entry->before != NULL && entry->name != NULL)
-			names_set(&relay->names, entry->name, entry->before);
-	}
 }

@@ -73,36 +73,6 @@ relay_refuses_block(const struct relay *relay, uint32_t touches)
 	    relay_limits(relay)->mode == POOL_MODE_STATEMENT;
 }
 
-/*
- * DEALLOCATE of what the client prepared through the protocol: PostgreSQL
- * knows it under another name, or not at all.  False: let PostgreSQL answer.
- */
-static bool
-relay_deallocate(struct relay *relay, struct relay_io *io,
-    const char *text, size_t n)
-{
-	struct sqlscan	 scan;
-	struct buf	 answer;
-	const char	*tag = "DEALLOCATE";
-
-	sqlscan_text(&scan, text, n);
-	if (scan.statements != 1 || relay->pins & PIN_PREPARE ||
-	    (relay->server != NULL &&
-	    relay->server->transaction_status == STATUS_FAILED))
-		return false;
-	if (scan.first == SQL_DEALLOCATE_ALL) {
-		names_clear(&relay->names);
-		tag = "DEALLOCATE ALL";
-	} else if (scan.first != SQL_DEALLOCATE ||
-	    !names_remove(&relay->names, sqlscan_last_word(&scan)))
-		return false;
-	buf_init(&answer);
-	put_command_complete(&answer, tag);
-	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
-	return true;
-}
-
 /* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
 static void
 relay_forget_shelf(struct relay *relay, uint32_t touches)
@@ -164,13 +134,17 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	}
 	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_deallocate(relay, io, text, n - 1))
+	    relay_query_deallocate(relay, io, text, n - 1))
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
 	if (touches != 0) {
+		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
+		if (touches & SQL_TOUCHES_SEQUENCE)
+			relay_forget_sequences(relay, io);
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}
@@ -217,9 +191,12 @@ relay_on_execute(struct relay *relay, struct relay_io *io,
 {
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	relay->is_unsynced = true;
+	if (relay->server->session->deallocate != NULL &&
+	    relay_execute_deallocate(relay, io, message))
+		return RELAY_USED;
 	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
 	    FATE_PASS);
-	relay->is_unsynced = true;
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;

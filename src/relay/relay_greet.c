@@ -18,6 +18,9 @@
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
+/* Of a greeting, beside what the server has reported; usually. */
+enum { GREETING_BYTES = 256 };
+
 static void	relay_greet_take(struct relay *);
 static void	relay_on_greet_timeout(struct loop *, struct deadline *);
 
@@ -30,6 +33,7 @@ relay_greet_now(struct relay *relay)
 
 	assert(relay->state == RELAY_GREETING && relay->server == NULL);
 	buf_init(&greeting);
+	buf_reserve(&greeting, welcome->length + GREETING_BYTES);
 	put_auth(&greeting, MSG_AUTH_OK, NULL, 0);
 	settings_greeting(&greeting, relay->settings, client->pool,
 	    welcome->bytes, welcome->length);

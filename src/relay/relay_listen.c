@@ -213,6 +213,16 @@ relay_listen_asked(struct relay *relay)
 }
 
 void
+relay_listen_found(struct relay *relay, uint32_t inventory)
+{
+	if (inventory & SQL_TOUCHES_LISTEN)
+		/* Where it does not stay: ask for more. */
+		relay->touches |= SQL_TOUCHES_LISTEN;
+	else if (inventory & SQL_TOUCHES_UNTIES)
+		relay->pins &= ~(uint32_t)PIN_LISTEN;
+}
+
+void
 relay_listen_answered(struct relay *relay, bool is_good)
 {
 	if (!is_good && relay->state != RELAY_LINKED) {

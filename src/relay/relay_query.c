@@ -169,13 +169,15 @@ relay_read_back_done(struct relay *relay)
 	const struct settings	*found, *wanted;
 
 	session->draft = NULL;
-	relay->pins |= relay_pins_of(session->inventory);
-	relay->touches |= session->inventory & SQL_TOUCHES_LISTEN;
 	if (session->has_failed) {
 		settings_draft_free(draft);
 		relay->pins |= PIN_SETTINGS;
 		return;
 	}
+	if (session->inventory & SQL_TOUCHES_UNTIES)
+		relay->pins &= ~(uint32_t)(PINS_ASKED | PIN_SETTINGS);
+	relay->pins |= relay_pins_of(session->inventory);
+	relay_listen_found(relay, session->inventory);
 	found = settings_draft_intern(draft);
 	if (!settings_are_portable(found)) {
 		settings_release(found);

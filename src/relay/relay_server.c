@@ -12,6 +12,7 @@
 #include <assert.h>
 #include <string.h>
 
+#include "base/errors.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
@@ -86,6 +87,7 @@ static void
 relay_follow_tag(struct relay *relay, const struct answer *answer)
 {
 	static const char	discard[] = "DISCARD ALL",
+				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
 	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
@@ -93,6 +95,9 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 	if (answer->length == sizeof discard &&
 	    memcmp(answer->body, discard, sizeof discard) == 0)
 		relay_forget_session(relay);
+	else if (answer->length == sizeof sequences &&
+	    memcmp(answer->body, sequences, sizeof sequences) == 0)
+		relay->pins &= ~(uint32_t)PIN_SEQUENCE;
 	else if (answer->length == sizeof deallocate &&
 	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
 		relay_forget_names(relay);
@@ -246,6 +251,15 @@ relay_mistrust_shelf(struct server_session *session,
 		shelf_forget_number(&session->shelf, head->number);
 }
 
+static void
+relay_note_error(const struct relay *relay, const char *sqlstate)
+{
+	struct log_who	who = { .database = relay->client->database,
+			    .user = relay->client->user };
+
+	errors_note(sqlstate, NULL, &who, NULL);
+}
+
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -269,6 +283,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	session->has_said_error = true;
+	relay_note_error(relay, fields.sqlstate);
 	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
@@ -287,10 +302,14 @@ relay_count_ready(struct relay *relay)
 	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
+	int64_t			 slow_us;
 
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
+	slow_us = atomic_load_explicit(&relay_slow_us, memory_order_relaxed);
+	if (slow_us != 0 && now - relay->query_us >= slow_us)
+		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;

@@ -283,6 +283,8 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
+	histogram_record(&relay_lane(relay)->times->login,
+	    loop_now_us(client->loop) - client->connected_us);
 	relay_greet(relay, start);
 }
 
@@ -323,6 +325,15 @@ relay_on_stop(struct client *client)
 	loop_defer(client->loop, &relay->ticket.task);
 }
 
+static const char *
+relay_application(const struct client *client)
+{
+	const struct relay	*relay = client->served;
+
+	return relay->settings == NULL ? NULL :
+	    settings_get(relay->settings, "application_name");
+}
+
 const struct client_service	relay_service = {
 	.name = "relay",
 	.start = relay_on_start,
@@ -330,6 +341,7 @@ const struct client_service	relay_service = {
 	.cancel = relay_on_cancel,
 	.dismiss = relay_on_dismiss,
 	.may_speak = relay_may_speak,
+	.application = relay_application,
 	.stop = relay_on_stop,
 };
 

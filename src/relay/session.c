@@ -69,17 +69,30 @@ session_fits(struct server *server, const struct settings *settings)
 	return settings_can_switch(session_of(server)->residue, settings);
 }
 
+static void
+session_hold(struct statement **place, struct statement *statement)
+{
+	if (*place == statement)
+		return;
+	if (statement != NULL)
+		statement_hold(statement);
+	if (*place != NULL)
+		statement_release(*place);
+	*place = statement;
+}
+
 void
 session_set_unnamed(struct server_session *session,
     struct statement *statement)
 {
-	if (session->unnamed == statement)
-		return;
-	if (statement != NULL)
-		statement_hold(statement);
-	if (session->unnamed != NULL)
-		statement_release(session->unnamed);
-	session->unnamed = statement;
+	session_hold(&session->unnamed, statement);
+}
+
+void
+session_set_deallocate(struct server_session *session,
+    struct statement *statement)
+{
+	session_hold(&session->deallocate, statement);
 }
 
 /* DISCARD ALL and the like: nothing of any client is left. */
@@ -119,6 +132,7 @@ session_free(struct server *server)
 	if (session == NULL)
 		return;
 	session_set_unnamed(session, NULL);
+	session_set_deallocate(session, NULL);
 	shelf_clear(&session->shelf);
 	settings_release(session->settings);
 	settings_release(session->residue);

@@ -112,8 +112,12 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_LOAD] = SQL_TOUCHES_LOAD,
 	[SQL_PREPARE] = SQL_TOUCHES_PREPARE,
 	[SQL_PREPARE_TRANSACTION] = SQL_TOUCHES_BLOCK,
-	[SQL_DEALLOCATE] = SQL_TOUCHES_DEALLOCATE,
-	[SQL_DEALLOCATE_ALL] = SQL_TOUCHES_DEALLOCATE_ALL,
+	[SQL_DEALLOCATE] = SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_UNTIES,
+	[SQL_DEALLOCATE_ALL] = SQL_TOUCHES_DEALLOCATE_ALL |
+	    SQL_TOUCHES_UNTIES,
+	[SQL_DROP] = SQL_TOUCHES_UNTIES,
+	[SQL_CLOSE] = SQL_TOUCHES_UNTIES,
+	[SQL_DISCARD_OTHER] = SQL_TOUCHES_UNTIES,
 	[SQL_BEGIN] = SQL_TOUCHES_BLOCK,
 	[SQL_COPY] = SQL_TOUCHES_COPY,
 };
@@ -162,6 +166,8 @@ word_touches(const struct sqlscan *scan)
 		if (strncmp(word, "pg_advisory_lock", 16) == 0 ||
 		    strncmp(word, "pg_try_advisory_lock", 20) == 0)
 			return SQL_TOUCHES_LOCK;
+		if (strncmp(word, "pg_advisory_unlock", 18) == 0)
+			return SQL_TOUCHES_UNTIES;
 		return 0;
 	default:
 		return 0;

@@ -207,6 +207,7 @@ class World:
             text += ("listen_addr = 127.0.0.1\nlisten_port = 0\n"
                      "unix_socket_dir =\nauth_type = trust\n"
                      "auth_file = @USERS@\nadmin_users = postgres\n"
+                     "metrics_addr =\n"
                      "server_login_retry = 100ms\n")
         return text + options + "\n"
 

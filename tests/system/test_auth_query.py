@@ -301,3 +301,29 @@ def test_many_at_once_are_all_answered(world):
     for client in clients:
         kind, body = client.read()
         assert kind == "R" and b"SCRAM-SHA-256" in body, (kind, body)
+
+
+def test_a_look_up_holds_a_place_of_max_db_connections_and_show_says_so(world):
+    weir = asking(world, "max_db_connections = 1\nquery_wait_timeout = 300ms")
+
+    def places():
+        rows = weir.console("show lists", password="pw").split("\n")
+        return dict(row.split("|") for row in rows)["lookup_servers_counted"]
+    assert places() == "0"
+    error = refused(weir, password="found", dbname="postgres")
+    assert "max_db_connections" in error, error
+    assert places() == "1"
+    assert let_in(weir)
+
+
+def test_auth_dbname_names_an_entry_whose_host_is_asked(world):
+    role(world)
+    weir = world.start(
+        "auth_type = scram-sha-256\nauth_user = postgres\nauth_dbname = who",
+        databases=f"who = host=127.0.0.1 port={world.pg.port} "
+        "dbname=postgres\nelsewhere = host=127.0.0.1 port=1 dbname=app")
+    assert let_in(weir)
+    assert world.pg.sql("select datname from pg_stat_activity where "
+                        "application_name = 'pgweir auth_query'") == "postgres"
+    error = refused(weir, dbname="elsewhere", password="found")
+    assert "port 1" in error or ":1" in error, error

@@ -240,3 +240,14 @@ def test_a_query_behind_an_error_in_a_batch_is_skipped_with_it(world):
     assert kinds(a.ask(query("select 2"))) == "TDCZ"
     b.socket.settimeout(20)
     assert b.one("select 3") == "3"
+
+
+def test_a_long_parse_arrives_whole_at_a_client_without_a_server(world):
+    weir = world.start()
+    client = Client(weir.port)
+    for size in (60000, 70000, 200000, 900000):
+        text = f"select length('{'x' * size}')"
+        for name in ("", f"s{size}"):
+            answer = client.ask(parse(name, text), bind(name), execute(), SYNC)
+            assert kinds(answer) == "12DCZ", answer
+            assert row(answer[2][1]) == [str(size)]

@@ -106,6 +106,12 @@ void		 leaves_unnoticed(struct peer *);
 /* A server answers what a client has asked; the client hears just that. */
 #define answers(server, client, status)					\
 	talk_answers(__FILE__, __LINE__, (server), (client), (status))
+/*
+ * The client of this server is gone: what may be open is ended, what comes is
+ * dropped until a row that only we can want, then it is reset.
+ */
+#define is_brought_in_step(server)					\
+	talk_is_brought_in_step(__FILE__, __LINE__, (server))
 /* A whole statement: asked through this server, and answered. */
 #define asks(client, server, text, status)				\
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
@@ -192,6 +198,8 @@ void		 talk_answers(const char *file, int line, struct peer *server,
 		    struct peer *client, char status);
 void		 talk_asks(const char *file, int line, struct peer *client,
 		    struct peer *server, const char *text, char status);
+void		 talk_is_brought_in_step(const char *file, int line,
+		    struct peer *server);
 struct peer	*talk_arrives(const char *file, int line);
 struct peer	*talk_server_enters(const char *file, int line);
 void		 talk_nobody_arrives(const char *file, int line);

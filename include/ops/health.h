@@ -1,0 +1,22 @@
+/*
+ * /healthz and /readyz, for probes.
+ *
+ *	/healthz  200 when every loop has turned since it was asked, within
+ *		  HEALTH_LIMIT_US; else 503.  Kubernetes restarts us then.
+ *	/readyz	  200 when a login would be served now: pgweir is not shutting
+ *		  down and has room for a client.  ?role=rw or ?role=ro asks
+ *		  for a host of that kind as well: is one reached?
+ *
+ * A database that cannot be reached does not make /readyz alone say no: the
+ * clients wait here, and would be refused elsewhere.
+ */
+
+#ifndef OPS_HEALTH_H
+#define OPS_HEALTH_H
+
+struct evhttp_request;
+
+void	health_serve_healthz(struct evhttp_request *);
+void	health_serve_readyz(struct evhttp_request *);
+
+#endif

@@ -1,0 +1,168 @@
+/*
+ * See ops/health.h.  Main thread; a letter goes to every loop and back.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include <event2/http.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "client/client.h"
+#include "config/config.h"
+#include "net/loop.h"
+#include "ops/health.h"
+#include "ops/http.h"
+#include "ops/process.h"
+#include "pool/pool.h"
+
+#define HEALTH_LIMIT_US		(1 * US_PER_SECOND)
+
+/*
+ * One question to all loops.  It is freed when the request was answered and
+ * every letter is home, so a loop that hangs keeps it.
+ */
+struct health_check {
+	struct evhttp_request	*request;	/* NULL: answered */
+	struct deadline		 limit;
+	int			 missing;	/* letters not yet home */
+	struct health_ping {
+		struct letter		 letter;
+		struct health_check	*check;
+		bool			 is_home;
+	}			 pings[];
+};
+
+static void
+health_drop(struct health_check *check)
+{
+	if (check->request == NULL && check->missing == 0)
+		free(check);
+}
+
+static void
+health_on_home(struct loop *loop, struct letter *letter)
+{
+	struct health_ping	*ping = container_of(letter,
+				    struct health_ping, letter);
+	struct health_check	*check = ping->check;
+
+	ping->is_home = true;
+	check->missing--;
+	if (check->missing == 0 && check->request != NULL) {
+		deadline_clear(loop, &check->limit);
+		http_answer_text(check->request, 200, "ok");
+		check->request = NULL;
+	}
+	health_drop(check);
+}
+
+/* In the thread that is asked. */
+static void
+health_on_ping(struct loop *loop, struct letter *letter)
+{
+	(void)loop;
+	letter->read = health_on_home;
+	loop_post(process.loop(0), letter);
+}
+
+static void
+health_on_limit(struct loop *loop, struct deadline *deadline)
+{
+	struct health_check	*check = container_of(deadline,
+				    struct health_check, limit);
+	char			 text[120];
+	int			 index = 0;
+
+	(void)loop;
+	while (index < process.loop_count && check->pings[index].is_home)
+		index++;
+	snprintf(text, sizeof text, "loop %d of %d has not turned for %d s",
+	    index, process.loop_count,
+	    (int)(HEALTH_LIMIT_US / US_PER_SECOND));
+	http_answer_text(check->request, 503, text);
+	check->request = NULL;
+	health_drop(check);
+}
+
+void
+health_serve_healthz(struct evhttp_request *request)
+{
+	struct health_check	*check = mem_new(sizeof *check +
+				    (size_t)process.loop_count *
+				    sizeof check->pings[0]);
+
+	check->request = request;
+	check->missing = process.loop_count;
+	deadline_set(process.loop(0), &check->limit, HEALTH_LIMIT_US,
+	    health_on_limit);
+	for (int i = 0; i < process.loop_count; i++) {
+		check->pings[i].check = check;
+		check->pings[i].letter.read = health_on_ping;
+		loop_post(process.loop(i), &check->pings[i].letter);
+	}
+}
+
+/*
+ * Readiness.
+ */
+
+/* A pool that has tried to open a server, has none and was refused. */
+static bool
+health_is_reached(struct pool *pool)
+{
+	bool	is_reached;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	is_reached = !pool->shared.is_backing_off ||
+	    pool->shared.total - pool->shared.opening > 0;
+	pthread_mutex_unlock(&pool->shared.mutex);
+	return is_reached;
+}
+
+/* Some pool reaches its host, or nobody has tried any yet. */
+static bool
+health_has_host(void)
+{
+	struct pool	*pool;
+	bool		 has_pool = false;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		if (health_is_reached(pool))
+			return true;
+		has_pool = true;
+	}
+	return !has_pool;
+}
+
+/* NULL: ready. */
+static const char *
+health_misses(const char *role)
+{
+	struct config	*config = config_current();
+	int		 room = config->option.max_client_conn;
+
+	config_release(config);
+	if (strcmp(process.state(), "active") != 0)
+		return process.state();
+	if (atomic_load(&client_numbers.places) >= room)
+		return "max_client_conn is reached";
+	if (role == NULL)
+		return NULL;
+	if (strcmp(role, "rw") != 0 && strcmp(role, "ro") != 0)
+		return "role is rw or ro";
+	return health_has_host() ? NULL : "no server can be opened";
+}
+
+void
+health_serve_readyz(struct evhttp_request *request)
+{
+	char		*role = http_query(request, "role");
+	const char	*misses = health_misses(role);
+
+	http_answer_text(request, misses == NULL ? 200 : 503,
+	    misses == NULL ? "ready" : misses);
+	free(role);
+}

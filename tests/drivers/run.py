@@ -1,0 +1,375 @@
+#!/usr/bin/env python3
+"""Plays a story with every driver, directly and through pgweir.
+
+A story is one small program in the driver's own idiom.  It prints lines
+"subject: what was seen"; nothing in a line may differ from run to run.  It is
+played twice, each time in a fresh database with the tables of story.sql: against PostgreSQL, and through a
+pgweir of its own in transaction mode, whose pool is smaller than the number
+of clients.  The lines must be the same, and afterwards no server may be left
+in use.  A story that fails directly is a fault of the story.
+
+A program is told where to go by DATABASE_URL (percent-encoded, no
+parameters) and by PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE;
+STORY_CA is the certificate that vouches for the server, STORY_CLIENTS how
+many clients a crowd has, STORY_MODE what the table below says.
+
+Stories that must be built are built in the scratch folder; npm's packages
+live there too.
+"""
+
+import argparse
+import difflib
+import os
+import shutil
+import subprocess
+import sys
+import time
+import urllib.parse
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, os.path.join(HERE, "..", "system"))
+sys.dont_write_bytecode = True
+
+from cluster import World, wait_until  # noqa: E402
+from secure import postgres_with_tls  # noqa: E402
+
+USER = "me.app"
+PASSWORD = "s:e/c@r t%ü"
+DATABASE = "story"
+POOL = 4
+CLIENTS = 10
+LIMIT = 120
+GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
+JDBC = "/usr/share/java/postgresql.jar"
+
+
+class Driver:
+    """One row: how a story is built and run, and what that needs."""
+
+    def __init__(self, name, run, build=None, packages="", npm=False,
+                 is_slow=False, mode="", env=None, limit=LIMIT):
+        self.name = name
+        self.run = run
+        self.build = build
+        self.packages = packages.split()
+        self.npm = npm
+        self.is_slow = is_slow
+        self.mode = mode
+        self.env = env or {}
+        self.limit = limit
+
+
+def python(name, story, packages, mode=""):
+    return Driver(name, f"/usr/bin/python3 {{here}}/{story}.py", packages=packages,
+                  mode=mode)
+
+
+def node(name, story, mode=""):
+    return Driver(name, f"node {{here}}/{story}.cjs", npm=True, mode=mode)
+
+
+def java(name, mode):
+    return Driver(name, f"java -Xshare:auto -cp {JDBC}:{{scratch}} Story",
+                  build=f"javac -cp {JDBC} -d {{scratch}} {{here}}/Story.java",
+                  packages="default-jdk-headless libpostgresql-jdbc-java",
+                  is_slow=True, mode=mode)
+
+
+def go(name, story, packages, mode=""):
+    return Driver(name, f"{{scratch}}/{story}",
+                  build=f"go build -o {{scratch}}/{story} "
+                        f"{{here}}/{story}.go",
+                  packages=f"golang-go {packages}", is_slow=True, mode=mode,
+                  env=GO)
+
+
+def c(name, story, libraries, packages, compiler="cc -Wall",
+      suffix="c", is_slow=False):
+    return Driver(name, f"{{scratch}}/{story}",
+                  build=f"{compiler} -I /usr/include/postgresql "
+                        f"-o {{scratch}}/{story} "
+                        f"{{here}}/{story}.{suffix} {libraries}",
+                  packages=packages, is_slow=is_slow)
+
+
+DRIVERS = [
+    Driver("psql", "sh {here}/story_psql.sh",
+           packages="postgresql-client-15"),
+    c("libpq pipeline", "story_libpq", "-lpq", "libpq-dev"),
+    python("psycopg2", "story_psycopg2", "python3-psycopg2"),
+    python("psycopg 3", "story_psycopg3", "python3-psycopg"),
+    python("psycopg 3, all prepared", "story_psycopg3", "python3-psycopg",
+           mode="prepared"),
+    python("asyncpg", "story_asyncpg", "python3-asyncpg"),
+    python("asyncpg, no cache", "story_asyncpg", "python3-asyncpg",
+           mode="nocache"),
+    python("SQLAlchemy asyncpg", "story_sqlalchemy",
+           "python3-sqlalchemy python3-asyncpg python3-greenlet",
+           mode="asyncpg"),
+    python("SQLAlchemy psycopg2", "story_sqlalchemy",
+           "python3-sqlalchemy python3-psycopg2", mode="psycopg2"),
+    node("node pg", "story_node_pg"),
+    node("drizzle-orm", "story_drizzle"),
+    node("postgres.js", "story_postgres_js"),
+    node("postgres.js, unprepared", "story_postgres_js", mode="unprepared"),
+    Driver("PHP PDO", "php {here}/story_pdo.php",
+           packages="php-cli php-pgsql"),
+    Driver("PHP PDO, emulated", "php {here}/story_pdo.php",
+           packages="php-cli php-pgsql", mode="emulated"),
+    Driver("Ruby pg", "ruby {here}/story.rb", packages="ruby ruby-pg"),
+    Driver("Perl DBD::Pg", "perl {here}/story.pl",
+           packages="libdbd-pg-perl"),
+    c("ODBC", "story_odbc", "-lodbc", "odbc-postgresql unixodbc-dev"),
+    c("libpqxx", "story_libpqxx", "-lpqxx -lpq -lpthread",
+      "libpqxx-dev g++", compiler="g++ -std=c++17 -O0", suffix="cc",
+      is_slow=True),
+    java("pgjdbc, prepareThreshold 1", "1"),
+    java("pgjdbc, prepareThreshold 5", "5"),
+    java("pgjdbc, simple queries", "simple"),
+    go("pgx", "story_pgx", "golang-github-jackc-pgx-v4-dev"),
+    go("pgx, describe cache", "story_pgx", "golang-github-jackc-pgx-v4-dev",
+       mode="describe"),
+    go("lib/pq", "story_pq", "golang-github-lib-pq-dev"),
+]
+
+
+class CannotRun(Exception):
+    """Why a driver is skipped."""
+
+
+def installed(package):
+    done = subprocess.run(["dpkg-query", "-W", "-f", "${Status}", package],
+                          capture_output=True, text=True)
+    return "install ok installed" in done.stdout
+
+
+class Needs:
+    """Installs what is missing, once, and says what cannot be had."""
+
+    def __init__(self, scratch):
+        self.scratch = scratch
+        self.is_updated = False
+        self.npm_error = None
+        self.is_npm_done = False
+        self.built = {}
+
+    def said(self, command, what, **more):
+        try:
+            done = subprocess.run(command, capture_output=True, text=True,
+                                  timeout=600, **more)
+        except (OSError, subprocess.TimeoutExpired) as error:
+            raise CannotRun(f"{what}: {error}")
+        if done.returncode != 0:
+            raise CannotRun(f"{what}: {(done.stderr or done.stdout)[-300:]}")
+
+    def packages(self, names):
+        missing = [name for name in names if not installed(name)]
+        if not missing:
+            return
+        if os.getuid() != 0:
+            raise CannotRun("missing: " + " ".join(missing))
+        env = {**os.environ, "DEBIAN_FRONTEND": "noninteractive"}
+        if not self.is_updated:
+            self.said(["apt-get", "update", "-qq"], "apt-get update")
+            self.is_updated = True
+        self.said(["apt-get", "install", "-y", "-qq",
+                   "--no-install-recommends", *missing], "apt-get", env=env)
+
+    def npm(self):
+        if not self.is_npm_done:
+            self.is_npm_done = True
+            try:
+                self.npm_install()
+            except CannotRun as error:
+                self.npm_error = error
+        if self.npm_error:
+            raise self.npm_error
+
+    def npm_install(self):
+        folder = os.path.join(self.scratch, "npm")
+        os.makedirs(folder, exist_ok=True)
+        if not shutil.which("node") or not shutil.which("npm"):
+            self.packages(["nodejs", "npm"])
+        source = os.path.join(HERE, "package.json")
+        target = os.path.join(folder, "package.json")
+        with open(source) as f:
+            wanted = f.read()
+        done = os.path.join(folder, "installed")
+        if os.path.exists(done) and open(done).read() == wanted:
+            return
+        shutil.copyfile(source, target)
+        self.said(["npm", "install", "--no-audit", "--no-fund", "--silent"],
+                  "npm install", cwd=folder)
+        with open(done, "w") as f:
+            f.write(wanted)
+
+    def build(self, driver):
+        if driver.build is None:
+            return
+        if driver.build not in self.built:
+            env = {**os.environ, **driver.env, "GOCACHE":
+                   os.path.join(self.scratch, "go-cache")}
+            self.built[driver.build] = subprocess.run(
+                self.words(driver.build), capture_output=True, text=True,
+                env=env)
+        done = self.built[driver.build]
+        if done.returncode != 0:
+            raise AssertionError("cannot be built:\n" + done.stderr)
+
+    def words(self, command):
+        return command.format(here=HERE, scratch=self.scratch).split()
+
+    def meet(self, driver):
+        self.packages(driver.packages)
+        if driver.npm:
+            self.npm()
+        self.build(driver)
+
+
+class Stage:
+    """PostgreSQL with TLS and passwords, and a pgweir for each story."""
+
+    def __init__(self, world, made, needs):
+        self.world = world
+        self.made = made
+        self.needs = needs
+        quoted = PASSWORD.replace("'", "''")
+        world.pg.sql([f'create role "{USER}" login superuser '
+                      f"password '{quoted}'", "create database story_origin"])
+        done = subprocess.run(
+            ["psql", "-X", "-q", "-v", "ON_ERROR_STOP=1", "-h", "127.0.0.1",
+             "-p", str(world.pg.port), "-U", "postgres", "-d",
+             "story_origin", "-f", f"{HERE}/story.sql"],
+            capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+    def fresh(self):
+        self.world.pg.sql([f"drop database if exists {DATABASE} with (force)",
+                           f"create database {DATABASE} template story_origin"
+                           " strategy file_copy"])
+
+    def pgweir(self):
+        return self.world.start(
+            f"default_pool_size = {POOL}\nauth_type = scram-sha-256\n"
+            "query_wait_timeout = 30\n" + self.made.front("server"),
+            users=f'"{USER}" "{PASSWORD}"\n"postgres" "pw"\n')
+
+    def play(self, driver, port):
+        """The lines that the story prints."""
+        password = urllib.parse.quote(PASSWORD, safe="")
+        env = {k: v for k, v in os.environ.items() if not k.startswith("PG")}
+        env.update(PGHOST="127.0.0.1", PGPORT=str(port), PGUSER=USER,
+                   PGPASSWORD=PASSWORD, PGDATABASE=DATABASE,
+                   DATABASE_URL=f"postgresql://{USER}:{password}@127.0.0.1:"
+                                f"{port}/{DATABASE}",
+                   STORY_CA=self.made.path("ca.crt"),
+                   STORY_CLIENTS=str(CLIENTS), STORY_MODE=driver.mode,
+                   NODE_PATH=os.path.join(self.needs.scratch, "npm",
+                                          "node_modules"),
+                   PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8")
+        log = os.path.join(self.world.top, "story.err")
+        out = os.path.join(self.world.top, "story.out")
+        with open(log, "w") as err, open(out, "w") as output:
+            try:
+                code = subprocess.run(
+                    self.needs.words(driver.run), stdin=subprocess.DEVNULL,
+                    stdout=output, stderr=err, env=env,
+                    timeout=driver.limit).returncode
+            except subprocess.TimeoutExpired:
+                code = "time is up"
+        with open(log) as err, open(out, errors="replace") as output:
+            return output.read().splitlines(), code, err.read()
+
+    def both(self, driver):
+        """Direct lines, pgweir's lines, what went wrong."""
+        self.fresh()
+        direct, code, said = self.play(driver, self.world.pg.port)
+        if code != 0 or len(direct) < 10:
+            return direct, [], f"directly: {code}\n" + "\n".join(
+                direct[-3:]) + "\n" + said
+        self.fresh()
+        weir = self.pgweir()
+        try:
+            through, code, said = self.play(driver, weir.port)
+            wrong = "" if code == 0 else f"through pgweir: {code}\n{said}"
+            if through != direct:
+                wrong += "\n".join(difflib.unified_diff(
+                    direct, through, "direct", "pgweir", n=1, lineterm="")) + "\n"
+            return direct, through, wrong + self.left_over(weir)
+        finally:
+            self.world.settle()
+
+    def left_over(self, weir):
+        """Everybody has left: no server may still be in use."""
+        def servers():
+            return weir.console("show servers", password="pw")
+
+        def is_quiet():
+            return "|active|" not in servers() and \
+                "|linked|" not in servers()
+        try:
+            wait_until("no server is in use", is_quiet, 15)
+            return ""
+        except AssertionError as error:
+            return f"{error}:\n" + servers()
+
+
+def chosen(arguments):
+    for driver in DRIVERS:
+        if arguments.only:
+            if any(word in driver.name for word in arguments.only):
+                yield driver
+        elif arguments.all or not driver.is_slow:
+            yield driver
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--scratch", required=True)
+    parser.add_argument("--all", action="store_true")
+    parser.add_argument("--show", action="store_true",
+                        help="print the lines too")
+    parser.add_argument("only", nargs="*")
+    arguments = parser.parse_args()
+    os.makedirs(arguments.scratch, exist_ok=True)
+    needs = Needs(os.path.abspath(arguments.scratch))
+    world = World(os.path.abspath(arguments.binary))
+    counts = {"same": 0, "different": 0, "skipped": 0}
+    try:
+        hba = "hostssl all all all scram-sha-256\n" \
+              "hostnossl all all all scram-sha-256"
+        with postgres_with_tls(world, hba=hba) as made:
+            stage = Stage(world, made, needs)
+            print(f"{'driver':30}{'direct':>10}{'pgweir':>10}  result")
+            for driver in chosen(arguments):
+                tell(stage, driver, counts, arguments.show)
+    finally:
+        world.close()
+    print(f"{counts['same']} passed, {counts['different']} failed, "
+          f"{counts['skipped']} skipped")
+    return 1 if counts["different"] else 0
+
+
+def tell(stage, driver, counts, is_shown):
+    start = time.monotonic()
+    direct, through, wrong, result = [], [], "", "same"
+    try:
+        stage.needs.meet(driver)
+        direct, through, wrong = stage.both(driver)
+        result = "different" if wrong else "same"
+    except CannotRun as error:
+        result, wrong = "skipped", str(error)
+    except AssertionError as error:
+        result, wrong = "different", str(error)
+    counts[result] += 1
+    print(f"{driver.name:30}{len(direct):4} lines{len(through):4} lines  "
+          f"{result} ({time.monotonic() - start:.1f} s)", flush=True)
+    if is_shown:
+        print("\n".join(direct))
+    if wrong:
+        print(wrong, flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

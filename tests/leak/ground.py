@@ -1,0 +1,67 @@
+"""Where programs are played: two databases of one PostgreSQL that hold the
+same, "app" for pgweir and "direct" without it; every client has a schema of
+its own in both.  What several clients may write does not exist."""
+
+from player import Difference, Player
+
+CLIENTS = 40
+
+ROLES = """
+create role r_reader; create role r_writer;
+create database direct owner app;
+"""
+
+COMMON = """
+create function public.say_and_wait() returns void language plpgsql as
+$$ begin raise info 'waiting'; perform pg_sleep(60); end $$;
+create view public.t as values ('public') union select 'public';
+create schema app; create view app.t as values ('user') union select 'user';
+create schema "o, w"; create view "o, w".t as
+    values ('odd') union select 'odd';
+grant usage on schema app to r_reader;
+"""
+
+OWN = """
+drop schema if exists c{n} cascade; create schema c{n};
+create table c{n}.t (v text);
+insert into c{n}.t values ('of {n}'), ('old');
+grant usage on schema c{n} to r_reader, r_writer;
+grant select on c{n}.t to r_reader; grant all on c{n}.t to r_writer;
+"""
+
+
+class Ground:
+    def __init__(self, world):
+        self.world = world
+        for text in ROLES.strip().split(";")[:-1]:
+            world.pg.sql(text)
+        for database in ("app", "direct"):
+            world.pg.sql(COMMON, database=database)
+
+    def begin(self, options, clients=range(CLIENTS)):
+        """A fresh pgweir and fresh tables."""
+        self.world.settle()
+        text = "".join(OWN.format(n=n) for n in clients)
+        for database in ("app", "direct"):
+            self.world.pg.sql("set client_min_messages = error;" + text,
+                              database=database)
+        self.weir = self.world.start("\n".join(
+            f"{name} = {value}" for name, value in options.items()))
+        return Player((self.world.pg.port, "direct", {})[:2],
+                      (self.weir.port, "app"))
+
+    def play(self, events, options):
+        """The difference that this program shows, or None."""
+        clients = sorted({client for _, client, _ in events})
+        player = self.begin(options, clients)
+        rounds = {}
+        for event in events:
+            rounds.setdefault(event[0], []).append(event)
+        try:
+            for number in rounds:
+                player.play_round(rounds[number])
+        except Difference as difference:
+            return difference
+        finally:
+            player.close()
+        return None

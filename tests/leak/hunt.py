@@ -1,0 +1,132 @@
+#!/usr/bin/env python3
+"""The leak hunt: random sessions, the same against PostgreSQL and through
+pgweir with forty clients on five servers; every answer is compared.
+
+    hunt.py --binary PGWEIR [--seed N] [--statements N] [--seconds N]
+
+The seed is printed and makes the same program again.  A difference is cut
+down (shrink.py) and printed as a program, which --replay FILE plays; the exit
+status is 1.  program.py makes the programs, player.py plays and compares.
+"""
+
+import argparse
+import json
+import os
+import random
+import sys
+import time
+
+HERE = os.path.dirname(os.path.abspath(__file__))
+sys.path.insert(0, HERE)
+sys.path.insert(0, os.path.join(HERE, "..", "system"))
+sys.dont_write_bytecode = True
+
+from cluster import World  # noqa: E402
+from player import Difference, Player  # noqa: E402
+from program import Writer  # noqa: E402
+from shrink import shrink  # noqa: E402
+import ground  # noqa: E402
+
+
+def options_of(dice):
+    """pgweir's options, too, are the seed's."""
+    return {"default_pool_size": 5, "workers": dice.choice((1, 2, 2)),
+            "max_prepared_statements": dice.choice((2, 10, 200)),
+            "max_client_conn": 100}
+
+
+def hunt(field, seed, statements, seconds):
+    """(events, options, difference or None, how many were played)"""
+    dice = random.Random(seed)
+    options = options_of(dice)
+    writers = [Writer(c, random.Random(f"{seed}-{c}"))
+               for c in range(ground.CLIENTS)]
+    player = field.begin(options)
+    end = time.monotonic() + seconds
+    events, number = [], 0
+    try:
+        while player.statements < statements and time.monotonic() < end:
+            number += 1
+            size = min(dice.choice((1, 2, 3, 5, 8, 15)), len(writers))
+            wanted = []
+            for writer in dice.sample(writers, size):
+                client = writer.client
+                if client not in player.sides:
+                    writer.is_in = False
+                    ops = writer.next("I", False)
+                else:
+                    ops = writer.next(player.status(client),
+                                      client in player.tied)
+                wanted.append([number, client, ops])
+            events += wanted
+            player.play_round(wanted)
+    except Difference as difference:
+        return events, options, difference, player.statements
+    finally:
+        player.close()
+    return events, options, None, player.statements
+
+
+def show(events, options):
+    lines = [json.dumps({"options": options})]
+    lines += [json.dumps(event) for event in events]
+    return "\n".join(lines)
+
+
+def replay(field, name):
+    with open(name) as f:
+        first, *rest = [json.loads(line) for line in f if line.strip()]
+    difference = field.play(rest, first["options"])
+    print(difference if difference else "no difference")
+    return 1 if difference else 0
+
+
+def report(field, found, arguments):
+    events, options, difference, _ = found
+    print(f"a difference ({difference.key}) at {difference.event}:\n"
+          f"{difference}", flush=True)
+    if difference.key == "stall":
+        print(field.weir.console("show clients", args=["-x"]))
+    if arguments.shrink_seconds > 0:
+        events, options, difference = shrink(
+            field, events, options, difference, arguments.shrink_seconds)
+        print(f"\ncut down to {len(events)} events:\n"
+              f"{show(events, options)}\n{difference}")
+    if arguments.save:
+        with open(arguments.save, "w") as f:
+            f.write(show(events, options) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--binary", required=True)
+    parser.add_argument("--seed", type=int,
+                        default=random.SystemRandom().randrange(1 << 31))
+    parser.add_argument("--statements", type=int, default=2000)
+    parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--shrink-seconds", type=float, default=60)
+    parser.add_argument("--replay", help="a file with a program")
+    parser.add_argument("--save", help="where to write what was cut down")
+    arguments = parser.parse_args()
+    world = World(os.path.abspath(arguments.binary))
+    try:
+        field = ground.Ground(world)
+        if arguments.replay:
+            return replay(field, arguments.replay)
+        print(f"seed {arguments.seed}", flush=True)
+        start = time.monotonic()
+        found = hunt(field, arguments.seed, arguments.statements,
+                     arguments.seconds)
+        print(f"{found[3]} statements in {time.monotonic() - start:.0f} s",
+              flush=True)
+        if found[2] is None:
+            print("no difference")
+            return 0
+        report(field, found, arguments)
+        return 1
+    finally:
+        world.close()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,490 @@
+"""Plays a program against PostgreSQL and against pgweir and compares.
+
+A program is a list of events; an event is [round, client, ops].  All events
+of a round run at the same time, each on a client of its own.  An op is a list:
+
+    ["login", {parameters}]     a new connection; must stand alone
+    ["leave"] ["vanish"]        Terminate and close, or close without a word
+    ["Q", text]                 a simple query
+    ["P", name, text, types]    and B, D, E, C, H, S: the extended protocol
+    ["d", text] ["c"] ["f", text]  CopyData, CopyDone, CopyFail
+    A text may hold <70000>, which stands for so many bytes of x.
+    ["wait"]                    read until something that ran has ended
+    ["hear"]                    read until a notice
+    ["cancel"]                  a cancel request on a connection of its own
+
+Every client has two connections: "direct" to PostgreSQL and "pooled" to
+pgweir.  What both answered is compared message by message when both have
+ended, and the ParameterStatus of both as the client would have kept it.
+Everything is one thread that waits for all sockets of a round at once, so
+that no client's unread answer keeps another one waiting.
+
+What must be true of a program so that its answers are certain: clients do not
+touch the same rows, and those that keep a server for longer than a statement
+(an open transaction, a tie) are fewer than the servers.  The second is kept
+up here: an event that would break it is left out (play_event), which depends
+on PostgreSQL's own answers only, so that a program plays the same way twice.
+"""
+
+import os
+import re
+import selectors
+import socket
+import struct
+import sys
+import time
+
+sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
+                                "..", "system"))
+
+import wire  # noqa: E402
+
+PATIENCE = 20
+FILLER = re.compile("<([0-9]+)>")
+ENDINGS = frozenset(b"CEsI")
+
+
+class Difference(Exception):
+    """The two answered differently."""
+
+    def __init__(self, key, text, event=None):
+        super().__init__(text)
+        self.key = key
+        self.event = event
+
+
+def encode(op):
+    """The bytes of an op that is a message."""
+    kind = op[0]
+    if kind in "QP":
+        op = [FILLER.sub(lambda found: "x" * int(found.group(1)), part)
+              if isinstance(part, str) else part for part in op]
+    if kind == "Q":
+        return wire.query(op[1])
+    if kind == "P":
+        types = op[3] if len(op) > 3 else []
+        return wire.message("P", op[1].encode() + b"\0" + op[2].encode() +
+                            b"\0" + struct.pack(">H", len(types)) +
+                            b"".join(struct.pack(">I", t) for t in types))
+    if kind == "B":
+        body = op[1].encode() + b"\0" + op[2].encode() + b"\0\0\0"
+        body += struct.pack(">H", len(op[3]))
+        for value in op[3]:
+            if value is None:
+                body += struct.pack(">i", -1)
+            else:
+                body += struct.pack(">i", len(value.encode()))
+                body += value.encode()
+        return wire.message("B", body + b"\0\0")
+    if kind in ("D", "C"):
+        return wire.message(kind, op[1].encode() + op[2].encode() + b"\0")
+    if kind == "E":
+        return wire.execute(op[1], op[2])
+    if kind == "S":
+        return wire.SYNC
+    if kind == "H":
+        return wire.FLUSH
+    if kind == "d":
+        return wire.message("d", op[1].encode())
+    if kind == "c":
+        return wire.message("c")
+    if kind == "f":
+        return wire.message("f", op[1].encode() + b"\0")
+    raise ValueError(kind)
+
+
+def phases(ops):
+    """[(bytes, ending, count, cancels)]: what is sent before what is read."""
+    out, ready, found = b"", 0, []
+    for op in ops:
+        if op[0] == "wait":
+            found.append((out, "done", 1, False))
+            out = b""
+        elif op[0] == "hear":
+            found.append((out, "notice", 1, False))
+            out = b""
+        elif op[0] == "cancel":
+            found.append((out, "", 0, True))
+            out = b""
+        else:
+            out += encode(op)
+            ready += op[0] in "QS"
+    found.append((out, "ready", ready, False))
+    return found
+
+
+class Side:
+    """One connection of a client."""
+
+    def __init__(self, port, database, parameters):
+        self.port = port
+        self.socket = socket.create_connection(("127.0.0.1", port), 30)
+        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket.setblocking(False)
+        self.database = database
+        self.data, self.out = bytearray(), b""
+        self.parameters = {}
+        self.status = "I"
+        self.pid = self.key = 0
+        self.ended = False
+        self.begin_login(parameters)
+
+    def begin_login(self, parameters):
+        self.messages = []
+        self.phases = [(wire.startup(user="app", database=self.database,
+                                     **parameters), "ready", 1, False)]
+        self.seen = {"ready": 0, "done": 0, "notice": 0, "": 0}
+        self.next_phase()
+
+    def begin(self, ops):
+        self.messages = []
+        self.phases = phases(ops)
+        self.seen = {"ready": 0, "done": 0, "notice": 0, "": 0}
+        self.next_phase()
+
+    def next_phase(self):
+        out, self.ending, self.count, cancels = self.phases.pop(0)
+        self.out += out
+        self.seen["done"] = self.seen["notice"] = 0
+        if cancels:
+            self.cancel()
+
+    def cancel(self):
+        with socket.create_connection(("127.0.0.1", self.port), 30) as s:
+            s.sendall(struct.pack(">IIII", 16, 80877102, self.pid, self.key))
+            try:
+                while s.recv(16):
+                    pass
+            except ConnectionResetError:
+                pass
+
+    def is_over(self):
+        """The phase's end was read; goes on to the next one."""
+        while not self.out and (self.ended or self.is_phase_over()):
+            if self.ended or not self.phases:
+                return True
+            self.next_phase()
+        return False
+
+    def is_phase_over(self):
+        """A statement that should say something may have failed instead."""
+        if self.ending == "notice" and self.seen["ready"] > 0:
+            self.phases = [p for p in self.phases if not p[3]]
+            return True
+        return self.seen[self.ending] >= self.count
+
+    def write(self):
+        try:
+            n = self.socket.send(self.out)
+            self.out = self.out[n:]
+        except BlockingIOError:
+            pass
+        except (ConnectionResetError, BrokenPipeError):
+            self.out = b""
+
+    def read(self):
+        try:
+            more = self.socket.recv(1 << 18)
+        except BlockingIOError:
+            return
+        except (ConnectionResetError, BrokenPipeError):
+            more = b""
+        if not more:
+            self.ended, self.out = True, b""
+            return
+        data = self.data
+        data += more
+        at, size = 0, len(data)
+        while size - at >= 5:
+            length = int.from_bytes(data[at + 1:at + 5], "big")
+            if size - at <= length:
+                break
+            self.take(data[at], bytes(data[at + 5:at + 1 + length]))
+            at += length + 1
+        del data[:at]
+
+    def take(self, kind, body):
+        if kind == 0x53:		# S
+            name, value, _ = body.split(b"\0")
+            self.parameters[name.decode()] = value.decode("utf8", "replace")
+            return
+        if kind == 0x52:		# R
+            return
+        if kind == 0x4b:		# K
+            self.pid, self.key = struct.unpack(">II", body)
+            return
+        if kind == 0x5a:		# Z
+            self.status = body.decode()
+            self.seen["ready"] += 1
+            self.seen["done"] += 1
+        elif kind in ENDINGS:
+            self.seen["done"] += 1
+        elif kind == 0x4e:		# N
+            self.seen["notice"] += 1
+        self.messages.append((kind, body))
+
+    def close(self):
+        self.socket.close()
+
+
+def plain_row_description(body):
+    """Without the tables' numbers, which differ between the databases."""
+    (count,) = struct.unpack(">H", body[:2])
+    at, out = 2, []
+    for _ in range(count):
+        end = body.index(b"\0", at)
+        table, column, kind = struct.unpack(">IHI", body[end + 1:end + 11])
+        out.append((body[at:end].decode(), table != 0, column,
+                    kind if kind < 16384 else "own",
+                    body[end + 11:end + 19]))
+        at = end + 19
+    return out
+
+
+def plain(message, pid):
+    """The message as it is compared and shown."""
+    kind, body = chr(message[0]), message[1]
+    if kind in "EN":
+        found = [part.decode("utf8", "backslashreplace")
+                 for part in body.split(b"\0") if part]
+        return kind, {p[0]: p[1:] for p in found if p[0] not in "FLR"}
+    if kind == "T":
+        return kind, plain_row_description(body)
+    if kind == "A":
+        own = "own" if struct.unpack(">I", body[:4])[0] == pid else "other"
+        return kind, own, body[4:]
+    if kind == "D":
+        if len(body) > 3000:
+            return kind, body
+        try:
+            return kind, wire.row(body)
+        except UnicodeDecodeError:
+            return kind, body
+    return kind, body
+
+
+def key_of(message):
+    """What a difference is known by, so that a shorter program shows it too.
+    """
+    if message is None:
+        return "nothing"
+    if message[0] in "EN":
+        return message[0] + message[1].get("C", "")
+    return message[0]
+
+
+def compare(direct, pooled):
+    """Raises a Difference if the two sides did not answer alike."""
+    if direct.messages != pooled.messages:
+        one = [plain(m, direct.pid) for m in direct.messages]
+        two = [plain(m, pooled.pid) for m in pooled.messages]
+        if one != two:
+            at = 0
+            while at < len(one) and at < len(two) and one[at] == two[at]:
+                at += 1
+            a = one[at] if at < len(one) else None
+            b = two[at] if at < len(two) else None
+            raise Difference(
+                f"{key_of(a)}/{key_of(b)}",
+                f"message {at}\n  PostgreSQL: {short(a)}\n"
+                f"  pgweir:     {short(b)}\n"
+                f"  all PostgreSQL said: {short(one, 1500)}\n"
+                f"  all pgweir said:     {short(two, 1500)}")
+    if direct.ended != pooled.ended:
+        raise Difference("end", "only one connection ended: " +
+                         ("PostgreSQL's" if direct.ended else "pgweir's"))
+    if direct.parameters != pooled.parameters:
+        one, two = direct.parameters, pooled.parameters
+        names = [n for n in sorted(set(one) | set(two))
+                 if one.get(n) != two.get(n)]
+        raise Difference("S " + " ".join(names), "ParameterStatus: " + "; ".join(
+            f"{n} is {one.get(n)!r}, with pgweir {two.get(n)!r}"
+            for n in names))
+
+
+def short(value, limit=600):
+    if isinstance(value, tuple) and value and value[0] == "D" and \
+            isinstance(value[1], bytes):
+        value = ("D", value[1][:200], len(value[1]))
+    text = repr(value)
+    return text if len(text) <= limit else text[:limit] + "..."
+
+
+class Player:
+    """Both connections of every client, and what they hold on to."""
+
+    def __init__(self, direct, pooled, most_ties=3, most_held=4):
+        self.ends = {"direct": direct, "pooled": pooled}
+        self.sides = {}
+        self.tied = set()
+        self.selector = selectors.DefaultSelector()
+        self.most_ties, self.most_held = most_ties, most_held
+        self.statements = 0
+
+    def status(self, client):
+        return self.sides[client][0].status
+
+    def holds(self):
+        return {c for c, (direct, _) in self.sides.items()
+                if c in self.tied or direct.status != "I"}
+
+    def may_play(self, client, ops, busy):
+        """busy: what earlier events of the round may come to hold."""
+        if not ops or ops[0][0] == "login":
+            return client not in self.sides
+        if client not in self.sides:
+            return False
+        if ops[-1][0] in ("leave", "vanish"):
+            return True
+        holds = self.holds() | busy["held"]
+        ties = self.tied | busy["ties"]
+        if tie(ops) and client not in ties and len(ties) >= self.most_ties:
+            return False
+        return not (client not in holds and
+                    (tie(ops) or holding(ops)) and
+                    len(holds) >= self.most_held)
+
+    def play_round(self, events):
+        """Plays what may be played; returns that."""
+        busy = {"held": set(), "ties": set()}
+        played = []
+        for event in events:
+            _, client, ops = event
+            if not self.may_play(client, ops, busy):
+                continue
+            if tie(ops):
+                busy["ties"].add(client)
+            if tie(ops) or holding(ops):
+                busy["held"].add(client)
+            self.start(client, ops)
+            played.append(event)
+        self.collect(played)
+        for event in played:
+            self.settle(event)
+        return played
+
+    def start(self, client, ops):
+        self.statements += 1
+        if ops[0][0] == "login":
+            self.sides[client] = [
+                Side(*self.ends[which], ops[0][1])
+                for which in ("direct", "pooled")]
+            for side in self.sides[client]:
+                self.selector.register(side.socket, selectors.EVENT_READ,
+                                       (client, side))
+            return
+        farewell = ops[-1][0] if ops[-1][0] in ("leave", "vanish") else ""
+        said = ops[:-1] if farewell else ops
+        for side in self.sides[client]:
+            side.begin(said)
+            if farewell == "leave":
+                side.out += wire.TERMINATE
+            if farewell:
+                side.write()
+
+    def collect(self, events):
+        """Until every side has ended its phases, all at once."""
+        end = time.monotonic() + PATIENCE
+        waiting = {}
+        for _, client, ops in events:
+            if ops[-1][0] in ("leave", "vanish"):
+                continue
+            for side in self.sides[client]:
+                waiting[side] = client
+        for side in list(waiting):
+            self.look(side, waiting)
+        while waiting:
+            ready = self.selector.select(max(0, end - time.monotonic()))
+            if not ready and time.monotonic() >= end:
+                who = sorted({c for s, c in waiting.items()
+                              if s is self.sides[c][1]})
+                raise Difference("stall", f"no answer within {PATIENCE} s to "
+                                 f"clients {who}; ties {sorted(self.tied)}, "
+                                 f"transactions "
+                                 f"{sorted(self.holds() - self.tied)}")
+            for key, mask in ready:
+                side = key.data[1]
+                if mask & selectors.EVENT_READ:
+                    side.read()
+                if mask & selectors.EVENT_WRITE:
+                    side.write()
+                self.look(side, waiting)
+
+    def look(self, side, waiting):
+        if side.out:
+            side.write()
+        if side.is_over():
+            waiting.pop(side, None)
+        wanted = selectors.EVENT_READ | (selectors.EVENT_WRITE if side.out
+                                         else 0)
+        key = self.selector.get_key(side.socket)
+        if side.ended:
+            wanted = 0 if side not in waiting else wanted
+        if key.events != wanted and wanted:
+            self.selector.modify(side.socket, wanted, key.data)
+
+    def settle(self, event):
+        """After a round: compares, and knows again who holds what."""
+        _, client, ops = event
+        direct, pooled = self.sides[client]
+        if ops[-1][0] in ("leave", "vanish"):
+            self.drop(client)
+            return
+        try:
+            compare(direct, pooled)
+        except Difference as difference:
+            difference.event = event
+            raise
+        if direct.ended:
+            self.drop(client)
+            return
+        if tie(ops):
+            self.tied.add(client)
+        if direct.status == "I" and \
+                (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
+            self.tied.discard(client)
+
+    def drop(self, client):
+        for side in self.sides.pop(client):
+            self.selector.unregister(side.socket)
+            side.close()
+        self.tied.discard(client)
+
+    def close(self):
+        for client in list(self.sides):
+            self.drop(client)
+
+
+# What may keep a server behind its transaction, in any text.
+TIES = ("temp", "advisory", "listen", "with hold", "prepare ", "load '",
+        "app.", "\"app\"", "nextval", "currval", "lastval",
+         "do $$", "call ")
+# What may leave a transaction open.
+OPENS = ("begin", "start transaction", "chain")
+
+
+def texts(ops):
+    for op in ops:
+        if op[0] == "Q":
+            yield op[1].lower()
+        elif op[0] == "P" and op[1] != "probe":
+            yield op[2].lower()
+        elif op[0] == "B":
+            for value in op[3]:
+                yield (value or "").lower()
+
+
+def binds(ops):
+    return [op[2] for op in ops if op[0] == "B"]
+
+
+def tie(ops):
+    """A statement named b... may be anything, prepared in an event before."""
+    return any(name[:1] == "b" for name in binds(ops)) or \
+        any(word in text for text in texts(ops) for word in TIES)
+
+
+def holding(ops):
+    """So may the unnamed one, but for what ties."""
+    return "" in binds(ops) or \
+        any(word in text for text in texts(ops) for word in OPENS)

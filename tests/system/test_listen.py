@@ -3,6 +3,7 @@ a connection of its own, and many clients share one server to listen."""
 
 import asyncio
 import struct
+import threading
 
 from cluster import Skip, wait_until
 from wire import (Client, SYNC, bind, error_of, execute, kinds, parse, query)
@@ -392,3 +393,53 @@ def test_drivers_hear_their_notifications(world):
     cursor.execute("notify news, 'own'")
     assert with_psycopg.notifies.pop(0).pid == with_psycopg.info.backend_pid
     with_psycopg.close()
+
+
+def test_everybody_hears_each_notification_once_whoever_sends_it(world):
+    """Listeners notify as well, alone and in transactions, on few servers."""
+    weir = world.start("default_pool_size = 3\nworkers = 3")
+    listeners = [listens(weir) for _ in range(12)]
+    senders = listeners[:6] + [Client(weir.port) for _ in range(6)]
+    for client in senders + listeners:
+        client.heard = []
+    rounds = 25
+
+    def ask(client, text):
+        for kind, body in client.ask(query(text)):
+            assert kind in "CATDZ", error_of([(kind, body)])
+            if kind == "A":
+                client.heard.append(heard(body))
+
+    def story(number, client):
+        for n in range(rounds):
+            if n % 3 == 0:
+                ask(client, "begin")
+                ask(client, f"notify x, '{number} {n}'")
+                ask(client, "select 1")
+                ask(client, "commit")
+            else:
+                ask(client, f"notify x, '{number} {n}'")
+
+    threads = [threading.Thread(target=story, args=pair)
+               for pair in enumerate(senders)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    total = rounds * len(senders)
+    for client in listeners:
+        while len(client.heard) < total:
+            client.heard.append(next_heard(client))
+    for client in listeners:
+        ask(client, "notify x, 'end'")
+    for place, client in enumerate(listeners):
+        while len(client.heard) < total + len(listeners):
+            client.heard.append(next_heard(client))
+        payloads = [h[2] for h in client.heard if h[2] != "end"]
+        assert len(set(payloads)) == len(payloads) == total
+        for number in range(len(senders)):
+            own = [p for p in payloads if p.startswith(f"{number} ")]
+            assert own == [f"{number} {n}" for n in range(rounds)]
+        if place < 6:
+            assert all(h[0] == client.pid for h in client.heard
+                       if h[2].startswith(f"{place} "))

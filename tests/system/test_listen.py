@@ -282,6 +282,23 @@ def test_a_client_that_takes_no_notifications_is_closed_with_an_error(world):
         assert next_heard(b)[1] == "x"
 
 
+def test_a_client_that_does_not_read_is_closed_and_the_others_hear(world):
+    weir = world.start("default_pool_size = 2\nlisten_queue_bytes = 256kB")
+    a, b = listens(weir), listens(weir)
+    text = "select count(pg_notify('x', n || repeat('x', 7900))) from " \
+        "generate_series(1, 100) n"
+
+    def is_closed():
+        world.pg.sql(text, database="app")
+        for n in range(100):
+            assert next_heard(b)[2].startswith(f"{n + 1}x")
+        return "disconnected: listen_queue" in weir.text()
+
+    wait_until("the one that does not read is closed", is_closed)
+    while a.read() is not None:
+        pass
+
+
 def test_a_client_in_another_encoding_listens_on_its_own_server(world):
     weir = world.start("default_pool_size = 3")
     a = listens(weir, client_encoding="LATIN1")

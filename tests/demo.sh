@@ -104,7 +104,7 @@ C
 say "64 clients on 20 servers"
 echo 'select count(*) from pets' >"$dir/one.sql"
 PGPASSWORD=shop PGSSLMODE=disable $bin/pgbench -n -f "$dir/one.sql" \
-    -M prepared -c 64 -j 2 -T 2 -h 127.0.0.1 -p "$port" -U shop shop |
+    -M prepared -c 64 -j 2 -t 50 -h 127.0.0.1 -p "$port" -U shop shop |
     grep -E 'clients|processed|tps'
 say "SHOW POOLS"
 psql -X "postgresql://shop:shop@127.0.0.1:$port/pgweir" \

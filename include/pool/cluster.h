@@ -80,7 +80,8 @@ struct cluster {
 	_Atomic(struct pool_set *) sets;	/* newest first, never freed */
 
 	/* The rest is the main thread's. */
-	bool			 is_used;	/* by the configuration */
+	bool			 is_named;	/* by the configuration */
+	bool			 is_used;	/* started, not stopped since */
 	bool			 is_settled; /* everybody was looked at once */
 	char			*database;	/* the entry whose name, user
 						 * and password may be used */

@@ -284,6 +284,20 @@ void	relay_watch_wait(struct relay *);
  */
 bool	relay_take_route(struct relay *, struct relay_io *,
 	    const char *text, size_t n);
+/*
+ * What a server says may be news of its host's role: ParameterStatus (true:
+ * it is not the client's), an error, or just that it is ready.
+ */
+bool	relay_hears_role(struct relay *, const uint8_t *, size_t);
+void	relay_hears_error(struct relay *, const char *sqlstate);
+static inline void
+relay_hears_life(struct relay *relay, int64_t now_us)
+{
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now_us,
+		    memory_order_relaxed);
+}
 /* What another host would report of its role is not told. */
 void	relay_add_welcome(const struct relay *, struct buf *,
 	    const struct pool_welcome *);

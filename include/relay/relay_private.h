@@ -231,6 +231,7 @@ void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)
 	    __attribute__((format(printf, 6, 7)));
 /* Answers whose turn has come. */
+void	relay_note_error(const struct relay *, const char *sqlstate);
 void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
 void	relay_refuse_held(struct relay *, const char *sqlstate,

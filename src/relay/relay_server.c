@@ -12,7 +12,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/errors.h"
 #include "base/mem.h"
 #include "pool/monitor.h"
 #include "relay/relay_private.h"
@@ -293,15 +292,6 @@ relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
 	relay_skip_batch(relay);
 	relay_expect_retry(relay);
 	return true;
-}
-
-static void
-relay_note_error(const struct relay *relay, const char *sqlstate)
-{
-	struct log_who	who = { .database = relay->client->database,
-			    .user = relay->client->user };
-
-	errors_note(sqlstate, NULL, &who, NULL);
 }
 
 static enum answer_fate

@@ -69,7 +69,6 @@ relay_answer_due(struct relay *relay, struct relay_io *io)
 	}
 }
 
-/* PostgreSQL has told the client an error; its text may hold data. */
 void
 relay_note_error(const struct relay *relay, const char *sqlstate)
 {

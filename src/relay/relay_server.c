@@ -343,7 +343,6 @@ relay_count_ready(struct relay *relay)
 	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
-	int64_t			 slow_us;
 
 	if (relay->server->pool->set != NULL)
 		atomic_store_explicit(
@@ -352,8 +351,7 @@ relay_count_ready(struct relay *relay)
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
-	slow_us = atomic_load_explicit(&relay_slow_us, memory_order_relaxed);
-	if (slow_us != 0 && now - relay->query_us >= slow_us)
+	if (relay_is_slow(now - relay->query_us))
 		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?

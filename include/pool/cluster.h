@@ -90,6 +90,8 @@ struct cluster {
 	uint64_t		 system_identifier;	/* 0: not known */
 	uint32_t		 timeline; /* the highest that had writes */
 	struct backend		*last_writer;
+	struct backend		*crowned;	/* had the writes last */
+	uint64_t		 failovers;	/* to another host than that */
 	char			 trouble[400];	/* why there are no writes;
 						 * guarded by clusters' mutex */
 	/* Nobody can be asked, and waiting will not heal that. */
@@ -126,6 +128,15 @@ void		 clusters_judge(const struct backend *);
 void		 clusters_renew(struct backend *);
 /* Main thread: whether any cluster has this member. */
 bool		 clusters_have(const struct backend *);
+
+/* Main thread: the last failovers, the newest first; how many there are. */
+enum { FAILOVERS_MAX = 20, FAILOVER_TEXT_BYTES = 300 };
+struct failover {
+	int64_t	at_us;		/* the wall's clock */
+	char	text[FAILOVER_TEXT_BYTES];
+};
+void		 failover_note(struct cluster *, const struct backend *);
+size_t		 failovers_list(struct failover [FAILOVERS_MAX]);
 
 static inline bool
 cluster_is_plain(const struct cluster *cluster)

@@ -106,6 +106,14 @@ void	relay_watch_rest(struct relay *);
 int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
+static inline bool
+relay_is_slow(int64_t us)
+{
+	int64_t	limit_us = atomic_load_explicit(&relay_slow_us,
+		    memory_order_relaxed);
+
+	return limit_us != 0 && us >= limit_us;
+}
 /* A query has ended that took at least log_slow. */
 void	relay_log_slow(const struct relay *, int64_t now_us);
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
@@ -232,6 +240,8 @@ void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)
 	    __attribute__((format(printf, 6, 7)));
+/* PostgreSQL has told the client an error; its text may hold data. */
+void	relay_note_error(const struct relay *, const char *sqlstate);
 /* Answers whose turn has come. */
 void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */

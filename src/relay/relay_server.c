@@ -9,7 +9,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/errors.h"
 #include "base/mem.h"
 #include "relay/relay_answers.h"
 #include "relay/relay_private.h"
@@ -256,15 +255,6 @@ relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
 	return true;
 }
 
-static void
-relay_note_error(const struct relay *relay, const char *sqlstate)
-{
-	struct log_who	who = { .database = relay->client->database,
-			    .user = relay->client->user };
-
-	errors_note(sqlstate, NULL, &who, NULL);
-}
-
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -312,14 +302,12 @@ relay_count_ready(struct relay *relay)
 	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
-	int64_t			 slow_us;
 
 	relay_hears_life(relay, now);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
-	slow_us = atomic_load_explicit(&relay_slow_us, memory_order_relaxed);
-	if (slow_us != 0 && now - relay->query_us >= slow_us)
+	if (relay_is_slow(now - relay->query_us))
 		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?

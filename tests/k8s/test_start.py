@@ -107,7 +107,8 @@ class Group:
             f.write("127.0.1.1 postgres-rw\n")
             for i in self.running:
                 if i != "pooler":
-                    f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n")
+                    f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n"
+                            f"127.0.1.{i + 1} postgres\n")
 
     def environment(self, i, **more):
         return {"PATH": os.environ["PATH"], "POD_NAME": f"postgres-{i}",
@@ -290,6 +291,28 @@ def test_applications_log_in_through_the_pooler_with_their_passwords(tools):
             done.stderr + group.log("pooler")
     for user in "owner", "replicator", "nobody":
         assert "password authentication failed" in ask(user, "x").stderr
+    group.close()
+
+
+def test_the_pooler_finds_the_primary_also_after_a_failover(tools):
+    group = Group(tools)
+    group.three()
+    group.sql(0, "create table t (n int)")
+    group.pooler()
+
+    def write():
+        done = group.psql(0, "insert into t values (1) returning"
+                          " inet_server_addr()", host="127.0.2.1",
+                          user="owner", password=r"ad\'min")
+        return done.stdout.strip() or done.stderr
+
+    group.wait("pooler", "writes", lambda: write() == "127.0.1.1")
+    group.end(0, signal.SIGKILL)
+    assert group.script(1, "promote.sh").returncode == 0
+    group.wait("pooler", "writes to the new primary",
+               lambda: write() == "127.0.1.2")
+    group.started(0, "replica")
+    assert write() == "127.0.1.2"
     group.close()
 
 

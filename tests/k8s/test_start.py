@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from cluster import BIN, Skip, wait_until
-from tools import K8S, need
+from tools import K8S, need, slow
 
 SCRIPTS = os.path.join(K8S, "postgres", "scripts")
 
@@ -316,6 +316,7 @@ def test_the_pooler_finds_the_primary_also_after_a_failover(tools):
     group.close()
 
 
+@slow
 def test_a_changed_password_is_taken_over_when_the_primary_restarts(tools):
     group = Group(tools)
     group.started(0, "primary")
@@ -348,6 +349,7 @@ def test_after_a_failover_replicas_follow_and_the_old_primary_rejoins(tools):
     group.close()
 
 
+@slow
 def test_writes_that_nobody_received_do_not_stop_the_old_primary(tools):
     group = Group(tools)
     group.three()
@@ -398,6 +400,7 @@ def test_promoting_is_refused_while_there_is_a_primary(tools):
     group.close()
 
 
+@slow
 def test_promoting_is_refused_while_another_replica_has_more(tools):
     group = Group(tools)
     group.three()
@@ -428,6 +431,7 @@ def test_a_replaced_primary_is_not_alive_and_a_healthy_one_is(tools):
     group.close()
 
 
+@slow
 def test_a_replica_whose_wal_is_gone_is_copied_again(tools):
     group = Group(tools)
     group.started(0, "primary")
@@ -450,6 +454,7 @@ def test_a_replica_whose_wal_is_gone_is_copied_again(tools):
     group.close()
 
 
+@slow
 def test_the_whole_group_comes_back_with_the_primary_it_had(tools):
     group = Group(tools)
     group.three()
@@ -468,6 +473,7 @@ def test_the_whole_group_comes_back_with_the_primary_it_had(tools):
     group.close()
 
 
+@slow
 def test_an_old_primary_does_not_start_while_a_replica_is_further(tools):
     group = Group(tools)
     group.three()
@@ -508,6 +514,7 @@ def test_data_of_another_system_is_not_touched(tools):
     group.close()
 
 
+@slow
 def test_an_interrupted_rejoin_ends_in_a_new_copy(tools):
     group = Group(tools)
     group.started(0, "primary")

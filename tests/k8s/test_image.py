@@ -21,7 +21,8 @@ class Engine:
     def __init__(self, tools):
         if os.getuid() != 0:
             raise Skip("images are built by root here")
-        for program in "buildah", "podman", "runc", "mmdebstrap":
+        for program in ("buildah", "podman", "runc", "catatonit",
+                        "mmdebstrap"):
             need(program)
         self.tools = tools
         self.dir = tools.path("engine")

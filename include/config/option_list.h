@@ -164,6 +164,9 @@ X(BYTES, max_statement_memory, max_statement_memory_bytes, "256MB",	\
 X(INT, max_client_statements, max_client_statements, "10000", "10000",	\
     0, 1000000, true, "prepared statements that one client may have; "	\
     "0: unlimited")							\
+X(BYTES, listen_queue_bytes, listen_queue_bytes, "1MB", "1MB", 1024,	\
+    1024 * 1024 * 1024, true,						\
+    "notifications that wait for one client, which is closed beyond that")\
 X(TEXT, ignore_startup_parameters, ignore_startup_parameters, "", "", 0,\
     0, true, "startup parameters that are dropped; all others are applied")\
 X(BOOL, application_name_add_host, application_name_add_host, "0", "0",	\

@@ -8,8 +8,10 @@
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
- *	relay_server.c	 what the server says
+ *	relay_read.c	 the bytes of the server
+ *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
@@ -301,6 +303,36 @@ void	relay_note_commit(struct relay *, const char *text, size_t n);
 void	relay_note_statement(struct relay *, const struct statement *);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
+/* A query of ours, whose answer is not the client's. */
+void	relay_send_own(struct relay *, struct relay_io *, const char *query,
+	    enum expect_purpose);
+/* Something of the client's own is expected. */
+bool	relay_has_client_request(const struct relay *);
+
+/* relay_listen.c */
+/* What was said may change what it listens to. */
+bool	relay_listen_may_change(const struct relay *);
+/* hearer != NULL, about to use its server: which has to listen first. */
+void	relay_listen_lay(struct relay *, struct relay_io *);
+void	relay_listen_laid(struct relay *);
+/* The server has to be asked what it listens to. */
+bool	relay_listen_must_ask(const struct relay *);
+void	relay_listen_ask(struct relay *, struct relay_io *);
+bool	relay_listen_take_row(struct relay *, const uint8_t *, size_t);
+void	relay_listen_asked(struct relay *);
+void	relay_listen_answered(struct relay *, bool is_good);
+/* What the server had when it was read back; sqlscan's touches. */
+void	relay_listen_found(struct relay *, uint32_t inventory);
+/* True: it is not settled yet what it listens to. */
+bool	relay_listen_goes_on(struct relay *);
+/* owes_ready: it is told now. */
+void	relay_listen_say_ready(struct relay *);
+/* hearer != NULL: what was kept for it, in front of ReadyForQuery. */
+void	relay_listen_put_kept(struct relay *, struct relay_io *);
+/* The same at any time: if it rests. */
+void	relay_listen_flush(struct relay *);
+bool	relay_listen_on_notification(struct relay *, struct relay_io *,
+	    const uint8_t *, size_t);
 
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);

@@ -381,7 +381,8 @@ def tell(stage, driver, counts, is_shown):
         direct, through, wrong = stage.both(driver)
         result = "different" if wrong else "same"
     except CannotRun as error:
-        result, wrong = "skipped", str(error)
+        result = "skipped"
+        wrong = f"skipped  {driver.name}: {error}"
     except AssertionError as error:
         result, wrong = "different", str(error)
     counts[result] += 1

@@ -319,6 +319,28 @@ relay_settings_refused(struct relay *relay)
 	    "cannot be applied to a server any more; RESET it.");
 }
 
+/*
+ * A tied client goes on on this server, where RESET has taken its startup
+ * values from it.
+ */
+static bool
+relay_bring_back(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct relay_io		 io;
+
+	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
+	    relay->is_leaving || session->settings == relay->settings ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return false;
+	relay_io_init(&io, relay);
+	relay_send_switch(relay, &io, session->settings, relay->settings,
+	    PURPOSE_SETTINGS);
+	relay->is_holding = true;
+	relay_io_send(&io, relay);
+	return true;
+}
+
 void
 relay_hold_over(struct relay *relay)
 {
@@ -341,6 +363,8 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
+	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+		return;
 	if (is_after)
 		relay_finish(relay);
 	else if (purpose == PURPOSE_RETRY)

@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "ops/process.h"
 #include "ops/watch.h"
+#include "pool/cluster.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "relay/words.h"
@@ -142,6 +143,7 @@ lifecycle_apply(struct config *config)
 	    lifecycle.is_daemon);
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
+	clusters_reload(config);
 	front_apply(config);
 	pools_reload(config);
 	watch_follow(config);

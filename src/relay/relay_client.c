@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "relay/verdict.h"
+#include "relay/words.h"
 #include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
@@ -124,7 +125,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	touches = verdict_touches(text, n - 1);
+	touches = verdict_touches(text, n - 1) |
+	    words_touches(relay->client->pool, text, n - 1);
 	if (relay_refuses_block(relay, touches)) {
 		relay_answer_error(relay, io, true,
 		    reason_sqlstate(REASON_TRANSACTION_REFUSED),

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 
 bool
 relay_has_expected(const struct relay *relay)
@@ -184,6 +185,8 @@ relay_settle_touches(struct relay *relay)
 	struct relay_io	 io;
 
 	relay->touches = 0;
+	if (touches & SQL_TOUCHES_DEFINES)
+		words_expire(relay->client->pool);
 	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
 		return false;
 	if (touches & SQL_TOUCHES_MEANING)
@@ -296,7 +299,7 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
-	SQL_TOUCHES_UNTIES)
+	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES)
 
 /* Nothing that is known or guessed of it outlives DISCARD ALL. */
 static bool

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "relay/relay_answers.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 
 /* Parameters that take more are passed on at once. */
@@ -142,6 +143,10 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_WORDS &&
+	    !words_draft_take_row(session->words, answer->body,
+	    answer->length))
+		session->has_failed = true;
 	if (answer->head != NULL &&
 	    answer->head->purpose == PURPOSE_READ_BACK &&
 	    !settings_draft_take_row(session->draft, answer->body,

@@ -242,6 +242,16 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/* The first request that is not a query of ours in front of the client's. */
+static const struct expectation *
+relay_first_request(const struct expected *expected)
+{
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->purpose == PURPOSE_NONE)
+			return expected_at(expected, i);
+	return NULL;
+}
+
 /*
  * CopyDone or CopyFail.  If PostgreSQL has not begun the copy of an Execute
  * yet, the place is marked: a Sync behind it counts again.
@@ -250,7 +260,8 @@ static void
 relay_end_copy(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	struct expectation	*head = expected_head(&session->expected);
+	const struct expectation *head =
+	    relay_first_request(&session->expected);
 	struct buf		 nothing;
 
 	if (!session->is_copying && head != NULL &&

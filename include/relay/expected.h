@@ -97,6 +97,8 @@ void			 expected_strike(struct expected *);
 struct expectation	*expected_at(const struct expected *, uint32_t i);
 /* Whether a request is in line after which PostgreSQL is in step again. */
 bool			 expected_has_sync(const struct expected *);
+/* Whether a message of a batch waits for its answer. */
+bool			 expected_has_batch(const struct expected *);
 void			 expected_done(struct expected *);
 
 #endif

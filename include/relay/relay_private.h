@@ -6,6 +6,7 @@
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
+ *	relay_undo.c	 what PostgreSQL has refused is taken back
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
@@ -180,9 +181,12 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
 
-/* relay_undo.c */
-/* Take back what requests did that PostgreSQL has skipped or refused. */
-void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+/*
+ * relay_undo.c: take back what a request did that PostgreSQL has skipped or
+ * refused; requests from number `from` on were not.
+ */
+void	relay_undo(struct relay *, const struct expectation *, bool skipped,
+	    uint32_t from);
 
 /* relay_deallocate.c; false: let PostgreSQL answer. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,

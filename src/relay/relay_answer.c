@@ -243,7 +243,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	buf_init(&error);
 	relay_put_error(relay, &error, sqlstate, text, NULL);
 	for (uint32_t i = expected->count; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), true);
+		relay_undo(relay, expected_at(expected, i), true,
+		    expected->count);
 	while ((head = expected_head(expected)) != NULL) {
 		if (head->fate != FATE_SWALLOW || head->made != NULL) {
 			if (!told)

@@ -240,17 +240,16 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 
 /*
  * CopyDone or CopyFail.  If PostgreSQL has not begun the copy of an Execute
- * yet, the place is marked: a Sync behind it counts again.
+ * yet, which may stand behind a query of ours, the place is marked: a Sync
+ * behind it counts again.
  */
 static void
 relay_end_copy(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	struct expectation	*head = expected_head(&session->expected);
 	struct buf		 nothing;
 
-	if (!session->is_copying && head != NULL &&
-	    head->kind < EXPECT_SYNC) {
+	if (!session->is_copying && expected_has_batch(&session->expected)) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_COPY_END, &nothing);
 	}

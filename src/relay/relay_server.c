@@ -228,7 +228,7 @@ relay_skip_batch(struct relay *relay)
 	    expected_at(expected, n)->kind != EXPECT_SYNC)
 		n++;
 	for (uint32_t i = n; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), i > 0);
+		relay_undo(relay, expected_at(expected, i), i > 0, n);
 	while (n-- > 0)
 		expected_strike(expected);
 	if (expected->count == 0 && relay->is_unsynced)

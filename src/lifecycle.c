@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "ops/process.h"
 #include "ops/watch.h"
+#include "pool/cluster.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "wire/scram.h"
@@ -138,6 +139,7 @@ lifecycle_apply(struct config *config)
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
 	front_apply(config);
+	clusters_reload(config);
 	pools_reload(config);
 	watch_follow(config);
 	config_release(config);

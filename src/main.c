@@ -33,7 +33,10 @@
 #include "ops/http.h"
 #include "ops/watch.h"
 #include "pool/backend.h"
+#include "pool/cluster.h"
+#include "pool/monitor.h"
 #include "pool/pool.h"
+#include "relay/catalogue_source.h"
 #include "relay/relay.h"
 #include "worker.h"
 
@@ -221,8 +224,14 @@ main(int argc, char **argv)
 	resolver = resolver_new(loop, config->option.resolv_conf);
 	workers_make(workers, loop);
 	pools_init(workers_loops());
+	pools_add_loop(loop);
+	for (int i = 1; i < workers_loops(); i++)
+		pools_add_loop(worker_loop(i - 1));
 	backends_init(loop, resolver);
+	clusters_init(loop, resolver);
+	monitors_init(loop);
 	auth_query_init(loop);
+	catalogues_init(loop);
 	relay_init();
 	console_init();
 	config_replace(config_hold(config));
@@ -233,6 +242,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
+	clusters_reload(config);
 	http_start(loop, config);
 	watch_start(loop, config);
 	workers_start();

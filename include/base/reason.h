@@ -45,6 +45,9 @@
 	X(REASON_CONNECT_FAILED,	"08001", "connect_failed")	\
 	X(REASON_CONNECT_TIMEOUT,	"08001", "connect_timeout")	\
 	X(REASON_NAME_UNKNOWN,		"08001", "name_unknown")	\
+	X(REASON_NO_PRIMARY,		"57P03", "no_primary")		\
+	X(REASON_OUTCOME_UNKNOWN,	"08007", "outcome_unknown")	\
+	X(REASON_TRANSACTION_LOST,	"40001", "transaction_lost")	\
 	X(REASON_SERVER_REFUSED,	"08004", "server_refused")	\
 	X(REASON_SERVER_LOST,		"08006", "server_lost")		\
 	X(REASON_SERVER_RUBBISH,	"08P01", "server_rubbish")	\

@@ -16,6 +16,8 @@
  *	relay_timeouts.c time limits
  *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
+ *	relay_choose.c	 which host may serve the next transaction
+ *	relay_lost.c	 a transaction whose server is gone
  */
 
 #ifndef RELAY_RELAY_PRIVATE_H
@@ -238,8 +240,46 @@ void	relay_hold_over(struct relay *);
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
 
+/* relay_choose.c */
+/*
+ * Before a server is asked for: what its transaction needs, by its first
+ * statement (NULL: not known), the client's wish and the configuration.
+ */
+void	relay_choose(struct relay *, const char *text, size_t n);
+/* As pool_take(), wherever that need is served. */
+struct server	*relay_ask(struct relay *);
+void	relay_on_moved(struct ticket *);
+/* The ticket waits: how long. */
+void	relay_watch_wait(struct relay *);
+/*
+ * SET or RESET of pgweir.route, which is ours.  False: it is not that, or not
+ * ours to answer.
+ */
+bool	relay_take_route(struct relay *, struct relay_io *,
+	    const char *text, size_t n);
+/* What another host would report of its role is not told. */
+void	relay_add_welcome(const struct relay *, struct buf *,
+	    const struct pool_welcome *);
+struct pool_welcome	*relay_welcome_hold(const struct relay *);
+
+/* relay_lost.c */
+/*
+ * The server is gone, and the client can go on without it: it is told what
+ * became of what it said.  False: it cannot.
+ */
+bool	relay_survive(struct relay *, enum reason, const char *what,
+	    const char *text);
+enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+/* Before it is sent: may this commit something? */
+void	relay_note_commit(struct relay *, const char *text, size_t n);
+void	relay_note_statement(struct relay *, const struct statement *);
+/* A server of a former life, in use. */
+void	relay_condemn(struct server *, const char *why);
+
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);
+void	relay_greet_again(struct relay *);	/* the roles have changed */
 void	relay_greet_linked(struct relay *);
 void	relay_greet_done(struct relay *, bool failed);
 void	relay_greet_refused(struct relay *, const struct pool_error *);

@@ -19,8 +19,9 @@
 static uint8_t
 relay_status(const struct relay *relay)
 {
-	return relay->state == RELAY_LINKED ?
-	    (uint8_t)relay->server->transaction_status : STATUS_IDLE;
+	if (relay->state == RELAY_LINKED)
+		return (uint8_t)relay->server->transaction_status;
+	return relay->lost != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
 /* Behind what ends a batch or a query, PostgreSQL is ready again. */

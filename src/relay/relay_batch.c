@@ -314,6 +314,9 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
+	if (relay->state == RELAY_IDLE)
+		relay_choose(relay, (const char *)body,
+		    strlen((const char *)body));
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
@@ -403,12 +406,17 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
+	if (relay->state == RELAY_IDLE && statement != NULL)
+		relay_choose(relay, (const char *)statement->body,
+		    strlen((const char *)statement->body));
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (kind == EXPECT_BIND && before == 1)
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
+	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
+		relay_note_statement(relay, statement);
 	if (statement != NULL && kind == EXPECT_BIND) {
 		if (statement->touches != 0 && !relay_may_tie(relay, io,
 		    relay_pins_of(statement->touches), false)) {

@@ -102,6 +102,7 @@ relay_stream_query(struct relay *relay, struct relay_io *io,
 	sqlscan_init(relay->scan, true);
 	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
 	    message->here - MSG_HEAD_BYTES);
+	relay->may_commit = true;
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -131,6 +132,11 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
+	if (touches & SQL_TOUCHES_SETTINGS &&
+	    relay_take_route(relay, io, text, n - 1))
+		return RELAY_USED;
+	if (relay->state == RELAY_IDLE)
+		relay_choose(relay, text, n - 1);
 	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
 	    relay_query_deallocate(relay, io, text, n - 1))
 		return RELAY_USED;
@@ -146,6 +152,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}
+	if (relay->server->pool->set != NULL)
+		relay_note_commit(relay, text, n - 1);
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -158,6 +166,7 @@ relay_on_function(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
+	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
 	relay_expect_query(relay, EXPECT_FUNCTION);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -362,7 +371,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);
 		verdict = RELAY_USED;
-	} else
+	} else if (relay->lost != LOST_NOTHING && at[0] != MSG_TERMINATE)
+		verdict = relay_on_lost(relay, io, &message);
+	else
 		verdict = handler(relay, io, &message);
 	if (verdict == RELAY_USED)
 		*used = message.here;

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "pool/cancel.h"
+#include "pool/monitor.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -331,16 +332,18 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 				    session->draft == NULL;
 
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
-	    relay->client->pool->backend->name, what);
+	    relay->server->pool->backend->name, what);
 	if (type != 0)
 		snprintf(text, sizeof text, "%s (type 0x%02x)", what, type);
 	if (buf_length(&session->error) > 0 && !session->has_failed) {
 		error_fields_parse(buf_bytes(&session->error),
 		    buf_length(&session->error), &fields);
 		snprintf(text, sizeof text, "the connection to %s was lost: "
-		    "%s", relay->client->pool->backend->name, fields.message);
+		    "%s", relay->server->pool->backend->name, fields.message);
 	}
 	log_warning(relay_who(relay), "%s", text);
+	if (relay->server->pool->set != NULL)
+		monitor_look(relay->server->pool->backend);
 	if (relay->state == RELAY_GREETING) {
 		relay_drop_server(relay, reason, what);
 		relay_greet_lost(relay, sqlstate, text);
@@ -352,6 +355,8 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		relay_go_on(relay);
 		return;
 	}
+	if (relay_survive(relay, reason, what, text))
+		return;
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL || relay->has_changed ||
 	    relay->server->transaction_status != STATUS_IDLE) {

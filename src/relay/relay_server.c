@@ -14,6 +14,7 @@
 
 #include "base/errors.h"
 #include "base/mem.h"
+#include "pool/monitor.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 
@@ -194,6 +195,20 @@ relay_on_notification(struct relay *relay, struct relay_io *io,
 	return ANSWER_DROP;
 }
 
+/* Its host has been promoted: the monitor shall see for itself. */
+static bool
+relay_is_about_role(struct relay *relay, const struct answer *answer)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL ||
+	    answer->length < sizeof name ||
+	    memcmp(answer->body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -201,6 +216,8 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (relay_is_about_role(relay, answer))
+		return ANSWER_DROP;
 	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
 		/* Whatever set it, a function perhaps: ask what is set. */
 		relay->touches |= SQL_TOUCHES_SETTINGS;
@@ -289,6 +306,9 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	session->has_said_error = true;
 	relay_note_error(relay, fields.sqlstate);
+	if (relay->server->pool->set != NULL &&
+	    strcmp(fields.sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
 	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
@@ -309,6 +329,10 @@ relay_count_ready(struct relay *relay)
 	int64_t			 now = loop_now_us(relay->client->loop);
 	int64_t			 slow_us;
 
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now,
+		    memory_order_relaxed);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
@@ -348,6 +372,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	relay->may_commit &= server->session->expected.count > 0;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))
 		relay->has_changed = true;

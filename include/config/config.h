@@ -39,6 +39,14 @@ enum pin_policy {
 	PIN_POLICY_OFF,			/* the server is reset */
 };
 
+/* Whose writes a client reads, even if replicas are behind. */
+enum causal_scope {
+	CAUSAL_OFF,
+	CAUSAL_SESSION,			/* those of its own connection */
+	CAUSAL_APPLICATION,		/* of its database, user and address */
+	CAUSAL_DATABASE,
+};
+
 /* Where the statements of a client go. */
 enum route {
 	ROUTE_DEFAULT,			/* in an override: not given */

@@ -4,11 +4,9 @@
  *
  * The position is one that the primary has told of itself in answer to a
  * question asked after the write was acknowledged.  So every question has a
- * number, and a write asks for the answer to the next one:
- *
- *	tide	  a primary's questions and the last answer; one a cluster
- *	causal	  what one who writes has to wait for; shared by all
- *		  connections that count as one (read_your_writes)
+ * number (pool/tide.h), and a write waits for the answer to the next one.
+ * What one who writes has to wait for is a causal; all connections that count
+ * as one (read_your_writes) share it.
  *
  * A position counts on its own timeline only.  After a failover it is one of
  * the new primary's that counts, which has everything that was promised, or
@@ -29,32 +27,8 @@
 #include <stdint.h>
 
 #include "base/hash.h"
-
-struct tide {
-	_Atomic uint64_t	asked;		/* questions sent so far */
-	_Atomic uint32_t	timeline;	/* as in shared */
-	struct {
-		pthread_mutex_t	mutex;
-		uint64_t	answered;	/* the number of the last one */
-		uint32_t	timeline;
-		int64_t		lsn;
-	} shared;				/* guarded by shared.mutex */
-};
-
-void		tide_init(struct tide *);
-void		tide_done(struct tide *);
-/* A question goes out: its number. */
-uint64_t	tide_ask(struct tide *);
-/* It was answered, by a primary. */
-void		tide_answer(struct tide *, uint64_t number, uint32_t timeline,
-		    int64_t lsn);
-
-enum causal_scope {
-	CAUSAL_OFF,
-	CAUSAL_SESSION,		/* the client's connection alone */
-	CAUSAL_APPLICATION,	/* database, user and the client's address */
-	CAUSAL_DATABASE,
-};
+#include "config/config.h"
+#include "pool/tide.h"
 
 struct causal {
 	struct hash_node	 node;

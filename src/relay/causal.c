@@ -22,48 +22,6 @@ static struct {
 	.kept = TAILQ_HEAD_INITIALIZER(causals.kept),
 };
 
-/*
- * The tide.
- */
-
-void
-tide_init(struct tide *tide)
-{
-	memset(tide, 0, sizeof *tide);
-	pthread_mutex_init(&tide->shared.mutex, NULL);
-}
-
-void
-tide_done(struct tide *tide)
-{
-	pthread_mutex_destroy(&tide->shared.mutex);
-}
-
-uint64_t
-tide_ask(struct tide *tide)
-{
-	return atomic_fetch_add(&tide->asked, 1) + 1;
-}
-
-/* An answer that comes behind a later one says nothing new. */
-void
-tide_answer(struct tide *tide, uint64_t number, uint32_t timeline,
-    int64_t lsn)
-{
-	pthread_mutex_lock(&tide->shared.mutex);
-	if (number > tide->shared.answered) {
-		tide->shared.answered = number;
-		tide->shared.timeline = timeline;
-		tide->shared.lsn = lsn;
-		atomic_store(&tide->timeline, timeline);
-	}
-	pthread_mutex_unlock(&tide->shared.mutex);
-}
-
-/*
- * Those who write.
- */
-
 static struct causal *
 causal_find(const char *key, uint64_t hash)
 {
@@ -202,7 +160,7 @@ causal_write(struct causal *causal)
 
 	if (causal == NULL)
 		return;
-	number = atomic_load(&causal->tide->asked) + 1;
+	number = tide_next();
 	before = atomic_load(&causal->wanted);
 	while (before < number && !atomic_compare_exchange_weak(
 	    &causal->wanted, &before, number))

@@ -415,8 +415,11 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
-	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
+	if (kind == EXPECT_BIND && relay->server->pool->set != NULL) {
 		relay_note_statement(relay, statement);
+		if (statement != NULL)
+			relay_note_altered(relay, statement->verb);
+	}
 	if (statement != NULL && kind == EXPECT_BIND) {
 		if (statement->touches != 0 && !relay_may_tie(relay, io,
 		    relay_pins_of(statement->touches), false)) {

@@ -77,7 +77,8 @@ relay_unlink(struct relay *relay)
 	relay_untie(relay);
 	relay->touches = 0;
 	relay->has_changed = false;
-	relay->is_holding = relay->is_unsynced = false;
+	relay->is_holding = relay->is_unsynced = relay->is_reading = false;
+	relay_resume(relay);
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;

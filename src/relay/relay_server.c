@@ -372,6 +372,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	    server->transaction_status == STATUS_IDLE)
+		relay_note_written(relay);
 	relay->may_commit &= server->session->expected.count > 0;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))

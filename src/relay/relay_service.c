@@ -139,7 +139,7 @@ relay_on_client_readable(struct relay *relay)
 	struct client	*client = relay->client;
 	bool		 waits = relay->state == RELAY_WAITING ||
 			    relay->state == RELAY_GREETING ||
-			    relay->is_holding;
+			    relay->is_holding || relay->waits_for_end;
 	ssize_t		 n;
 
 	if (waits || buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
@@ -301,6 +301,7 @@ relay_on_stop(struct client *client)
 		relay_abandon_server(relay);
 	on_its_way = relay->ticket.state != TICKET_NONE &&
 	    !pool_leave(relay->ticket.pool, &relay->ticket);
+	relay_split_done(relay);
 	deadline_clear(client->loop, &client->deadline);
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);

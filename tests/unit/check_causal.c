@@ -40,7 +40,7 @@ START_TEST(who_has_not_written_reads_anywhere)
 
 	setup();
 	causal = join(CAUSAL_APPLICATION, "u", "10.0.0.1");
-	tide_answer(&tide, tide_ask(&tide), 1, 100);
+	tide_answer(&tide, tide_ask(), 1, 100);
 	ck_assert(causal_allows(causal, 1, 0));
 	ck_assert(causal_allows(NULL, 1, 0));
 	causal_write(NULL);
@@ -57,17 +57,17 @@ START_TEST(after_a_write_only_an_answer_to_a_later_question_counts)
 
 	setup();
 	causal = join(CAUSAL_SESSION, "u", "");
-	early = tide_ask(&tide);
+	early = tide_ask();
 	causal_write(causal);
 	ck_assert(!causal_allows(causal, 1, 1000000));
 	tide_answer(&tide, early, 1, 100);
 	ck_assert(!causal_allows(causal, 1, 1000000));
-	late = tide_ask(&tide);
+	late = tide_ask();
 	tide_answer(&tide, late, 1, 200);
 	ck_assert(!causal_allows(causal, 1, 199));
 	ck_assert(causal_allows(causal, 1, 200));
 	/* Later answers do not ask for more. */
-	tide_answer(&tide, tide_ask(&tide), 1, 300);
+	tide_answer(&tide, tide_ask(), 1, 300);
 	ck_assert(causal_allows(causal, 1, 200));
 	causal_leave(causal);
 	teardown();
@@ -81,9 +81,9 @@ START_TEST(an_answer_that_is_overtaken_says_nothing)
 
 	setup();
 	causal = join(CAUSAL_SESSION, "u", "");
-	first = tide_ask(&tide);
+	first = tide_ask();
 	causal_write(causal);
-	second = tide_ask(&tide);
+	second = tide_ask();
 	tide_answer(&tide, second, 1, 200);
 	tide_answer(&tide, first, 1, 100);
 	ck_assert(!causal_allows(causal, 1, 150));
@@ -165,7 +165,7 @@ START_TEST(of_those_who_are_forgotten_everybody_new_may_be_one)
 	}
 	causal = join(CAUSAL_APPLICATION, "u", "newer");
 	ck_assert(!causal_allows(causal, 1, 1));
-	tide_answer(&tide, tide_ask(&tide), 1, 100);
+	tide_answer(&tide, tide_ask(), 1, 100);
 	ck_assert(causal_allows(causal, 1, 100));
 	causal_leave(causal);
 	teardown();
@@ -179,10 +179,10 @@ START_TEST(after_a_failover_a_position_of_the_new_primary_counts)
 	setup();
 	causal = join(CAUSAL_SESSION, "u", "");
 	causal_write(causal);
-	tide_answer(&tide, tide_ask(&tide), 1, 500);
+	tide_answer(&tide, tide_ask(), 1, 500);
 	ck_assert(causal_allows(causal, 1, 500));
 	ck_assert(!causal_allows(causal, 2, 1000));
-	tide_answer(&tide, tide_ask(&tide), 2, 400);
+	tide_answer(&tide, tide_ask(), 2, 400);
 	ck_assert(!causal_allows(causal, 1, 500));
 	ck_assert(!causal_allows(causal, 2, 399));
 	ck_assert(causal_allows(causal, 2, 400));
@@ -202,7 +202,7 @@ ask_on(void *arg)
 
 	(void)arg;
 	while (!atomic_load(&is_over)) {
-		number = tide_ask(&tide);
+		number = tide_ask();
 		tide_answer(&tide, number, 1, atomic_load(&written));
 	}
 	return NULL;

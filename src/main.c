@@ -31,6 +31,7 @@
 #include "net/resolve.h"
 #include "ops/console.h"
 #include "ops/http.h"
+#include "ops/top.h"
 #include "ops/watch.h"
 #include "pool/backend.h"
 #include "pool/cluster.h"
@@ -56,6 +57,7 @@ main_usage(FILE *to)
 {
 	fputs("usage: pgweir [-dqv] [-u USER] [FILE]\n"
 	    "       pgweir --check FILE\n"
+	    "       pgweir top [-1] [-i INTERVAL] [CONNECTION]\n"
 	    "\n"
 	    "  FILE              the configuration; without it everything\n"
 	    "                    comes from PGWEIR_... in the environment,\n"
@@ -198,6 +200,8 @@ main(int argc, char **argv)
 	char			 error[512];
 	int			 workers;
 
+	if (argc > 1 && strcmp(argv[1], "top") == 0)
+		return top_main(argc - 1, argv + 1);
 	main_parse(argc, argv, &arguments);
 	main_log_early(&arguments);
 	config = main_configure(&arguments);

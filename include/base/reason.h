@@ -32,6 +32,7 @@
 	X(REASON_NO_DESCRIPTORS,	"53300", "no_descriptors")	\
 	X(REASON_OUT_OF_MEMORY,		"53200", "out_of_memory")	\
 	X(REASON_TOO_MANY_PINNED,	"53300", "too_many_pinned")	\
+	X(REASON_TOO_MANY_STATEMENTS,	"53400", "too_many_statements")	\
 	X(REASON_PIN_REFUSED,		"0A000", "pin_refused")		\
 	X(REASON_WAIT_TIMEOUT,		"53300", "wait_timeout")	\
 	X(REASON_QUERY_TIMEOUT,		"57014", "query_timeout")	\

@@ -32,13 +32,6 @@ enum pool_mode {
 	POOL_MODE_STATEMENT,
 };
 
-/* What becomes of a client that leaves something on its server. */
-enum pin_policy {
-	PIN_POLICY_AUTO,		/* it keeps the server */
-	PIN_POLICY_ERROR,		/* its statement is refused */
-	PIN_POLICY_OFF,			/* the server is reset */
-};
-
 /* Whose writes a client reads, even if replicas are behind. */
 enum causal_scope {
 	CAUSAL_OFF,
@@ -55,6 +48,13 @@ enum route {
 	ROUTE_PRIMARY,
 	ROUTE_REPLICA,
 	ROUTE_ANY,			/* whichever, in turn */
+};
+
+/* What becomes of a client that leaves something on its server. */
+enum pin_policy {
+	PIN_POLICY_AUTO,		/* it keeps the server */
+	PIN_POLICY_ERROR,		/* its statement is refused */
+	PIN_POLICY_OFF,			/* the server is reset */
 };
 
 enum auth_type {
@@ -210,11 +210,11 @@ struct pool_settings {
 	int64_t		idle_transaction_timeout_us;
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
+	int64_t		failover_wait_us;
 	enum pin_policy	pin;
 	bool		pin_notice;
 	int		max_pinned;		/* 0: the pool less two */
 	int64_t		pinned_idle_timeout_us;	/* 0: none */
-	int64_t		failover_wait_us;
 };
 
 void	config_pool_settings(const struct config *, const struct database *,

@@ -45,6 +45,7 @@ enum expect_purpose {
 	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
 	PURPOSE_CLEAR,		/* another client's settings away, at login */
+	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
 };
 

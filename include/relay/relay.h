@@ -82,6 +82,7 @@ struct relay {
 	const struct settings	*defaults;	/* from its startup, held */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
+	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
 	enum need		 need;		/* of the next transaction */
 	bool			 has_need;	/* it is known */
@@ -126,6 +127,8 @@ void		 relay_init(void);	/* before any thread: hooks */
 
 /* max_prepared_statements: main's to set, at start and at a reload. */
 extern size_t	 relay_prepared_max;
+/* max_client_statements; 0: unlimited. */
+extern size_t	 relay_names_max;
 
 /* log_slow, 0: off; the same. */
 extern _Atomic int64_t	 relay_slow_us;

@@ -6,7 +6,7 @@
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
- *	relay_undo.c	 what PostgreSQL has refused is taken back
+ *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
  *	relay_server.c	 what the server says
  *	relay_query.c	 queries of our own: check, settings, read-back
@@ -14,6 +14,7 @@
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
+ *	relay_retry.c	 a batch that is run once more
  *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
  *	relay_choose.c	 which host may serve the next transaction
@@ -181,8 +182,30 @@ enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name,
 			    struct buf *answer);
+
+/* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+/* Send Parse for this statement under a name of the server's own. */
+struct expectation	*relay_shelve(struct relay *, struct relay_io *,
+			    struct statement *, enum expect_fate);
+/* The server has this statement, or gets it now; its name and number. */
+uint32_t	relay_ensure(struct relay *, struct relay_io *,
+		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+/* The server's unnamed statement is this client's, or becomes it. */
+void	relay_ensure_unnamed(struct relay *, struct relay_io *);
+
+/* relay_retry.c */
+/* A message of the client was used; is_first: nothing was expected before. */
+void	relay_note_message(struct relay *, const struct relay_message *,
+	    bool is_first);
+/* The batch that has just failed will be run again. */
+bool	relay_may_retry(struct relay *, bool needs_describe);
+/* All of it but its Sync was struck. */
+void	relay_expect_retry(struct relay *);
+/* The server is lost: the batch gets an error like any other. */
+void	relay_forget_retry(struct relay *);
+void	relay_retry(struct relay *);
 
 /*
  * relay_undo.c: take back what a request did that PostgreSQL has skipped or
@@ -190,6 +213,8 @@ void	relay_close_private(struct relay *, struct relay_io *);
  */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped,
 	    uint32_t from);
+/* An error in a batch: all that is expected before its Sync is struck. */
+void	relay_skip_batch(struct relay *);
 
 /* relay_deallocate.c; false: let PostgreSQL answer. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,
@@ -280,9 +305,9 @@ void	relay_note_written(struct relay *);
 /* A server was given back; what waited for that goes on. */
 void	relay_resume(struct relay *);
 void	relay_split_done(struct relay *);
-/* A statement that is not proven to read: does it change the catalogue? */
+/* What is sent to the primary: does it change the catalogue? */
 void	relay_note_text(struct relay *, const char *, size_t);
-void	relay_note_altered(struct relay *, enum sql_verb);
+void	relay_note_bound(struct relay *, const struct statement *);
 
 /* relay_lost.c */
 /*

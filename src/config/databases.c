@@ -367,21 +367,6 @@ port_parse(const char *text, int *port)
 	return true;
 }
 
-static bool
-database_read_password(struct database *database, char *error, size_t size)
-{
-	if (database->password_file == NULL)
-		return true;
-	if (database->password != NULL) {
-		snprintf(error, size, "password and password_file cannot "
-		    "both be there");
-		return false;
-	}
-	database->password = secret_file_read(database->password_file, error,
-	    size);
-	return database->password != NULL;
-}
-
 static void
 database_add_host(struct database *database, const char *name, int port)
 {
@@ -433,6 +418,21 @@ database_split_hosts(struct database *database, char *error, size_t size)
 	return good;
 }
 
+static bool
+database_read_password(struct database *database, char *error, size_t size)
+{
+	if (database->password_file == NULL)
+		return true;
+	if (database->password != NULL) {
+		snprintf(error, size, "password and password_file cannot "
+		    "both be there");
+		return false;
+	}
+	database->password = secret_file_read(database->password_file, error,
+	    size);
+	return database->password != NULL;
+}
+
 struct database *
 database_parse(const char *name, const char *text, char *error, size_t size)
 {
@@ -448,8 +448,8 @@ database_parse(const char *name, const char *text, char *error, size_t size)
 	if ((database_is_url(text) ?
 	    url_parse(database, text, error, size) :
 	    pairs_parse(database_keys, database, text, error, size)) &&
-	    database_read_password(database, error, size) &&
-	    database_split_hosts(database, error, size))
+	    database_split_hosts(database, error, size) &&
+	    database_read_password(database, error, size))
 		return database;
 	database_free(database);
 	return NULL;

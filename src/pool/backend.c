@@ -153,8 +153,10 @@ backend_each(const struct backend *backend)
 {
 	struct hash_node	*node;
 
+	pthread_mutex_lock(&table.mutex);
 	node = hash_table_each(&table.backends,
 	    backend == NULL ? NULL : &backend->node);
+	pthread_mutex_unlock(&table.mutex);
 	return node == NULL ? NULL :
 	    container_of(node, struct backend, node);
 }

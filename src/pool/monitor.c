@@ -114,9 +114,13 @@ monitor_tell(struct monitor *monitor, enum health health, const char *error)
 
 	snprintf(backend->report.error, sizeof backend->report.error, "%s",
 	    error);
-	for (n = strlen(backend->report.error); n > 0 &&
-	    backend->report.error[n - 1] == '\n'; n--)
-		backend->report.error[n - 1] = '\0';
+	/* libpq's have several lines. */
+	n = strlen(backend->report.error);
+	while (n > 0 && backend->report.error[n - 1] == '\n')
+		backend->report.error[--n] = '\0';
+	for (n = 0; backend->report.error[n] != '\0'; n++)
+		if (strchr("\n\t", backend->report.error[n]) != NULL)
+			backend->report.error[n] = ' ';
 	if (health != before && health != HEALTH_UP)
 		log_warning(NULL, "host %s %s: %s", backend->name,
 		    health == HEALTH_DOWN ? "is down" :

@@ -354,6 +354,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
+	bool			 is_first = !relay_has_expected(relay);
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -382,8 +383,10 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
-	if (verdict == RELAY_USED)
+	if (verdict == RELAY_USED) {
 		*used = message.here;
+		relay_note_message(relay, &message, is_first);
+	}
 	return verdict;
 }
 

@@ -299,7 +299,8 @@ relay_hold_over(struct relay *relay)
 	enum expect_purpose	 purpose = session->own_purpose;
 
 	relay->is_holding = false;
-	if (session->has_failed && purpose != PURPOSE_READ_BACK) {
+	if (session->has_failed && purpose != PURPOSE_READ_BACK &&
+	    purpose != PURPOSE_RETRY) {
 		if (purpose == PURPOSE_SETTINGS) {
 			relay_settings_refused(relay);
 			return;
@@ -311,6 +312,8 @@ relay_hold_over(struct relay *relay)
 	}
 	if (purpose == PURPOSE_READ_BACK)
 		relay_finish(relay);
+	else if (purpose == PURPOSE_RETRY)
+		relay_retry(relay);
 	if (relay->state != RELAY_CLOSED)
 		relay_go_on(relay);
 }
@@ -328,9 +331,10 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	struct error_fields	 fields;
 	char			 text[500];
 	struct relay_io		 io;
-	bool			 unsent = relay->is_holding &&
-				    session->draft == NULL;
+	bool			 unsent;
 
+	relay_forget_retry(relay);
+	unsent = relay->is_holding && session->draft == NULL;
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
 	    relay->server->pool->backend->name, what);
 	if (type != 0)

@@ -18,6 +18,9 @@
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 
+/* Parameters that take more are passed on at once. */
+enum { DESCRIBED_BYTES = 4096 };
+
 /* What becomes of an answer. */
 enum answer_fate {
 	ANSWER_PASS,
@@ -70,6 +73,18 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+static void
+relay_pass_described(struct relay *relay, struct relay_io *io)
+{
+	struct buf	*described = &relay->server->session->described;
+
+	if (buf_length(described) == 0)
+		return;
+	parcel_piece(&io->to_client, buf_bytes(described),
+	    buf_length(described));
+	buf_clear(described);
+}
+
 /* 'T', 'n': the end of a description, or the shape of a query's rows. */
 static enum answer_fate
 relay_on_description(struct relay *relay, struct relay_io *io,
@@ -77,10 +92,29 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	(void)io;
+	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
 		relay_strike(relay);
 	return fate;
+}
+
+/*
+ * 't': the parameters of a statement.  Its rows come next, and if they have
+ * changed, the client shall not have heard anything.
+ */
+static enum answer_fate
+relay_on_parameters(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	enum answer_fate	fate = answer_fate_of(answer->head);
+
+	(void)io;
+	if (fate != ANSWER_PASS || answer->head->number == 0 ||
+	    answer->length > DESCRIBED_BYTES)
+		return fate;
+	buf_add(&relay->server->session->described,
+	    answer->body - MSG_HEAD_BYTES, answer->length + MSG_HEAD_BYTES);
+	return ANSWER_DROP;
 }
 
 /* What the session has lost is known only when PostgreSQL says so. */
@@ -157,7 +191,7 @@ relay_on_copy_in(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(expected_head(&session->expected));
 }
 
-/* 't', 'H', 'W', 'V', 'd', 'c': no end of anything. */
+/* 'H', 'W', 'V', 'd', 'c': no end of anything. */
 static enum answer_fate
 relay_on_middle(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -230,28 +264,6 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
-/*
- * Everything up to Sync was skipped, simple queries too: nothing of it has
- * happened.  It is undone from the end, as each was done on top of those
- * before it.
- */
-static void
-relay_skip_batch(struct relay *relay)
-{
-	struct expected		*expected = &relay->server->session->expected;
-	uint32_t		 n = 0;
-
-	while (n < expected->count &&
-	    expected_at(expected, n)->kind != EXPECT_SYNC)
-		n++;
-	for (uint32_t i = n; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), i > 0, n);
-	while (n-- > 0)
-		expected_strike(expected);
-	if (expected->count == 0 && relay->is_unsynced)
-		relay->is_refusing = true;
-}
-
 static void
 relay_keep_error(struct server_session *session, const struct answer *answer)
 {
@@ -261,16 +273,26 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 
 /*
  * The server has lost a statement, or a table of it has changed: nobody shall
- * meet the same error again, it is prepared anew at its next use.
+ * meet the same error again, it is prepared anew at its next use.  True: that
+ * is now, and the client does not hear of it.
  */
-static void
-relay_mistrust_shelf(struct server_session *session,
-    const struct expectation *head, const char *sqlstate)
+static bool
+relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
+    const char *sqlstate)
 {
-	if ((head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE) &&
-	    head->number != 0 && (strcmp(sqlstate, "26000") == 0 ||
-	    strcmp(sqlstate, "0A000") == 0))
-		shelf_forget_number(&session->shelf, head->number);
+	struct server_session	*session = relay->server->session;
+	bool			 has_changed = strcmp(sqlstate, "0A000") == 0;
+
+	if ((head->kind != EXPECT_BIND && head->kind != EXPECT_DESCRIBE) ||
+	    head->number == 0 ||
+	    (!has_changed && strcmp(sqlstate, "26000") != 0))
+		return false;
+	shelf_forget_number(&session->shelf, head->number, has_changed);
+	if (!relay_may_retry(relay, has_changed))
+		return false;
+	relay_skip_batch(relay);
+	relay_expect_retry(relay);
+	return true;
 }
 
 static void
@@ -304,12 +326,16 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
+		buf_clear(&session->described);
+		return ANSWER_DROP;
+	}
+	relay_pass_described(relay, io);
 	session->has_said_error = true;
-	relay_note_error(relay, fields.sqlstate);
 	if (relay->server->pool->set != NULL &&
 	    strcmp(fields.sqlstate, "25006") == 0)
 		monitor_look(relay->server->pool->backend);
-	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
+	relay_note_error(relay, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
 		    answer->head->made_bytes);
@@ -398,7 +424,7 @@ static const struct {
 	[MSG_CLOSE_COMPLETE] = { relay_on_complete, true },
 	[MSG_ROW_DESCRIPTION] = { relay_on_description, false },
 	[MSG_NO_DATA] = { relay_on_description, true },
-	[MSG_PARAMETER_DESCRIPTION] = { relay_on_middle, false },
+	[MSG_PARAMETER_DESCRIPTION] = { relay_on_parameters, true },
 	[MSG_DATA_ROW] = { relay_on_data, false },
 	[MSG_COMMAND_COMPLETE] = { relay_on_command_end, true },
 	[MSG_EMPTY_QUERY] = { relay_on_command_end, true },

@@ -357,10 +357,13 @@ relay_note_text(struct relay *relay, const char *text, size_t n)
 }
 
 void
-relay_note_altered(struct relay *relay, enum sql_verb verb)
+relay_note_bound(struct relay *relay, const struct statement *statement)
 {
-	relay->alters |= verb == SQL_CREATE || verb == SQL_ALTER ||
-	    verb == SQL_DROP;
+	relay_note_statement(relay, statement);
+	if (statement != NULL)
+		relay->alters |= statement->verb == SQL_CREATE ||
+		    statement->verb == SQL_ALTER ||
+		    statement->verb == SQL_DROP;
 }
 
 void

@@ -72,3 +72,25 @@ relay_undo(struct relay *relay, const struct expectation *entry, bool skipped,
 			names_set(&relay->names, entry->name, entry->before);
 	}
 }
+
+/*
+ * Everything up to Sync was skipped, simple queries too: nothing of it has
+ * happened.  It is undone from the end, as each was done on top of those
+ * before it.
+ */
+void
+relay_skip_batch(struct relay *relay)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	uint32_t		 n = 0;
+
+	while (n < expected->count &&
+	    expected_at(expected, n)->kind != EXPECT_SYNC)
+		n++;
+	for (uint32_t i = n; i-- > 0;)
+		relay_undo(relay, expected_at(expected, i), i > 0, n);
+	while (n-- > 0)
+		expected_strike(expected);
+	if (expected->count == 0 && relay->is_unsynced)
+		relay->is_refusing = true;
+}

@@ -39,13 +39,15 @@ OUTSIDE = {
         "pooler-tls": {"tls.crt", "tls.key", "ca.crt"},
         "postgres-tls": {"tls.crt", "tls.key", "ca.crt"},
     },
-    "base": {}, "postgres": {}, "monitoring": {},
     # Applied together with postgres.
     "migration": {"postgres-secret": {"POSTGRES_PASSWORD"},
                   "postgres-config": {"POSTGRES_USER", "POSTGRES_DB"}},
-    # The cluster of the operator brings them.
-    "cases/naytife": {"naytife-postgres-app": {"username", "password"},
-                      "naytife-postgres-ca": {"ca.crt"}},
+    "chart with production.yaml": {
+        "pgweir-passwords": {
+            "users.txt", "POSTGRES_PASSWORD", "POOLER_PASSWORD",
+            "POSTGRES_REPLICATION_PASSWORD"},
+        "pooler-tls": {"tls.crt", "tls.key"},
+    },
 }
 
 
@@ -63,8 +65,6 @@ def keys_of(documents, where):
 
 
 def outside(where):
-    if where.startswith("chart with production"):
-        return OUTSIDE["overlays/production"]
     return OUTSIDE.get(where, {})
 
 

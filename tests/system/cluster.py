@@ -246,7 +246,6 @@ class Node(Postgres):
     def __init__(self, top, name, port=None, address="127.0.0.1"):
         self.name = name
         self.dir = os.path.join(top, name)
-        self.sockets = top
         self.address = address
         self.port = port or free_port()
 
@@ -275,7 +274,7 @@ synchronous_standby_names = '{synchronous}'
         self.append("postgresql.auto.conf", f"""
 port = {self.port}
 listen_addresses = '{self.address}'
-unix_socket_directories = '{self.sockets}'
+unix_socket_directories = ''
 """)
 
     def follow(self, primary):

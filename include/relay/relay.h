@@ -100,7 +100,8 @@ struct relay {
 	bool			 needs_primary;	/* a replica has refused */
 	bool			 alters;	/* DDL was sent */
 	struct task		 resume;
-	struct retry		*retry;		/* what may be run again */
+	bool			 has_told;	/* the client has heard of what
+						 * it reads now */
 	enum lost		 lost;
 	bool			 lost_ends;	/* Bind of what ends it */
 	bool			 lost_commits;	/* that is a COMMIT */

@@ -309,6 +309,16 @@ void	relay_split_done(struct relay *);
 void	relay_note_text(struct relay *, const char *, size_t);
 void	relay_note_bound(struct relay *, const struct statement *);
 
+/* A replica has refused this text, or what was prepared under this name. */
+void	relay_refuse_read(struct relay *, const char *text);
+void	relay_refuse_bound(struct relay *, const char *name);
+
+/* relay_heal.c */
+struct error_fields;
+/* True: the request runs on the primary, its client hears nothing of this. */
+bool	relay_heal(struct relay *, struct relay_io *,
+	    const struct error_fields *);
+
 /* relay_lost.c */
 /*
  * The server is gone, and the client can go on without it: it is told what

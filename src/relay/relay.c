@@ -191,6 +191,7 @@ relay_link(struct relay *relay, struct server *server)
 	relay->server = server;
 	relay_set_state(relay, RELAY_LINKED);
 	relay->is_reading = relay->wants_read;
+	relay->has_told = false;
 	relay->needs_primary = false;
 	/* The primary may have stood in. */
 	if (relay->need == NEED_READ && server->pool->set != NULL &&

@@ -326,6 +326,8 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay->is_reading && relay_heal(relay, io, &fields))
+		return ANSWER_DROP;
 	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
 		return ANSWER_DROP;
@@ -606,6 +608,7 @@ relay_read_server(struct relay *relay)
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
+	relay->has_told |= io.to_client.sent > 0;
 	buf_clear(&session->held);
 	if (used < all)
 		buf_add(&session->held, buffer + used, all - used);

@@ -216,6 +216,8 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
+	if (relay->is_reading)
+		relay->has_told = true;	/* it must not run again */
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
 	    relay->server->cancels < CANCELS_MAX &&
 	    relay_cancel_running(relay, done, arg))

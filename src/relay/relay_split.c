@@ -86,6 +86,26 @@ relay_is_split(const struct relay *relay)
  * What is proven.
  */
 
+void
+relay_refuse_read(struct relay *relay, const char *text)
+{
+	const struct catalogue	*catalogue = relay_catalogue(relay);
+
+	if (catalogue != NULL)
+		route_refuse(text, strlen(text), catalogue);
+}
+
+void
+relay_refuse_bound(struct relay *relay, const char *name)
+{
+	const struct statement	*statement = name[0] == '\0' ?
+				    relay->unnamed :
+				    names_find(&relay->names, name);
+
+	if (statement != NULL)
+		relay_refuse_read(relay, (const char *)statement->body);
+}
+
 bool
 relay_text_reads(struct relay *relay, const char *text, size_t n)
 {

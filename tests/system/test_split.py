@@ -133,6 +133,42 @@ def test_prepared_statements_are_read_where_they_may_be(world):
         client.close()
 
 
+def test_what_a_replica_refuses_runs_on_the_primary_unseen(world):
+    with Cluster(world) as cluster:
+        for node in cluster.nodes[1:]:
+            node.sql("alter system set recovery_min_apply_delay = '2s'")
+            node.sql("select pg_reload_conf()")
+        weir, client = begin(cluster, "read_your_writes = off")
+        primary = cluster.nodes[0]
+        # Says that it is stable, and is not; no replica has it yet.
+        primary.sql("create sequence s", database="app")
+        primary.sql("create function f() returns bigint stable language "
+                    "plpgsql as $$ begin return nextval('s'); end $$",
+                    database="app")
+        weir.console("reload")
+        client.ask(query("create table t (a int)"))     # it is read again
+        wait_until("the catalogue knows it", lambda: error_of(client.ask(
+            query("select a, f() from t"))) is None)
+        cluster.caught_up()
+        for n in range(5):
+            values = [row(b) for k, b in client.ask(query(
+                f"select f(), inet_server_port(), {n}")) if k == "D"]
+            assert values[0][1] == str(primary.port), values
+            messages = client.ask(parse("", f"select f() + {n} * 0"),
+                                  bind(""), describe("P"), execute(), SYNC)
+            assert error_of(messages) is None, messages
+            assert [k for k, _ in messages] == list("12TDCZ")
+            messages = client.ask(parse(f"p{n}", f"select {n}, f()"),
+                                  bind(f"p{n}"), execute(), SYNC)
+            assert [k for k, _ in messages] == list("12DCZ")
+            messages = client.ask(bind(f"p{n}"), execute(), SYNC)
+            assert [k for k, _ in messages] == list("2DCZ")
+        # Errors of the client's own are its own.
+        assert error_of(client.ask(query("select 1 / 0")))["C"] == "22012"
+        assert int(client.one(PORT)) != primary.port
+        client.close()
+
+
 def test_a_client_reads_what_it_has_written_however_late_replicas_are(world):
     with Cluster(world) as cluster:
         for node in cluster.nodes[1:]:

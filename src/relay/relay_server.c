@@ -282,6 +282,8 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay->is_reading && relay_heal(relay, io, &fields))
+		return ANSWER_DROP;
 	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
 		return ANSWER_DROP;
@@ -360,6 +362,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	    server->transaction_status == STATUS_IDLE)
+		relay_note_written(relay);
 	relay->may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->hearer != NULL) &&

@@ -3,6 +3,7 @@
 import ctypes
 import json
 import os
+import re
 import shutil
 import signal
 import socket
@@ -159,6 +160,30 @@ def test_no_secret_is_in_metrics_or_in_any_show(world):
         if line.startswith("SHOW "):
             assert secret not in weir.console(line.split("|")[0]), line
     assert secret not in weir.text()
+
+
+def test_what_alerts_and_dashboard_ask_for_is_there(world):
+    weir = world.start(OPTIONS)
+    weir.sql("select 1")
+    try:
+        weir.sql("select 1/0")
+    except Failed:
+        pass
+    text = get(weir, "/metrics")[2]
+    here = os.path.dirname(os.path.abspath(__file__))
+    wanted = set()
+    for directory, _, names in os.walk(
+            os.path.join(here, "../../k8s/monitoring")):
+        for name in names:
+            with open(os.path.join(directory, name)) as f:
+                wanted |= set(re.findall(
+                    r"\b(?:pgweir|pgbouncer)_[a-z_]+", f.read()))
+    assert len(wanted) > 10, wanted
+    families = set(re.findall(r"^# TYPE (\S+)", text, re.M))
+    missing = {name for name in wanted if re.sub(
+        r"_(bucket|sum|count)$", "", name) not in families
+        and name not in families}
+    assert not missing, missing
 
 
 def test_a_real_prometheus_scrapes_it(world):

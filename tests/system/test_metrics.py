@@ -412,6 +412,21 @@ def test_roles_lag_and_failovers_of_a_cluster_are_metrics(world):
         assert value(found, "pgweir_host_replay_lag_seconds",
                      host=replica) >= 0
         assert value(found, "pgweir_failovers_total") == 0
+        held = []
+        for route in ("primary", "replica"):
+            client = Client(weir.port, user="postgres",
+                            options=f"-c pgweir.route={route}")
+            answer = client.ask(query("prepare p as select 1"))
+            assert error_of(answer) is None, error_of(answer)
+            held.append(client)
+
+        def ties():
+            return sum(n for (name, labels), n in metrics(weir).items()
+                       if name == "pgweir_pins_total"
+                       and ("reason", "prepare") in labels)
+        wait_until("both are counted", lambda: ties() == 2)
+        for client in held:
+            client.close()
         for role in ("rw", "ro"):
             assert get(weir, "/readyz?role=" + role)[0] == 200
         cluster.nodes[0].kill()

@@ -366,7 +366,7 @@ def test_hostile_requests_get_an_answer_or_an_end_and_harm_nobody(world):
                 s.shutdown(socket.SHUT_WR)
                 while s.recv(65536):
                     pass
-            except (BrokenPipeError, ConnectionResetError):
+            except OSError:     # it may end before we have
                 pass
     # Who goes while all loops are asked leaves nothing behind.
     for _ in range(50):

@@ -34,6 +34,7 @@
 #include "net/addr.h"
 #include "net/deadline.h"
 #include "net/loop.h"
+#include "pool/tide.h"
 
 struct backend;
 struct config;
@@ -77,6 +78,7 @@ struct cluster {
 	_Atomic uint32_t	 epoch;
 	_Atomic(struct backend *) writer;	/* NULL: no primary now */
 	struct cluster_member	 members[CLUSTER_MEMBERS_MAX];
+	struct tide		 tide;
 	_Atomic(struct pool_set *) sets;	/* newest first, never freed */
 
 	/* The rest is the main thread's. */
@@ -124,6 +126,9 @@ void		 cluster_doubt(struct cluster *, struct backend *);
 
 /* Main thread: a monitor has heard something, or nothing, of this host. */
 void		 clusters_judge(const struct backend *);
+/* Main thread: it has said how far it is; counts where it is the primary. */
+void		 clusters_tide(const struct backend *, uint64_t number,
+		    uint32_t timeline, int64_t lsn);
 /* Main thread: its postmaster is another one than before. */
 void		 clusters_renew(struct backend *);
 /* Main thread: whether any cluster has this member. */

@@ -137,6 +137,7 @@ struct relay_message {
 	struct msg_head	 head;
 	size_t		 here;		/* bytes at `at` that belong to it */
 	size_t		 total;		/* head and body */
+	size_t		 left;		/* bytes at `at`, of it or not */
 };
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
@@ -312,6 +313,37 @@ relay_hears_life(struct relay *relay, int64_t now_us)
 void	relay_add_welcome(const struct relay *, struct buf *,
 	    const struct pool_welcome *);
 struct pool_welcome	*relay_welcome_hold(const struct relay *);
+
+/* relay_split.c */
+/* The client's writes go to the primary and its reads to replicas. */
+bool	relay_is_split(const struct relay *);
+/* This text, or what it has prepared as that, is proven to only read. */
+bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/*
+ * Before a message is handled.  False: it has to wait until the read that
+ * runs at a replica is over.
+ */
+bool	relay_may_follow(struct relay *, const struct relay_message *);
+/* The pool for a read, or NULL: only the primary has what it may see. */
+struct pool	*relay_reader(struct relay *);
+/* A transaction that is no read has ended on the primary. */
+void	relay_note_written(struct relay *);
+/* A server was given back; what waited for that goes on. */
+void	relay_resume(struct relay *);
+void	relay_split_done(struct relay *);
+/* What is sent to the primary: does it change the catalogue? */
+void	relay_note_text(struct relay *, const char *, size_t);
+void	relay_note_bound(struct relay *, const struct statement *);
+
+/* A replica has refused this text, or what was prepared under this name. */
+void	relay_refuse_read(struct relay *, const char *text);
+void	relay_refuse_bound(struct relay *, const char *name);
+
+/* relay_heal.c */
+struct error_fields;
+/* True: the request runs on the primary, its client hears nothing of this. */
+bool	relay_heal(struct relay *, struct relay_io *,
+	    const struct error_fields *);
 
 /* relay_lost.c */
 /*

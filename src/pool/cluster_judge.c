@@ -308,6 +308,18 @@ clusters_judge(const struct backend *backend)
 }
 
 void
+clusters_tide(const struct backend *backend, uint64_t number,
+    uint32_t timeline, int64_t lsn)
+{
+	struct cluster	*cluster;
+
+	for (cluster = cluster_each(NULL); cluster != NULL;
+	    cluster = cluster->older)
+		if (cluster_writer(cluster) == backend)
+			tide_answer(&cluster->tide, number, timeline, lsn);
+}
+
+void
 clusters_renew(struct backend *backend)
 {
 	struct cluster	*cluster;

@@ -19,6 +19,7 @@
 #include "pool/cancel.h"
 #include "pool/monitor.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
@@ -84,6 +85,14 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	struct server_session	*session = session_of(relay->server);
 	bool			 sure = true;
 
+	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    words_are_due(relay->client->pool,
+	    loop_now_us(relay->client->loop))) {
+		words_draft_free(session->words);
+		session->words = words_draft_new();
+		relay_send_own(relay, io, words_query, PURPOSE_WORDS);
+		sure = false;
+	}
 	if (relay_wants_check(relay)) {
 		relay_send_own(relay, io,
 		    pool_profile(relay->client->pool)->check_query,
@@ -247,6 +256,20 @@ relay_switch_done(struct relay *relay)
 	relay->tells_settings = false;
 }
 
+static void
+relay_words_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct words_draft	*words = session->words;
+
+	session->words = NULL;
+	if (session->has_failed) {
+		words_draft_free(words);
+		session->has_failed = false;
+	} else if (words != NULL)
+		words_replace(relay->client->pool, words);
+}
+
 /* A cancel has waited for this. */
 static void
 relay_cancel_now(struct relay *relay)
@@ -267,6 +290,9 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 {
 	relay->server->session->own_purpose = (uint8_t)purpose;
 	switch (purpose) {
+	case PURPOSE_WORDS:
+		relay_words_done(relay);
+		break;
 	case PURPOSE_READ_BACK:
 		relay_read_back_done(relay);
 		break;

@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "relay/relay_answers.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 
 /* Parameters that take more are passed on at once. */
@@ -142,6 +143,10 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_WORDS &&
+	    !words_draft_take_row(session->words, answer->body,
+	    answer->length))
+		session->has_failed = true;
 	if (answer->head != NULL &&
 	    answer->head->purpose == PURPOSE_READ_BACK &&
 	    !settings_draft_take_row(session->draft, answer->body,
@@ -277,6 +282,8 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay->is_reading && relay_heal(relay, io, &fields))
+		return ANSWER_DROP;
 	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
 		return ANSWER_DROP;
@@ -355,6 +362,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	    server->transaction_status == STATUS_IDLE)
+		relay_note_written(relay);
 	relay->may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->hearer != NULL) &&

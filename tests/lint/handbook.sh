@@ -6,10 +6,10 @@ bad=$(
 	sed -n '/define OPTION_IGNORED_LIST/,/^$/s/^X(\([a-z_]*\),.*/\1/p' \
 	    include/config/option_list.h |
 	while read -r name; do
-		grep -q "^| \`$name\` |" docs/from-pgbouncer.md ||
-		    echo "docs/from-pgbouncer.md does not name $name"
+		grep -q "^| \`$name\` |" conf/handbook/from-pgbouncer.md ||
+		    echo "conf/handbook/from-pgbouncer.md does not name $name"
 	done
-	grep -oE '\]\([a-z/.-]+\.md\)' README.md docs/*.md | tr -d '()]' |
+	grep -oE '\]\([a-z/.-]+\.md\)' README.md conf/handbook/*.md | tr -d '()]' |
 	while IFS=: read -r page link; do
 		[ -e "$(dirname "$page")/$link" ] ||
 		    echo "$page leads to $link"
@@ -18,8 +18,8 @@ bad=$(
 		split($1, part, /[(, ]+/); print part[3] }' \
 	    include/config/option_list.h |
 	while read -r name; do
-		grep -q "^| \`$name\` |" docs/from-pgbouncer.md ||
-		    echo "docs/from-pgbouncer.md has no default of $name"
+		grep -q "^| \`$name\` |" conf/handbook/from-pgbouncer.md ||
+		    echo "conf/handbook/from-pgbouncer.md has no default of $name"
 	done
 )
 [ -z "$bad" ] || { echo "$bad"; exit 1; }

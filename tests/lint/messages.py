@@ -1,4 +1,4 @@
-"""docs/troubleshooting.md has every text that a client can be told, and no
+"""conf/handbook/troubleshooting.md has every text that a client can be told, and no
 other: the texts are read from the calls in src that tell them."""
 
 import glob
@@ -73,7 +73,7 @@ def told():
 
 
 def documented():
-    with open("docs/troubleshooting.md") as f:
+    with open("conf/handbook/troubleshooting.md") as f:
         rows = [line.split(" | ")[0] for line in f
                 if line.startswith("| `")]
     return {plain(text) for row in rows
@@ -85,7 +85,7 @@ if "--print" in sys.argv:
     sys.exit()
 source, page = told(), documented()
 for text in sorted(source - page):
-    print("docs/troubleshooting.md does not have:", text)
+    print("conf/handbook/troubleshooting.md does not have:", text)
 for text in sorted(page - source):
-    print("docs/troubleshooting.md has what nobody says:", text)
+    print("conf/handbook/troubleshooting.md has what nobody says:", text)
 sys.exit(bool(source ^ page))

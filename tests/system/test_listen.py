@@ -6,7 +6,8 @@ import struct
 import threading
 
 from cluster import Skip, wait_until
-from wire import (Client, SYNC, bind, error_of, execute, kinds, parse, query)
+from wire import (Client, SYNC, bind, error_of, execute, kinds, message, parse,
+                  query)
 
 ONE = "default_pool_size = 1"
 
@@ -410,6 +411,18 @@ def test_drivers_hear_their_notifications(world):
     cursor.execute("notify news, 'own'")
     assert with_psycopg.notifies.pop(0).pid == with_psycopg.info.backend_pid
     with_psycopg.close()
+
+
+def test_a_copy_is_fed_before_it_has_begun_behind_queries_of_ours(world):
+    """What ends the copy is not taken for an end of what is in front."""
+    world.pg.sql("create table fed (a text)", database="app")
+    weir = world.start("default_pool_size = 1")
+    copy = (parse("", "copy fed from stdin") + bind("") + execute() +
+            message("d", b"new\n") + message("c") + SYNC)
+    a, b = listens(weir), Client(weir.port, search_path="other,public")
+    for client in (a, b, a, b):
+        assert kinds(client.ask(copy)) == "12GCZ"
+        assert client.one("select 1") == "1"
 
 
 def test_everybody_hears_each_notification_once_whoever_sends_it(world):

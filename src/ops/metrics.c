@@ -275,6 +275,7 @@ metrics_write(struct buf *out)
 	metrics_version(out);
 	metrics_lists(out, overview);
 	metrics_pools(out, overview);
+	metrics_hosts(out);
 	metrics_errors(out);
 	metrics_closed(out, "pgweir_client_disconnects_total",
 	    "client connections that ended, by reason",

@@ -186,12 +186,26 @@ hosts_on_sample(void *arg, const struct host_row *host)
 	metrics_value(sample->out, sample->family->value(host));
 }
 
+/* One counter of each cluster. */
+static void
+metrics_clusters(struct buf *out, const char *name, const char *help,
+    size_t offset)
+{
+	struct cluster	*cluster;
+
+	metrics_head(out, name, "counter", help);
+	for (cluster = cluster_each(NULL); cluster != NULL;
+	    cluster = cluster_each(cluster)) {
+		metrics_open(out, name);
+		metrics_label(out, "cluster", cluster->name);
+		metrics_value(out, (double)atomic_load(
+		    (_Atomic uint64_t *)((char *)cluster + offset)));
+	}
+}
+
 void
 metrics_hosts(struct buf *out)
 {
-	static const char	 failovers[] = "pgweir_failovers_total";
-	struct cluster		*cluster;
-
 	for (size_t i = 0; i < sizeof host_families /
 	    sizeof host_families[0]; i++) {
 		struct hosts_sample	sample = { out, &host_families[i] };
@@ -200,12 +214,10 @@ metrics_hosts(struct buf *out)
 		    host_families[i].help);
 		hosts_each(hosts_on_sample, &sample);
 	}
-	metrics_head(out, failovers, "counter",
-	    "how often another host became the primary");
-	for (cluster = cluster_each(NULL); cluster != NULL;
-	    cluster = cluster_each(cluster)) {
-		metrics_open(out, failovers);
-		metrics_label(out, "cluster", cluster->name);
-		metrics_value(out, (double)cluster->failovers);
-	}
+	metrics_clusters(out, "pgweir_failovers_total",
+	    "how often another host became the primary",
+	    offsetof(struct cluster, failovers));
+	metrics_clusters(out, "pgweir_primary_conflicts_total",
+	    "how often a primary was not believed",
+	    offsetof(struct cluster, conflicts));
 }

@@ -16,7 +16,9 @@
 static double
 pool_clients_active(const struct overview_pool *pool)
 {
-	return pool->numbers.clients - pool->numbers.waiting;
+	/* Those who wait here may be counted at another host. */
+	return pool->numbers.clients < pool->numbers.waiting ? 0 :
+	    pool->numbers.clients - pool->numbers.waiting;
 }
 
 static double

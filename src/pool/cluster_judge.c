@@ -218,9 +218,10 @@ cluster_crown(struct cluster *cluster, struct backend *writer)
 	cluster->crowned = writer;
 	log_info(NULL, "%s is the primary of %s, timeline %u", writer->name,
 	    cluster->name, writer->report.timeline);
-	if (former != NULL && former != writer)
-		pool_sets_close_former(cluster, former,
-		    "another host is the primary now");
+	if (former == NULL || former == writer)
+		return;
+	pool_sets_close_former(cluster, former,
+	    "another host is the primary now");
 }
 
 static bool
@@ -257,12 +258,30 @@ cluster_note_demotion(struct cluster *cluster)
 	pool_sets_close_former(cluster, former, "it is a replica now");
 }
 
+/* More hosts than one say it, or one that is not believed. */
+static void
+cluster_note_rivals(struct cluster *cluster, const struct verdict *verdict,
+    int rivals)
+{
+	if (!cluster->is_settled || rivals == cluster->rivals)
+		return;
+	if (rivals > cluster->rivals) {
+		atomic_fetch_add(&cluster->conflicts, 1);
+		log_error(NULL, "%d hosts of %s say that they are the primary, "
+		    "and %s gets the writes", verdict->candidate_count,
+		    cluster->name, verdict->writer != NULL ?
+		    verdict->writer->name : "none");
+	}
+	cluster->rivals = rivals;
+}
+
 void
 cluster_judge(struct cluster *cluster)
 {
 	struct verdict	verdict = { .writer = NULL };
 	struct backend	*before = cluster_writer(cluster);
 	bool		changed, was_blind = cluster->is_blind;
+	int		rivals;
 
 	if (!cluster->is_used || cluster_is_plain(cluster))
 		return;
@@ -275,6 +294,8 @@ cluster_judge(struct cluster *cluster)
 	else
 		snprintf(verdict.trouble, sizeof verdict.trouble,
 		    "not every host has been asked yet");
+	rivals = verdict.candidate_count - (verdict.writer != NULL);
+	cluster_note_rivals(cluster, &verdict, rivals);
 	atomic_store(&cluster->is_blind,
 	    cluster_find_blindness(cluster, &verdict));
 	changed = cluster_apply_uses(cluster, &verdict);

@@ -19,7 +19,7 @@ failover_note(struct cluster *cluster, const struct backend *writer)
 
 	if (cluster->crowned == NULL || cluster->crowned == writer)
 		return;
-	cluster->failovers++;
+	atomic_fetch_add(&cluster->failovers, 1);
 	entry = &failovers[failover_count++ % FAILOVERS_MAX];
 	entry->at_us = clock_wall_us();
 	snprintf(entry->text, sizeof entry->text, "%.80s is the primary of "

@@ -276,6 +276,35 @@ login_done(struct server *server)
 	pool_fill(pool, loop);
 }
 
+/* PostgreSQL 13 and older do not tell; only where there is a choice. */
+static bool
+login_asks_role(struct server *server)
+{
+	struct buf	message;
+
+	if (server->pool->set == NULL ||
+	    server->login->stage >= LOGIN_ASKING_ROLE ||
+	    login_stated_role(&server->login->greeting) != ROLE_UNKNOWN)
+		return false;
+	server->login->stage = LOGIN_ASKING_ROLE;
+	buf_init(&message);
+	put_query(&message, "SELECT pg_catalog.pg_is_in_recovery()");
+	login_send(server, &message);
+	return true;
+}
+
+/* One column, one byte: t or f. */
+static void
+login_on_row(struct server *server, const uint8_t *body, size_t n)
+{
+	static const uint8_t	head[] = { 0, 1, 0, 0, 0, 1 };
+
+	if (server->login->stage == LOGIN_ASKING_ROLE &&
+	    n == sizeof head + 1 && memcmp(body, head, sizeof head) == 0)
+		server->stated = body[n - 1] == 't' ? ROLE_REPLICA :
+		    ROLE_PRIMARY;
+}
+
 static void
 login_on_ready(struct server *server, const uint8_t *body, size_t n)
 {
@@ -297,6 +326,8 @@ login_on_ready(struct server *server, const uint8_t *body, size_t n)
 		return;
 	}
 	server->transaction_status = (char)body[0];
+	if (login_asks_role(server))
+		return;
 	if (query == NULL || query[0] == '\0' ||
 	    login->stage == LOGIN_QUERYING) {
 		login->is_ready = true;
@@ -342,8 +373,11 @@ login_on_message(struct server *server, uint8_t type, const uint8_t *message,
 	case MSG_NOTIFICATION:
 	case MSG_NEGOTIATE_VERSION:
 		break;
+	case MSG_DATA_ROW:
+		login_on_row(server, body, n);
+		/* FALLTHROUGH */
 	default:
-		if (login->stage != LOGIN_QUERYING)
+		if (login->stage < LOGIN_ASKING_ROLE)
 			login_fail(server, REASON_SERVER_RUBBISH, NULL,
 			    false, "it sent a message of type 0x%02x during "
 			    "login", type);

@@ -126,6 +126,7 @@ login_on_timeout(struct loop *loop, struct deadline *deadline)
 		[LOGIN_ASKING_TLS] = "it did not answer about TLS",
 		[LOGIN_HANDSHAKE] = "the TLS handshake did not end",
 		[LOGIN_STARTED] = "the login did not end",
+		[LOGIN_ASKING_ROLE] = "it did not tell its role",
 		[LOGIN_QUERYING] = "connect_query did not end",
 	};
 	char		 limit[32];

@@ -291,7 +291,11 @@ unix_socket_directories = ''
         self.reload()
 
     def rejoin(self, primary):
-        """A primary that was killed follows the one that came after it."""
+        """A primary that was killed follows the one that came after it.
+
+        Before its first checkpoint that one does not tell pg_rewind which
+        timeline it is on."""
+        primary.sql("checkpoint")
         self.run("pg_rewind", "--target-pgdata", self.dir, "--no-sync", "-R",
                  f"--source-server=host={primary.address} "
                  f"port={primary.port} user=postgres dbname=postgres")

@@ -1,5 +1,9 @@
 """Several hosts: who is the primary, and where statements go."""
 
+import socket
+import struct
+import threading
+
 from cluster import Cluster, psql_run, wait_until
 from wire import Client
 
@@ -134,3 +138,69 @@ def test_a_monitor_that_cannot_log_in_is_named_to_the_client_at_once(world):
         done = psql_run("select 1", port=weir.port, dbname="app")
         assert "no host can be asked" in done.stderr, done
         assert "\"app\"" in done.stderr, done
+
+
+class OldServer(threading.Thread):
+    """In front of a PostgreSQL: it does not tell in_hot_standby, as those
+    before 14 do not, and keeps what it was asked."""
+
+    def __init__(self, port):
+        super().__init__(daemon=True)
+        self.target = port
+        self.listener = socket.create_server(("127.0.0.1", 0))
+        self.port = self.listener.getsockname()[1]
+        self.queries = []
+        self.start()
+
+    def run(self):
+        while True:
+            client, _ = self.listener.accept()
+            server = socket.create_connection(("127.0.0.1", self.target))
+            for one, other, edit in ((client, server, self.note),
+                                     (server, client, self.strip)):
+                threading.Thread(target=self.carry, daemon=True,
+                                 args=(one, other, edit)).start()
+
+    @staticmethod
+    def carry(one, other, edit):
+        data = b""
+        try:
+            while more := one.recv(65536):
+                data = edit(data + more, other)
+            other.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def note(self, data, server):
+        if b"pg_is_in_recovery" in data:
+            self.queries.append(data)
+        server.sendall(data)
+        return b""
+
+    @staticmethod
+    def strip(data, client):
+        while data[:1] in (b"N",) and len(data) == 1 or len(data) >= 5:
+            if data[:1] == b"N" and len(data) == 1:
+                client.sendall(data)
+                return b""
+            length, = struct.unpack(">I", data[1:5])
+            if len(data) <= length:
+                break
+            if b"in_hot_standby" not in data[:length + 1]:
+                client.sendall(data[:length + 1])
+            data = data[length + 1:]
+        return data
+
+
+def test_a_server_that_does_not_tell_its_role_is_asked_before_its_first_use(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        old = OldServer(primary.port)
+        weir = world.start(
+            "role_check_interval = 100ms",
+            f"app = host=127.0.0.1,127.0.0.1 port={old.port},{replica.port}")
+        assert port_of(weir) == primary.port
+        asked = [q for q in old.queries
+                 if q.startswith(b"Q") and b"pg_catalog.pg_is_in" in q]
+        assert len(asked) == 1, old.queries
+        weir.sql("create table t (a int)")

@@ -166,12 +166,18 @@ X(TIME, pinned_idle_timeout, pinned_idle_timeout_us, "3600", "3600", 0,	\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\
+X(BOOL, follow_functions, follow_functions, "1", "1", 0, 0, true,	\
+    "read the sources of functions in the catalogue, to know which of "	\
+    "them take locks, make temporary tables or change settings")	\
 X(BYTES, max_statement_memory, max_statement_memory_bytes, "256MB",	\
     "256MB", 0, INT64_MAX, true,					\
     "texts of statements that are kept, all together; 0: unlimited")	\
 X(INT, max_client_statements, max_client_statements, "10000", "10000",	\
     0, 1000000, true, "prepared statements that one client may have; "	\
     "0: unlimited")							\
+X(BYTES, listen_queue_bytes, listen_queue_bytes, "1MB", "1MB", 1024,	\
+    1024 * 1024 * 1024, true,						\
+    "notifications that wait for one client, which is closed beyond that")\
 X(TEXT, ignore_startup_parameters, ignore_startup_parameters, "", "", 0,\
     0, true, "startup parameters that are dropped; all others are applied")\
 X(BOOL, application_name_add_host, application_name_add_host, "0", "0",	\

@@ -72,11 +72,18 @@ struct relay {
 						 * next switch reports */
 	bool			 has_changed;	/* its server, and was told so;
 						 * we have not asked how */
+	bool			 is_pausing;	/* what was asked has to be
+						 * answered before more is */
+	bool			 owes_ready;	/* the client's ReadyForQuery:
+						 * the hub has to listen */
+	bool			 has_baseline;	/* its server listens to what
+						 * it listens to */
 	bool			 has_pin_place;	/* one of max_pinned */
 	bool			 has_pin_notice;/* it was told of a tie */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */
+	struct hearer		*hearer;	/* NULL: it never listened */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */

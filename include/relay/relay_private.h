@@ -8,8 +8,10 @@
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
- *	relay_server.c	 what the server says
+ *	relay_read.c	 the bytes of the server
+ *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
@@ -104,6 +106,14 @@ void	relay_watch_rest(struct relay *);
 int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
+static inline bool
+relay_is_slow(int64_t us)
+{
+	int64_t	limit_us = atomic_load_explicit(&relay_slow_us,
+		    memory_order_relaxed);
+
+	return limit_us != 0 && us >= limit_us;
+}
 /* A query has ended that took at least log_slow. */
 void	relay_log_slow(const struct relay *, int64_t now_us);
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
@@ -231,6 +241,8 @@ void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)
 	    __attribute__((format(printf, 6, 7)));
+/* PostgreSQL has told the client an error; its text may hold data. */
+void	relay_note_error(const struct relay *, const char *sqlstate);
 /* Answers whose turn has come. */
 void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
@@ -283,6 +295,20 @@ void	relay_watch_wait(struct relay *);
  */
 bool	relay_take_route(struct relay *, struct relay_io *,
 	    const char *text, size_t n);
+/*
+ * What a server says may be news of its host's role: ParameterStatus (true:
+ * it is not the client's), an error, or just that it is ready.
+ */
+bool	relay_hears_role(struct relay *, const uint8_t *, size_t);
+void	relay_hears_error(struct relay *, const char *sqlstate);
+static inline void
+relay_hears_life(struct relay *relay, int64_t now_us)
+{
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now_us,
+		    memory_order_relaxed);
+}
 /* What another host would report of its role is not told. */
 void	relay_add_welcome(const struct relay *, struct buf *,
 	    const struct pool_welcome *);
@@ -333,6 +359,36 @@ void	relay_note_commit(struct relay *, const char *text, size_t n);
 void	relay_note_statement(struct relay *, const struct statement *);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
+/* A query of ours, whose answer is not the client's. */
+void	relay_send_own(struct relay *, struct relay_io *, const char *query,
+	    enum expect_purpose);
+/* Something of the client's own is expected. */
+bool	relay_has_client_request(const struct relay *);
+
+/* relay_listen.c */
+/* What was said may change what it listens to. */
+bool	relay_listen_may_change(const struct relay *);
+/* hearer != NULL, about to use its server: which has to listen first. */
+void	relay_listen_lay(struct relay *, struct relay_io *);
+void	relay_listen_laid(struct relay *);
+/* The server has to be asked what it listens to. */
+bool	relay_listen_must_ask(const struct relay *);
+void	relay_listen_ask(struct relay *, struct relay_io *);
+bool	relay_listen_take_row(struct relay *, const uint8_t *, size_t);
+void	relay_listen_asked(struct relay *);
+void	relay_listen_answered(struct relay *, bool is_good);
+/* What the server had when it was read back; sqlscan's touches. */
+void	relay_listen_found(struct relay *, uint32_t inventory);
+/* True: it is not settled yet what it listens to. */
+bool	relay_listen_goes_on(struct relay *);
+/* owes_ready: it is told now. */
+void	relay_listen_say_ready(struct relay *);
+/* hearer != NULL: what was kept for it, in front of ReadyForQuery. */
+void	relay_listen_put_kept(struct relay *, struct relay_io *);
+/* The same at any time: if it rests. */
+void	relay_listen_flush(struct relay *);
+bool	relay_listen_on_notification(struct relay *, struct relay_io *,
+	    const uint8_t *, size_t);
 
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);

@@ -214,6 +214,8 @@ cluster_crown(struct cluster *cluster, struct backend *writer)
 	cluster->system_identifier = writer->report.system_identifier;
 	cluster->timeline = writer->report.timeline;
 	cluster->last_writer = writer;
+	failover_note(cluster, writer);
+	cluster->crowned = writer;
 	log_info(NULL, "%s is the primary of %s, timeline %u", writer->name,
 	    cluster->name, writer->report.timeline);
 	if (former != NULL && former != writer)

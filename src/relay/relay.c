@@ -129,7 +129,7 @@ relay_pace(struct relay *relay)
 	/* An idle client's own message may have to be here whole. */
 	if (relay->state == RELAY_WAITING ||
 	    relay->state == RELAY_GREETING || relay->is_holding ||
-	    relay->waits_for_end)
+	    relay->waits_for_end || relay->is_pausing)
 		read_client = read_client &&
 		    buf_length(&relay->held) < RELAY_HELD_BYTES;
 	stream_set_reading(&client->stream, read_client);
@@ -248,8 +248,11 @@ relay_take(struct relay *relay)
 bool
 relay_need_server(struct relay *relay, struct relay_io *io)
 {
-	if (relay->state == RELAY_LINKED)
+	if (relay->state == RELAY_LINKED) {
+		if (relay->hearer != NULL && !relay->is_holding)
+			relay_listen_lay(relay, io);
 		return !relay->is_holding;
+	}
 	if (relay->state != RELAY_IDLE || !relay_refresh_pool(relay) ||
 	    !relay_take(relay))
 		return false;

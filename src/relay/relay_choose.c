@@ -20,6 +20,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "pool/monitor.h"
 #include "pool/pool_set.h"
 #include "relay/relay_private.h"
 #include "wire/put.h"
@@ -255,6 +256,30 @@ relay_take_route(struct relay *relay, struct relay_io *io, const char *text,
 	relay_answer(relay, io, EXPECT_QUERY, &answer);
 	buf_done(&answer);
 	return true;
+}
+
+/*
+ * What servers say of their host; the monitor shall see for itself.
+ */
+
+bool
+relay_hears_role(struct relay *relay, const uint8_t *body, size_t n)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL || n < sizeof name ||
+	    memcmp(body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
+void
+relay_hears_error(struct relay *relay, const char *sqlstate)
+{
+	if (relay->server->pool->set != NULL &&
+	    strcmp(sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
 }
 
 /*

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "relay/verdict.h"
+#include "relay/words.h"
 #include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
@@ -88,6 +89,8 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 	session_set_unnamed(relay->server->session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay_begin_query(relay);
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 }
 
 /* A Query that does not fit into the buffer is scanned as it passes. */
@@ -122,7 +125,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	touches = verdict_touches(text, n - 1);
+	touches = verdict_touches(text, n - 1) |
+	    words_touches(relay->client->pool, text, n - 1);
 	if (relay_refuses_block(relay, touches)) {
 		relay_answer_error(relay, io, true,
 		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
@@ -244,6 +248,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -341,10 +347,24 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 		relay->touches |= relay->scan->touches;
 		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
+		relay->is_pausing = relay_has_expected(relay) &&
+		    relay_listen_may_change(relay);
 		free(relay->scan);
 		relay->scan = NULL;
 	}
 	return n;
+}
+
+/*
+ * What it asked before may change what it listens to, and has to be answered
+ * first; but for what belongs to that.
+ */
+static bool
+relay_pauses(const struct relay *relay, uint8_t type)
+{
+	return relay->is_pausing && !relay->is_unsynced &&
+	    type != MSG_COPY_DATA && type != MSG_COPY_DONE &&
+	    type != MSG_COPY_FAIL && type != MSG_FLUSH;
 }
 
 static enum relay_verdict
@@ -372,6 +392,8 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (handler == NULL)
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
+	if (relay_pauses(relay, at[0]))
+		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);

@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "pool/cancel.h"
+#include "relay/hearer.h"
 #include "relay/relay_private.h"
 
 /* More at a time tell PostgreSQL nothing, and cost it a process each. */
@@ -173,6 +174,8 @@ relay_on_client_event(struct client *client, enum stream_event event)
 		break;
 	case STREAM_DRAINED:
 		relay_pace(relay);
+		if (relay->hearer != NULL)
+			relay_listen_flush(relay);
 		break;
 	default:
 		client_close(client, REASON_CLIENT_LOST,
@@ -196,9 +199,11 @@ relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
 				    expected_head(&server->session->expected)
 				    ->purpose;
 
-	if (purpose == PURPOSE_READ_BACK)
+	if (purpose == PURPOSE_READ_BACK || purpose == PURPOSE_LISTENS ||
+	    purpose == PURPOSE_LISTEN_HERE)
 		return false;
-	if (purpose != PURPOSE_SETTINGS || relay->is_holding) {
+	if ((purpose != PURPOSE_SETTINGS && purpose != PURPOSE_BASELINE) ||
+	    relay->is_holding) {
 		cancel_server(server, done, arg);
 		return true;
 	}
@@ -311,6 +316,7 @@ relay_on_stop(struct client *client)
 	free(relay->scan);
 	free(relay->dismissal_text);
 	names_clear(&relay->names);
+	hearer_free(relay->hearer);
 	relay_set_unnamed(relay, NULL);
 	settings_release(relay->settings);
 	settings_release(relay->defaults);

@@ -225,7 +225,7 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
         open_one.rows("begin")
         open_one.rows("insert into t values (1)")
         in_flight = Client(weir.port, user="postgres")
-        in_flight.one("select 1")
+        in_flight.one("/* pgweir.route=primary */ select 1")
         old.freeze()
         try:
             in_flight.send(query("insert into t values (2)"))

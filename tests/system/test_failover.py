@@ -246,7 +246,8 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
         wait_until("it is heard again", lambda: weir.text().count(
             f":{old.port} answers") == 2)
         for _ in range(20):
-            assert weir.sql("select inet_server_port()") == str(new.port)
+            assert weir.sql("/* pgweir.route=primary */ "
+                        "select inet_server_port()") == str(new.port)
 
 
 def test_a_frozen_replica_is_left_and_taken_again(world):

@@ -129,7 +129,7 @@ relay_pace(struct relay *relay)
 	/* An idle client's own message may have to be here whole. */
 	if (relay->state == RELAY_WAITING ||
 	    relay->state == RELAY_GREETING || relay->is_holding ||
-	    relay->is_pausing || relay->waits_for_end)
+	    relay->waits_for_end || relay->is_pausing)
 		read_client = read_client &&
 		    buf_length(&relay->held) < RELAY_HELD_BYTES;
 	stream_set_reading(&client->stream, read_client);

@@ -79,8 +79,7 @@ relay_unlink(struct relay *relay)
 	relay->touches = 0;
 	relay->has_changed = false;
 	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
-	relay->owes_ready = relay->has_baseline = false;
-	relay->is_reading = false;
+	relay->owes_ready = relay->has_baseline = relay->is_reading = false;
 	relay_resume(relay);
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);

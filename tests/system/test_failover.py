@@ -225,7 +225,7 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
         open_one.rows("begin")
         open_one.rows("insert into t values (1)")
         in_flight = Client(weir.port, user="postgres")
-        in_flight.one("select 1")
+        in_flight.one("/* pgweir.route=primary */ select 1")
         old.freeze()
         try:
             in_flight.send(query("insert into t values (2)"))
@@ -246,7 +246,8 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
         wait_until("it is heard again", lambda: weir.text().count(
             f":{old.port} answers") == 2)
         for _ in range(20):
-            assert weir.sql("select inet_server_port()") == str(new.port)
+            assert weir.sql("/* pgweir.route=primary */ "
+                        "select inet_server_port()") == str(new.port)
         assert "2 hosts of" in weir.text()
 
 

@@ -25,7 +25,9 @@
 #include "ops/watch.h"
 #include "pool/cluster.h"
 #include "pool/pool.h"
+#include "relay/hearer.h"
 #include "relay/relay.h"
+#include "relay/words.h"
 #include "wire/scram.h"
 #include "worker.h"
 
@@ -116,9 +118,11 @@ static void
 lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
+	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
 	statement_memory_max =
 	    (size_t)config->option.max_statement_memory_bytes;
+	words_are_followed = config->option.follow_functions;
 	relay_names_max = (size_t)config->option.max_client_statements;
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&scram_iterations, config->option.scram_iterations);

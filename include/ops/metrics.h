@@ -31,9 +31,6 @@ void	metrics_open(struct buf *, const char *name);
 void	metrics_label(struct buf *, const char *label, const char *value);
 void	metrics_value(struct buf *, double);
 
-/* metrics_hosts.c: families with hosts and clusters as labels. */
-void	metrics_hosts(struct buf *);
-
 /* metrics_pools.c: families with pools and databases as labels. */
 void	metrics_pools(struct buf *, const struct overview *);
 

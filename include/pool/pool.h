@@ -151,6 +151,17 @@ struct pool_secret {
 	uint8_t		 client_key[32];
 };
 
+/* What relay/words.h keeps with a pool. */
+struct pool_words {
+	struct pool_words	*older;
+	uint32_t		 count;
+	size_t			 bytes;		/* behind this struct */
+	struct {
+		uint32_t	 name;		/* where, from entries on */
+		uint32_t	 touches;
+	} entries[];
+};
+
 struct pool {
 	struct hash_node	 node;		/* in the table of pools */
 	char			*database;	/* as clients ask for it */
@@ -160,6 +171,8 @@ struct pool {
 	struct limit		*database_limit;
 	struct limit		*user_limit;
 	_Atomic(struct pool_profile *) profile;
+	_Atomic(struct pool_words *) words;	/* NULL: none */
+	_Atomic int64_t		 words_due_us;	/* to be read again then */
 	_Atomic int		 pinned;	/* clients that keep a server */
 	_Atomic bool		 is_retired;	/* look the pool up again */
 	_Atomic bool		 is_paused;
@@ -282,6 +295,22 @@ void		 pool_secret_copy(struct pool *, struct pool_secret *);
 void		 pool_secret_wipe(struct pool_secret *);
 /* A client proved to know this; kept if it can open more doors. */
 void		 pool_secret_learn(struct pool *, const struct pool_secret *);
+
+/*
+ * A server that is not lent to clients but kept by one owner: counted in the
+ * limits that pools share, not in pool_size, so that it never takes a
+ * client's place.  All in the thread of its loop.
+ */
+struct pool_keeper {
+	/* LINKED from now on: on_event and user are the keeper's to set. */
+	void	(*opened)(struct pool_keeper *, struct server *);
+	void	(*failed)(struct pool_keeper *, const struct pool_error *);
+};
+/* False: a shared limit is full; it may be less so the next time. */
+bool		 pool_open_kept(struct pool *, struct loop *,
+		    struct pool_keeper *);
+/* server.c: the place of a closed one is free. */
+void		 pool_release_kept(struct pool *);
 
 /* min_pool_size: open what is missing, on this loop. */
 void		 pool_fill(struct pool *, struct loop *);

@@ -18,6 +18,7 @@
 #include "client/client.h"
 #include "config/config.h"
 #include "config/userlist.h"
+#include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
 #include "ops/overview.h"

@@ -76,6 +76,7 @@ cluster_new(const struct database *database, const char *name)
 	struct cluster		*cluster = mem_new(sizeof *cluster);
 	struct cluster_seed	*seed;
 
+	tide_init(&cluster->tide);
 	cluster->name = mem_string(name);
 	cluster->database = mem_string(database->name);
 	cluster->seed_count = database->host_count;

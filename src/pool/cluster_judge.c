@@ -214,11 +214,12 @@ cluster_crown(struct cluster *cluster, struct backend *writer)
 	cluster->system_identifier = writer->report.system_identifier;
 	cluster->timeline = writer->report.timeline;
 	cluster->last_writer = writer;
+	failover_note(cluster, writer);
+	cluster->crowned = writer;
 	log_info(NULL, "%s is the primary of %s, timeline %u", writer->name,
 	    cluster->name, writer->report.timeline);
 	if (former == NULL || former == writer)
 		return;
-	atomic_fetch_add(&cluster->failovers, 1);
 	pool_sets_close_former(cluster, former,
 	    "another host is the primary now");
 }
@@ -265,7 +266,7 @@ cluster_note_rivals(struct cluster *cluster, const struct verdict *verdict,
 	if (!cluster->is_settled || rivals == cluster->rivals)
 		return;
 	if (rivals > cluster->rivals) {
-		atomic_fetch_add(&cluster->conflicts, 1);
+		cluster->conflicts++;
 		log_error(NULL, "%d hosts of %s say that they are the primary, "
 		    "and %s gets the writes", verdict->candidate_count,
 		    cluster->name, verdict->writer != NULL ?
@@ -325,6 +326,18 @@ clusters_judge(const struct backend *backend)
 				cluster_judge(cluster);
 				break;
 			}
+}
+
+void
+clusters_tide(const struct backend *backend, uint64_t number,
+    uint32_t timeline, int64_t lsn)
+{
+	struct cluster	*cluster;
+
+	for (cluster = cluster_each(NULL); cluster != NULL;
+	    cluster = cluster->older)
+		if (cluster_writer(cluster) == backend)
+			tide_answer(&cluster->tide, number, timeline, lsn);
 }
 
 void

@@ -225,7 +225,8 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
         open_one.rows("begin")
         open_one.rows("insert into t values (1)")
         in_flight = Client(weir.port, user="postgres")
-        in_flight.one("select 1")
+        # So that it has a server to be in flight on.
+        in_flight.rows("insert into t values (0)")
         old.freeze()
         try:
             in_flight.send(query("insert into t values (2)"))

@@ -94,9 +94,9 @@ struct cluster {
 	struct backend		*last_writer;
 	struct backend		*crowned;	/* had the writes last */
 	int			 rivals; /* that say they are the primary */
+	_Atomic uint64_t	 failovers;	/* to another host than that */
 	char			 trouble[400];	/* why there are no writes;
 						 * guarded by clusters' mutex */
-	_Atomic uint64_t	 failovers;
 	_Atomic uint64_t	 conflicts;	/* a primary was not believed */
 	/* Nobody can be asked, and waiting will not heal that. */
 	_Atomic bool		 is_blind;

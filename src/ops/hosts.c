@@ -217,7 +217,7 @@ metrics_hosts(struct buf *out)
 	metrics_clusters(out, "pgweir_failovers_total",
 	    "how often another host became the primary",
 	    offsetof(struct cluster, failovers));
-	metrics_clusters(out, "pgweir_primary_conflicts_total",
+	metrics_clusters(out, "pgweir_role_conflicts_total",
 	    "how often a primary was not believed",
 	    offsetof(struct cluster, conflicts));
 }

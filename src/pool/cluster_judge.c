@@ -266,7 +266,7 @@ cluster_note_rivals(struct cluster *cluster, const struct verdict *verdict,
 	if (!cluster->is_settled || rivals == cluster->rivals)
 		return;
 	if (rivals > cluster->rivals) {
-		atomic_fetch_add(&cluster->conflicts, 1);
+		cluster->conflicts++;
 		log_error(NULL, "%d hosts of %s say that they are the primary, "
 		    "and %s gets the writes", verdict->candidate_count,
 		    cluster->name, verdict->writer != NULL ?

@@ -8,6 +8,7 @@ from cluster import Cluster, Failed, psql_run, wait_until
 from wire import (Client, SYNC, bind, error_of, execute, kinds, parse,
                   query)
 
+PRIMARY = "/* pgweir.route=primary */ select inet_server_port()"
 WRITERS = 6
 ROUNDS = int(os.environ.get("PGWEIR_FAILOVERS", "1"))
 
@@ -225,7 +226,8 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
         open_one.rows("begin")
         open_one.rows("insert into t values (1)")
         in_flight = Client(weir.port, user="postgres")
-        in_flight.one("/* pgweir.route=primary */ select 1")
+        # So that it has a server to be in flight on.
+        in_flight.rows("insert into t values (0)")
         old.freeze()
         try:
             in_flight.send(query("insert into t values (2)"))
@@ -239,15 +241,14 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
             assert error_of(answer)["C"] == "08007", answer
             answer = open_one.ask(query("commit"))
             assert error_of(answer)["C"] == "40001", answer
-            assert open_one.one("select inet_server_port()") == str(new.port)
+            assert open_one.one(PRIMARY) == str(new.port)
         finally:
             old.thaw()
         # It still says that it is the primary, on the older timeline.
         wait_until("it is heard again", lambda: weir.text().count(
             f":{old.port} answers") == 2)
         for _ in range(20):
-            assert weir.sql("/* pgweir.route=primary */ "
-                        "select inet_server_port()") == str(new.port)
+            assert weir.sql(PRIMARY) == str(new.port)
         assert "2 hosts of" in weir.text()
 
 

@@ -343,7 +343,7 @@ class Player:
     def __init__(self, direct, pooled, most_ties=3, most_held=4):
         self.ends = {"direct": direct, "pooled": pooled}
         self.sides = {}
-        self.tied = set()
+        self.tied, self.custom = set(), set()
         self.selector = selectors.DefaultSelector()
         self.most_ties, self.most_held = most_ties, most_held
         self.statements = 0
@@ -469,7 +469,9 @@ class Player:
             return
         if tie(ops):
             self.tied.add(client)
-        if direct.status == "I" and \
+        if custom(ops):
+            self.custom.add(client)
+        if direct.status == "I" and client not in self.custom and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
 
@@ -488,6 +490,7 @@ class Player:
             self.selector.unregister(side.socket)
             side.close()
         self.tied.discard(client)
+        self.custom.discard(client)
 
     def close(self):
         for client in list(self.sides):
@@ -521,6 +524,11 @@ def tie(ops):
     """A statement named b... may be anything, prepared in an event before."""
     return any(name[:1] == "b" for name in binds(ops)) or \
         any(word in text for text in texts(ops) for word in TIES)
+
+
+def custom(ops):
+    """Such a name ties for ever: PostgreSQL does not forget it."""
+    return any("app." in text or "\"app\"" in text for text in texts(ops))
 
 
 def holding(ops):

@@ -2,11 +2,11 @@
 # Everything that is tested: installs what is missing, builds, runs all stages
 # and ends with "N passed, N failed, N skipped".
 #
-#	tests/run.sh [stage ...]	stages: build lint unit talk system
+#	tests/run.sh [stage ...]	stages: build lint unit talk system hunt
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
 build=$top/build-test
-stages=${*:-install build lint unit talk system}
+stages=${*:-install build lint unit talk system hunt}
 passed=0 failed=0 skipped=0
 
 # Output of a stage is shown only when something in it failed.
@@ -89,6 +89,16 @@ stage_system() {
 	passed=$((passed + $1)) failed=$((failed + $2))
 	skipped=$((skipped + $3))
 	[ "$2" -eq 0 ] || { cat "$build/system.log"; return 1; }
+}
+
+# The same program every time; tests/soak.sh looks for new ones.
+stage_hunt() {
+	if timeout 120 python3 "$top/tests/leak/hunt.py" --seed 16 \
+	    --binary "$build/src/pgweir" --statements 2000; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
 }
 
 for stage in $stages; do

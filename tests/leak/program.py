@@ -505,7 +505,8 @@ class Writer:
         if self.status == "E":
             return self.transaction()
         return [["Q", self.dice.choice((
-            "select public.say_and_wait()", "select 1; select public.say_and_wait()",
+            "select public.say_and_wait()",
+            "select 1; select public.say_and_wait()",
             "set timezone = 'UTC'; select public.say_and_wait()"))],
             ["hear"], ["cancel"]]
 

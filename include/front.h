@@ -17,6 +17,8 @@ struct loop;
  * open.
  */
 bool	front_open(struct loop *, const struct config *, char *error, size_t);
+/* The options of tcp_..., for who connects from now on; also at a reload. */
+void	front_apply(const struct config *);
 /* Whoever stands in the accept queues is accepted; then they are closed. */
 void	front_drain(void);
 void	front_close(void);

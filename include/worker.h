@@ -26,7 +26,7 @@ int		 workers_loops(void);
 struct loop	*worker_loop(int worker);	/* from 0 */
 
 /* Main thread: the worker with the fewest clients gets the descriptor. */
-void		 workers_accept(int fd);
+void		 workers_accept(int fd, bool is_unix);
 
 /*
  * Every client is told this reason and text as FATAL: at its transaction

@@ -26,8 +26,7 @@ static void
 front_on_accepted(void *arg, int fd, const struct addr *peer)
 {
 	(void)arg;
-	(void)peer;
-	workers_accept(fd);
+	workers_accept(fd, addr_is_unix(peer));
 }
 
 static void
@@ -135,9 +134,29 @@ front_open(struct loop *loop, const struct config *config, char *error,
 		    "unix_socket_dir is set: nobody could connect");
 		good = false;
 	}
-	if (!good)
+	if (good)
+		front_apply(config);
+	else
 		front_close();
 	return good;
+}
+
+/* Who connects inherits what the listening socket has. */
+void
+front_apply(const struct config *config)
+{
+	const struct option_values	*option = &config->option;
+	struct socket_settings		 settings = {
+		.keepalive = option->tcp_keepalive,
+		.keepalive_count = option->tcp_keepcnt,
+		.keepalive_idle_s = option->tcp_keepidle,
+		.keepalive_interval_s = option->tcp_keepintvl,
+		.user_timeout_ms = option->tcp_user_timeout,
+		.buffer_bytes = (int)option->tcp_socket_buffer,
+	};
+
+	for (int i = 0; i < front.count; i++)
+		listener_apply(front.listeners[i], &settings);
 }
 
 void

@@ -22,8 +22,12 @@
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
+#include "ops/watch.h"
+#include "pool/cluster.h"
 #include "pool/pool.h"
+#include "relay/hearer.h"
 #include "relay/relay.h"
+#include "relay/words.h"
 #include "wire/scram.h"
 #include "worker.h"
 
@@ -44,11 +48,14 @@ static struct {
 	bool			 is_limited;	/* by shutdown_timeout */
 	struct deadline		 delay;
 	struct deadline		 timeout;
+	struct deadline		 flush;		/* of the log */
 	struct event		*poll;		/* has everybody gone? */
 } lifecycle;
 
 /* How often the end of draining and pausing is looked for. */
 #define POLL_US		(20 * US_PER_MS)
+/* How often hidden lines of the log are looked for, at most. */
+#define FLUSH_US	(10 * US_PER_SECOND)
 
 extern char	**environ;
 struct process	 process;
@@ -66,12 +73,28 @@ lifecycle_log(const struct config *config, int verbose, bool is_quiet,
 		.syslog_facility = option->syslog_facility,
 		.lowest = verbose > 0 || option->verbose > 0 ?
 		    LOG_LEVEL_DEBUG : LOG_LEVEL_INFO,
+		.format = (enum log_format)option->log_format,
+		.repeat_us = option->log_repeat_interval_us,
 	};
 
 	lifecycle.verbose = verbose;
 	lifecycle.is_quiet = is_quiet;
 	lifecycle.is_daemon = is_daemon;
 	log_configure(&settings);
+}
+
+/* Counts of lines that were hidden are told, also when no more come. */
+static void
+lifecycle_on_flush(struct loop *loop, struct deadline *deadline)
+{
+	struct config	*config = config_current();
+	int64_t		 interval_us = config->option.log_repeat_interval_us;
+
+	config_release(config);
+	log_flush(false);
+	deadline_set(loop, deadline, interval_us > FLUSH_US ? FLUSH_US :
+	    interval_us < POLL_US ? FLUSH_US : interval_us,
+	    lifecycle_on_flush);
 }
 
 /*
@@ -95,7 +118,13 @@ static void
 lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
+	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+	statement_memory_max =
+	    (size_t)config->option.max_statement_memory_bytes;
+	words_are_followed = config->option.follow_functions;
+	relay_names_max = (size_t)config->option.max_client_statements;
+	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
 
@@ -116,7 +145,10 @@ lifecycle_apply(struct config *config)
 	    lifecycle.is_daemon);
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
+	clusters_reload(config);
+	front_apply(config);
 	pools_reload(config);
+	watch_follow(config);
 	config_release(config);
 }
 
@@ -485,6 +517,7 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	for (size_t i = 0; i < ARRAY_LENGTH(numbers); i++)
 		event_add(evsignal_new(loop->base, numbers[i],
 		    lifecycle_on_signal, NULL), NULL);
+	lifecycle_on_flush(loop, &lifecycle.flush);
 	process.reload = process_reload;
 	process.apply = process_apply;
 	process.shutdown = process_shutdown;

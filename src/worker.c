@@ -28,6 +28,7 @@ static struct {
 struct accepted {
 	struct letter	letter;
 	int		fd;
+	bool		is_unix;
 };
 
 struct dismissal {
@@ -102,13 +103,14 @@ worker_on_accepted(struct loop *loop, struct letter *letter)
 	struct accepted	*accepted = container_of(letter, struct accepted,
 			    letter);
 	int		 fd = accepted->fd;
+	bool		 is_unix = accepted->is_unix;
 
 	free(accepted);
-	client_accept(loop, fd);
+	client_accept(loop, fd, is_unix);
 }
 
 void
-workers_accept(int fd)
+workers_accept(int fd, bool is_unix)
 {
 	struct worker	*best = &workers.list[0];
 	struct accepted	*accepted;
@@ -119,11 +121,12 @@ workers_accept(int fd)
 			best = &workers.list[i];
 	client_count_add(best->loop);
 	if (!workers.has_threads) {
-		client_accept(best->loop, fd);
+		client_accept(best->loop, fd, is_unix);
 		return;
 	}
 	accepted = mem_new(sizeof *accepted);
 	accepted->fd = fd;
+	accepted->is_unix = is_unix;
 	accepted->letter.read = worker_on_accepted;
 	loop_post(best->loop, &accepted->letter);
 }

@@ -6,9 +6,13 @@ set -e
 packages="gcc make autoconf automake pkg-config libevent-dev libssl-dev
 libpq-dev libinih-dev check postgresql-15 postgresql-client-15 python3
 pgbouncer bc procps openssl python3-psycopg python3-psycopg2
-python3-asyncpg iproute2 prometheus prometheus-pgbouncer-exporter tmux"
+python3-asyncpg iproute2 prometheus prometheus-pgbouncer-exporter tmux
+python3-yaml yamllint shellcheck docker-compose"
+# Where Node.js is not Debian's, npm is part of it.
+command -v npm >/dev/null || packages="$packages nodejs npm"
 if [ "${1:-}" = ci ]; then
-	packages="$packages clang libclang-rt-14-dev chromium"
+	packages="$packages clang libclang-rt-14-dev chromium
+	    buildah podman runc catatonit mmdebstrap"
 fi
 missing=
 for package in $packages; do

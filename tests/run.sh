@@ -2,11 +2,12 @@
 # Everything that is tested: installs what is missing, builds, runs all stages
 # and ends with "N passed, N failed, N skipped".
 #
-#	tests/run.sh [stage ...]	stages: build lint unit talk system hunt
+#	tests/run.sh [stage ...]	stages: build lint unit talk system
+#				hunt drivers k8s
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
 build=$top/build-test
-stages=${*:-install build lint unit talk system hunt}
+stages=${*:-install build lint unit talk system hunt drivers k8s}
 passed=0 failed=0 skipped=0
 
 # Output of a stage is shown only when something in it failed.
@@ -75,20 +76,24 @@ stage_unit() {
 	[ -z "$bad" ]
 }
 
-stage_system() {
-	python3 "$top/tests/system/run.py" --binary "$build/src/pgweir" \
-	    >"$build/system.log" 2>&1
-	line=$(tail -n 1 "$build/system.log")
+# A program of ours whose last line is "N passed, N failed, N skipped"; what was
+# skipped, and why, is shown in any case.
+run_counted() {
+	log=$build/$1.log
+	shift
+	"$@" >"$log" 2>&1
+	line=$(tail -n 1 "$log")
 	# shellcheck disable=SC2046
 	set -- $(echo "$line" | tr -dc '0-9 ')
 	if [ $# -ne 3 ]; then
-		cat "$build/system.log"
+		cat "$log"
 		failed=$((failed + 1))
 		return 1
 	fi
 	passed=$((passed + $1)) failed=$((failed + $2))
 	skipped=$((skipped + $3))
-	[ "$2" -eq 0 ] || { cat "$build/system.log"; return 1; }
+	grep -A 1 '^skipped' "$log" >&3
+	[ "$2" -eq 0 ] || { cat "$log"; return 1; }
 }
 
 # The same program every time; tests/soak.sh looks for new ones.
@@ -101,6 +106,21 @@ stage_hunt() {
 	fi
 }
 
+stage_system() {
+	run_counted system python3 "$top/tests/system/run.py" \
+	    --binary "$build/src/pgweir"
+}
+
+stage_drivers() {
+	run_counted drivers sh "$top/tests/drivers/run.sh"
+}
+
+stage_k8s() {
+	run_counted k8s python3 "$top/tests/k8s/run.py" \
+	    --binary "$build/src/pgweir"
+}
+
+exec 3>&1
 for stage in $stages; do
 	start=$(date +%s)
 	before=$failed

@@ -42,11 +42,17 @@ struct log_settings {
 	const char	*syslog_ident;
 	const char	*syslog_facility;
 	enum log_level	 lowest;	/* lines below are dropped */
+	enum log_format	 format;
+	int64_t		 repeat_us;	/* see base/log_repeat.h; 0: off */
 };
 
 /* May be called again at a reload; reopens the file. */
 void	log_configure(const struct log_settings *);
 bool	log_wants(enum log_level);
+/* Tell the counts of hidden lines that are due, or all at the end. */
+void	log_flush(bool is_end);
+/* How many lines were hidden, ever. */
+uint64_t	log_hidden(void);
 
 void	log_line(enum log_level, const struct log_who *, const char *, ...)
 	    __attribute__((format(printf, 3, 4)));

@@ -31,18 +31,25 @@
 	X(REASON_TOO_MANY_CLIENTS,	"53300", "too_many_clients")	\
 	X(REASON_NO_DESCRIPTORS,	"53300", "no_descriptors")	\
 	X(REASON_OUT_OF_MEMORY,		"53200", "out_of_memory")	\
+	X(REASON_TOO_MANY_PINNED,	"53300", "too_many_pinned")	\
+	X(REASON_TOO_MANY_STATEMENTS,	"53400", "too_many_statements")	\
+	X(REASON_PIN_REFUSED,		"0A000", "pin_refused")		\
 	X(REASON_WAIT_TIMEOUT,		"53300", "wait_timeout")	\
 	X(REASON_QUERY_TIMEOUT,		"57014", "query_timeout")	\
 	X(REASON_TRANSACTION_TIMEOUT,	"25P04", "transaction_timeout")	\
 	X(REASON_IDLE_TRANSACTION,	"25P03", "idle_transaction")	\
 	X(REASON_IDLE_CLIENT,		"57P05", "idle_client")		\
 	X(REASON_TRANSACTION_REFUSED,	"0A000", "transaction_refused")	\
+	X(REASON_LISTEN_QUEUE,		"53400", "listen_queue")	\
 	X(REASON_SHUTDOWN,		"57P01", "shutdown")		\
 	X(REASON_KILLED,		"57P01", "killed")		\
 	X(REASON_RELOADED,		"57P01", "reloaded")		\
 	X(REASON_CONNECT_FAILED,	"08001", "connect_failed")	\
 	X(REASON_CONNECT_TIMEOUT,	"08001", "connect_timeout")	\
 	X(REASON_NAME_UNKNOWN,		"08001", "name_unknown")	\
+	X(REASON_NO_PRIMARY,		"57P03", "no_primary")		\
+	X(REASON_OUTCOME_UNKNOWN,	"08007", "outcome_unknown")	\
+	X(REASON_TRANSACTION_LOST,	"40001", "transaction_lost")	\
 	X(REASON_SERVER_REFUSED,	"08004", "server_refused")	\
 	X(REASON_SERVER_LOST,		"08006", "server_lost")		\
 	X(REASON_SERVER_RUBBISH,	"08P01", "server_rubbish")	\

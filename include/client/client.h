@@ -70,6 +70,8 @@ struct client_service {
 	 * NULL: always.
 	 */
 	bool		(*may_speak)(const struct client *);
+	/* application_name now, or NULL.  NULL: it is not known. */
+	const char	*(*application)(const struct client *);
 	/* The client is being closed: leave no trace; frees client->served. */
 	void		(*stop)(struct client *);
 };
@@ -80,6 +82,7 @@ struct client {
 	enum client_state	 state;
 	bool			 is_admin;	/* console rights */
 	bool			 has_place;	/* within max_client_conn */
+	bool			 is_unix;	/* its socket */
 	bool			 is_counted;	/* in the login numbers */
 	const struct client_service *service;	/* NULL before SERVED */
 	void			*served;	/* the service's own struct */
@@ -132,7 +135,7 @@ extern struct client_numbers	client_numbers;
  * max_client_conn it is refused with 53300 after its startup packet, except
  * that an admin may always log in to the console.
  */
-void	client_accept(struct loop *, int fd);
+void	client_accept(struct loop *, int fd, bool is_unix);
 
 /* Close at once, without a word; the reason is for log and counters. */
 void	client_close(struct client *, enum reason, const char *detail);

@@ -32,6 +32,31 @@ enum pool_mode {
 	POOL_MODE_STATEMENT,
 };
 
+/* Whose writes a client reads, even if replicas are behind. */
+enum causal_scope {
+	CAUSAL_OFF,
+	CAUSAL_SESSION,			/* those of its own connection */
+	CAUSAL_APPLICATION,		/* of its database, user and address */
+	CAUSAL_DATABASE,
+};
+
+/* Where the statements of a client go. */
+enum route {
+	ROUTE_DEFAULT,			/* in an override: not given */
+	ROUTE_SPLIT,			/* writes to the primary, what only
+					 * reads to a replica */
+	ROUTE_PRIMARY,
+	ROUTE_REPLICA,
+	ROUTE_ANY,			/* whichever, in turn */
+};
+
+/* What becomes of a client that leaves something on its server. */
+enum pin_policy {
+	PIN_POLICY_AUTO,		/* it keeps the server */
+	PIN_POLICY_ERROR,		/* its statement is refused */
+	PIN_POLICY_OFF,			/* the server is reset */
+};
+
 enum auth_type {
 	AUTH_TRUST,
 	AUTH_ANY,
@@ -45,14 +70,26 @@ enum auth_type {
 /* An override that was not given: the general option counts. */
 #define CONFIG_UNSET	(-1)
 
+enum { HOSTS_MAX = 16 };
+
+struct host {
+	char	*name;
+	int	 port;
+};
+
 /* A line of [databases].  Texts that were not given are NULL. */
 struct database {
 	char		*name; /* as clients ask; "*" is the fallback */
-	char		*host;		/* name, address or socket directory */
-	int		 port;
+	char		*host;		/* name, address or socket directory,
+					 * or several, with commas */
+	char		*ports;		/* as given: one, or as many; or NULL */
+	int		 port;		/* the first */
+	struct host	*hosts;		/* never empty */
+	size_t		 host_count;
 	char		*dbname; /* NULL: the name the client asked for */
 	char		*user;		/* forced user towards PostgreSQL */
 	char		*password;	/* secret: never shown */
+	char		*password_file;	/* where it was read from */
 	char		*auth_user;
 	char		*auth_query;
 	char		*auth_dbname;
@@ -62,6 +99,7 @@ struct database {
 	char		*timezone;
 	char		*application_name;
 	enum pool_mode	 pool_mode;
+	enum route	 route;
 	int		 pool_size;	/* these: CONFIG_UNSET if not given */
 	int		 min_pool_size;
 	int		 reserve_pool_size;
@@ -75,6 +113,7 @@ struct database {
 struct user {
 	char		*name;
 	enum pool_mode	 pool_mode;
+	enum route	 route;
 	int		 pool_size;	/* these: CONFIG_UNSET if not given */
 	int		 reserve_pool_size;
 	int		 max_user_connections;
@@ -89,6 +128,8 @@ struct user {
 struct config {
 	atomic_int	  references;
 	char		 *file;		/* NULL: from the environment alone */
+	char		**files;	/* all that were read, it included */
+	size_t		  file_count;
 	bool		  is_pgbouncer;	/* its section: its defaults too */
 	struct database	**databases;	/* in the order of the file */
 	size_t		  database_count;
@@ -98,6 +139,7 @@ struct config {
 	struct userlist	 *userlist;	/* never NULL; may be empty */
 	struct tls_context *front_tls;	/* NULL: client_tls_sslmode disable */
 	struct tls_context *back_tls;	/* NULL: server_tls_sslmode disable */
+	char		 *dashboard_token;	/* secret; NULL: none */
 	bool		  is_self_signed;	/* front_tls was made here */
 	char		**sets;		/* by SET: name, value, name, ... */
 	size_t		  set_count;	/* of both together */
@@ -149,6 +191,8 @@ const struct user	*config_user(const struct config *, const char *);
 /* What counts for one pool once every override is applied. */
 struct pool_settings {
 	enum pool_mode	mode;
+	enum route	route;
+	bool		replica_fallback;
 	int		pool_size;		/* 0: unlimited */
 	int		min_pool_size;
 	int		reserve_pool_size;
@@ -166,6 +210,11 @@ struct pool_settings {
 	int64_t		idle_transaction_timeout_us;
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
+	int64_t		failover_wait_us;
+	enum pin_policy	pin;
+	bool		pin_notice;
+	int		max_pinned;		/* 0: the pool less two */
+	int64_t		pinned_idle_timeout_us;	/* 0: none */
 };
 
 void	config_pool_settings(const struct config *, const struct database *,
@@ -173,5 +222,7 @@ void	config_pool_settings(const struct config *, const struct database *,
 
 const char	*config_pool_mode_name(enum pool_mode);
 bool		 config_pool_mode_parse(const char *, enum pool_mode *);
+const char	*config_route_name(enum route);
+bool		 config_route_parse(const char *, enum route *);
 
 #endif

@@ -15,7 +15,11 @@
  *	OCTAL		the rights of a file
  *	TLS		libpq's sslmode
  *	MODE		session, transaction or statement
+ *	ROUTE		split, primary, replica or any
+ *	SCOPE		off, session, application or database
+ *	SECRET		as TEXT, and never shown
  *	AUTH		how clients prove who they are
+ *	PIN		auto, error or off
  *	LOGFORM		text or json
  */
 
@@ -87,6 +91,30 @@ X(TIME, server_connect_timeout, server_connect_timeout_us, "2s", "15",	\
     0, 3600, true, "give up opening a server after this long")		\
 X(TIME, server_login_retry, server_login_retry_us, "1s", "15", 0, 3600,	\
     true, "pause after a failure to open a server; it doubles up to 15 s")\
+X(ROUTE, route, route, "split", "any", 0, 0, true,			\
+    "with several hosts: split (writes to the primary, what only reads to "\
+    "a replica), primary, replica, or any in turn")			\
+X(BOOL, replica_fallback, replica_fallback, "1", "1", 0, 0, true,	\
+    "let the primary serve reads while no replica can")			\
+X(SCOPE, read_your_writes, read_your_writes, "application",		\
+    "application", 0, 0, true, "with route = split: a replica serves reads "\
+    "once it has replayed what was written before by the same session, "\
+    "application (database, user and address), or database; or off")	\
+X(TIME, failover_wait, failover_wait_us, "30s", "30s", 0, OPTION_DAY,	\
+    true, "how long a transaction waits for a primary while there is none; "\
+    "0: not at all")							\
+X(TIME, role_check_interval, role_check_interval_us, "500ms", "500ms",	\
+    0, 3600, true, "with several hosts: ask each of them this often "	\
+    "whether it is the primary")					\
+X(TIME, role_check_timeout, role_check_timeout_us, "1s", "1s", 0, 3600,	\
+    true, "a host that has not answered that by then is taken for down")\
+X(TIME, catalogue_interval, catalogue_interval_us, "60s", "60s", 1,	\
+    OPTION_DAY, true, "with several hosts: read again what functions write "\
+    "and which relations only the primary has")				\
+X(TEXT, monitor_user, monitor_user, "", "", 0, 0, true,			\
+    "user that asks; empty: auth_user, or one whose password is known")	\
+X(SECRET, monitor_password, monitor_password, "", "", 0, 0, true,	\
+    "its plain password; empty: the one in auth_file")			\
 X(TEXT, server_reset_query, server_reset_query, "DISCARD ALL",		\
     "DISCARD ALL", 0, 0, true,						\
     "run on a server before another client gets it (session mode)")	\
@@ -122,9 +150,34 @@ X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\
+X(PIN, pin, pin, "auto", "auto", 0, 0, true,				\
+    "a client that leaves something on its server which cannot follow it "\
+    "(temporary table, advisory lock): auto, it keeps the server while it "\
+    "lasts; error, its statement is refused; off, the server is reset")	\
+X(BOOL, pin_notice, pin_notice, "0", "0", 0, 0, true,			\
+    "tell a client with a NOTICE when it keeps a server for the first "	\
+    "time, and why")							\
+X(INT, max_pinned, max_pinned, "auto", "auto", 0, 100000, true,		\
+    "clients of one pool that may keep a server; auto: its size less "	\
+    "two, at least one")						\
+X(TIME, pinned_idle_timeout, pinned_idle_timeout_us, "3600", "3600", 0,	\
+    OPTION_YEAR, true, "close a client that keeps a server and idles "	\
+    "this long outside of a transaction; 0: never")			\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\
+X(BOOL, follow_functions, follow_functions, "1", "1", 0, 0, true,	\
+    "read the sources of functions in the catalogue, to know which of "	\
+    "them take locks, make temporary tables or change settings")	\
+X(BYTES, max_statement_memory, max_statement_memory_bytes, "256MB",	\
+    "256MB", 0, INT64_MAX, true,					\
+    "texts of statements that are kept, all together; 0: unlimited")	\
+X(INT, max_client_statements, max_client_statements, "10000", "10000",	\
+    0, 1000000, true, "prepared statements that one client may have; "	\
+    "0: unlimited")							\
+X(BYTES, listen_queue_bytes, listen_queue_bytes, "1MB", "1MB", 1024,	\
+    1024 * 1024 * 1024, true,						\
+    "notifications that wait for one client, which is closed beyond that")\
 X(TEXT, ignore_startup_parameters, ignore_startup_parameters, "", "", 0,\
     0, true, "startup parameters that are dropped; all others are applied")\
 X(BOOL, application_name_add_host, application_name_add_host, "0", "0",	\
@@ -203,7 +256,7 @@ X(LOGFORM, log_format, log_format, "text", "text", 0, 0, true,		\
 X(TIME, log_slow, log_slow_us, "0", "0", 0, OPTION_YEAR, true,		\
     "log queries that take this long, with wait and server; 0: none")	\
 X(TIME, log_repeat_interval, log_repeat_interval_us, "10s", "0", 0,	\
-    OPTION_DAY, true, "a warning or error that comes again within this "	\
+    OPTION_DAY, true, "a warning or error that comes again within this "\
     "time is counted instead of written; 0: write all")			\
 X(TEXT, metrics_addr, metrics_addr, "*", "", 0, 0, false,		\
     "numeric addresses for /metrics, /healthz, /readyz and the page; "	\
@@ -211,8 +264,8 @@ X(TEXT, metrics_addr, metrics_addr, "*", "", 0, 0, false,		\
 X(INT, metrics_port, metrics_port, "9127", "9127", 0, 65535, false,	\
     "their TCP port; 0: a free one, which the log tells")		\
 X(BOOL, dashboard, dashboard, "0", "0", 0, 0, true,			\
-    "serve the page at / of metrics_port: to localhost, and to who has "	\
-    "the token")								\
+    "serve the page at / of metrics_port: to localhost, and to who has "\
+    "the token")							\
 X(TEXT, dashboard_token_file, dashboard_token_file, "", "", 0, 0, true,	\
     "file with the token that opens the page from elsewhere")		\
 X(BOOL, auto_reload, auto_reload, "1", "0", 0, 0, true,			\
@@ -275,7 +328,11 @@ X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
 #define OPTION_TYPE_OCTAL	int
 #define OPTION_TYPE_TLS		int
 #define OPTION_TYPE_MODE	int
+#define OPTION_TYPE_ROUTE	int
+#define OPTION_TYPE_SCOPE	int
+#define OPTION_TYPE_SECRET	char *
 #define OPTION_TYPE_AUTH	int
+#define OPTION_TYPE_PIN		int
 #define OPTION_TYPE_LOGFORM	int
 
 struct option_values {

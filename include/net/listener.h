@@ -44,6 +44,10 @@ const struct addr	*listener_addr(const struct listener *);
 void		 listener_on_shortage(struct listener *,
 		    void (*out_of_descriptors)(void *arg, int error));
 
+struct socket_settings;
+/* For TCP connections that are accepted from now on. */
+void		 listener_apply(struct listener *,
+		    const struct socket_settings *);
 /* Hand over everything in the accept queue now, then close the socket. */
 void		 listener_drain(struct listener *);
 /* Closes the socket; removes the unix socket file if it is still ours. */

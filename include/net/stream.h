@@ -66,6 +66,7 @@ struct stream {
 	struct loop	*loop;		/* NULL: on its way between loops */
 	void		(*on_event)(struct stream *, enum stream_event);
 	struct ssl_st	*tls;		/* NULL: plain */
+	struct buf	*unread;	/* for TLS to read first; NULL: none */
 	struct event	 event;		/* READ, WRITE or both */
 	struct buf	 unsent;
 	int		 fd;		/* -1: closed */
@@ -107,8 +108,11 @@ void	stream_join(struct stream *, struct loop *);
 
 /* Up to n bytes, n > 0; see the enum above.  One recv or one SSL_read. */
 ssize_t	stream_read(struct stream *, void *, size_t n);
-/* What recv(MSG_PEEK) shows; plain streams only. */
-ssize_t	stream_peek(struct stream *, void *, size_t n);
+/*
+ * What was read turned out to be a TLS handshake: give it back, once, before
+ * stream_start_tls().
+ */
+void	stream_unread(struct stream *, const void *, size_t n);
 
 /*
  * Send, and keep what the peer does not take now.  False: the stream is

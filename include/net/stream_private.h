@@ -19,6 +19,9 @@ void	stream_watch(struct stream *);
 /* Mark it broken; STREAM_FAILED comes in a later callback. */
 void	stream_break(struct stream *, int error);
 
+/* What stream_unread() gave back is read, or not wanted any more. */
+void	stream_drop_unread(struct stream *);
+
 /* stream_tls.c: the same contracts as the plain ones. */
 ssize_t	stream_tls_read(struct stream *, void *, size_t);
 /* Bytes taken, or STREAM_AGAIN, or STREAM_ERROR. */

@@ -18,6 +18,9 @@ struct words {
 void	words_parse(const char *text, struct words *);
 void	words_free(struct words *);
 
+/* console_wait.c */
+void	console_wait_close(struct console *, const char *database);
+
 void	console_show(struct console *, const struct words *);
 /* For "did you mean": cut at the size, in capitals. */
 void	words_capitals(const char *word, char *, size_t);

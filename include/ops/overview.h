@@ -21,7 +21,9 @@ struct overview_pool {
 	const char		*host;
 	enum pool_mode		 mode;
 	int			 size;		/* 0: unlimited */
+	int			 pinned;	/* clients that keep a server */
 	struct pool_numbers	 numbers;
+	struct pin_counters	 pins;
 };
 
 struct overview_database {

@@ -17,6 +17,26 @@
 extern const size_t	show_client_bytes;	/* of one client, all in all */
 void	show_fill_clients(struct show *, struct loop *);
 void	show_fill_servers(struct show *, struct loop *);
+void	show_fill_sockets(struct show *, struct loop *);
+void	show_fill_active_sockets(struct show *, struct loop *);
+void	show_fill_fds(struct show *, struct loop *);
+void	show_fill_dns_hosts(struct show *, struct loop *);
+
+/* show.c: a row of a name and a number. */
+void	show_item(struct show *, const char *name, int64_t);
+
+/* show_stats.c */
+void	show_fill_stats(struct show *);
+void	show_fill_stats_totals(struct show *);
+void	show_fill_stats_averages(struct show *);
+void	show_fill_totals(struct show *);
+
+/* show_hosts.c */
+void	show_fill_hosts(struct show *, struct loop *);
+
+/* show_kept.c */
+void	show_fill_errors(struct show *);
+void	show_fill_prepared(struct show *);
 
 /* console_command.c: a row for each command. */
 void	show_commands(struct show *);

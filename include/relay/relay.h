@@ -20,10 +20,12 @@
 #ifndef RELAY_RELAY_H
 #define RELAY_RELAY_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 
 #include "base/buf.h"
+#include "base/pins.h"
 #include "base/reason.h"
 #include "client/client.h"
 #include "net/deadline.h"
@@ -42,27 +44,19 @@ enum relay_state {
 	RELAY_CLOSED,
 };
 
-/* What ties a client to its server until it leaves or says DISCARD ALL. */
-enum {
-	PIN_MODE = 1 << 0,	/* pool_mode = session */
-	PIN_TEMP = 1 << 1,
-	PIN_LISTEN = 1 << 2,
-	PIN_HOLD = 1 << 3,
-	PIN_LOAD = 1 << 4,
-	PIN_PREPARE = 1 << 5,
-	PIN_LOCK = 1 << 6,
-	PIN_SEQUENCE = 1 << 7,
-	PIN_STATEMENT = 1 << 8,	/* an unnamed one that is too long to keep */
-	PIN_SETTINGS = 1 << 9,	/* they could not be read back */
-	PIN_CUSTOM = 1 << 10,	/* a custom setting: PostgreSQL keeps its
-				 * name, and does not list it */
+/* A transaction whose server is gone; IDLE or refusing what comes. */
+enum lost {
+	LOST_NOTHING,
+	LOST_UNTOLD,		/* the client has not heard of it yet */
+	LOST_TOLD,		/* it has, and must end the transaction */
 };
 
 struct relay {
 	struct client		*client;	/* NULL: CLOSED */
 	struct server		*server;	/* LINKED, or greeting */
 	enum relay_state	 state;
-	uint32_t		 pins;
+	uint32_t		 pins;		/* base/pins.h */
+	uint32_t		 counted_pins;	/* of them, in the counters */
 	uint32_t		 touches; /* sqlscan's, of what was sent in
 						 * this transaction */
 	struct buf		 held; /* from the client, not used yet */
@@ -78,15 +72,47 @@ struct relay {
 						 * next switch reports */
 	bool			 has_changed;	/* its server, and was told so;
 						 * we have not asked how */
+	bool			 is_pausing;	/* what was asked has to be
+						 * answered before more is */
+	bool			 owes_ready;	/* the client's ReadyForQuery:
+						 * the hub has to listen */
+	bool			 has_baseline;	/* its server listens to what
+						 * it listens to */
+	bool			 has_pin_place;	/* one of max_pinned */
+	bool			 has_pin_notice;/* it was told of a tie */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */
+	struct hearer		*hearer;	/* NULL: it never listened */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
+	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
+	enum need		 need;		/* of the next transaction */
+	bool			 has_need;	/* it is known */
+	enum route		 route;		/* the client's; or default */
+	enum route		 start_route;	/* of its startup */
+	struct pool		*reader;	/* served its last read */
+	struct causal		*causal;	/* or NULL; joined at need */
+	bool			 wants_read;	/* the next transaction is
+						 * proven to only read */
+	bool			 is_reading;	/* the one that runs is */
+	bool			 waits_for_end;	/* what comes is not, and is
+						 * held until that one ends */
+	bool			 is_batch;	/* of the extended protocol */
+	bool			 batch_reads;	/* the batch that begins does */
+	bool			 needs_primary;	/* a replica has refused */
+	bool			 alters;	/* DDL was sent */
+	struct task		 resume;
+	bool			 has_told;	/* the client has heard of what
+						 * it reads now */
+	enum lost		 lost;
+	bool			 lost_ends;	/* Bind of what ends it */
+	bool			 lost_commits;	/* that is a COMMIT */
+	bool			 may_commit;	/* what is in flight */
 	struct deadline		 transaction_deadline;
 	void			(*cancelled)(struct loop *, void *);
 						/* not NULL: a cancel waits
@@ -109,8 +135,10 @@ void		 relay_init(void);	/* before any thread: hooks */
 
 /* max_prepared_statements: main's to set, at start and at a reload. */
 extern size_t	 relay_prepared_max;
+/* max_client_statements; 0: unlimited. */
+extern size_t	 relay_names_max;
 
-/* The pins as words, "temporary table, listen"; "" for none. */
-void		 relay_pins_text(uint32_t pins, char *, size_t);
+/* log_slow, 0: off; the same. */
+extern _Atomic int64_t	 relay_slow_us;
 
 #endif

@@ -6,12 +6,21 @@
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
+ *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
- *	relay_server.c	 what the server says
+ *	relay_read.c	 the bytes of the server
+ *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
- *	relay_finish.c	 the end of a transaction: giving back, pins
+ *	relay_listen.c	 LISTEN: the client's part of it
+ *	relay_finish.c	 the end of a transaction: giving back
+ *	relay_drain.c	 a server whose client went away
+ *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
+ *	relay_retry.c	 a batch that is run once more
+ *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
+ *	relay_choose.c	 which host may serve the next transaction
+ *	relay_lost.c	 a transaction whose server is gone
  */
 
 #ifndef RELAY_RELAY_PRIVATE_H
@@ -85,6 +94,8 @@ void	relay_finish(struct relay *);
 void	relay_drop_server(struct relay *, enum reason, const char *detail);
 /* The client goes away: what becomes of its server. */
 void	relay_abandon_server(struct relay *);
+/* Reset a server that is in step, then to its pool. */
+void	relay_reset_server(struct server *, const char *query);
 /* DISCARD ALL, or DEALLOCATE ALL, has succeeded. */
 void	relay_forget_session(struct relay *);
 void	relay_forget_names(struct relay *);
@@ -92,8 +103,19 @@ void	relay_forget_names(struct relay *);
 bool	relay_is_at_rest(const struct relay *);
 /* Between two statements: the limits that count while nothing runs. */
 void	relay_watch_rest(struct relay *);
+int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
+static inline bool
+relay_is_slow(int64_t us)
+{
+	int64_t	limit_us = atomic_load_explicit(&relay_slow_us,
+		    memory_order_relaxed);
+
+	return limit_us != 0 && us >= limit_us;
+}
+/* A query has ended that took at least log_slow. */
+void	relay_log_slow(const struct relay *, int64_t now_us);
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
 void	relay_on_idle_timeout(struct loop *, struct deadline *);
 void	relay_on_idle_transaction(struct loop *, struct deadline *);
@@ -115,6 +137,7 @@ struct relay_message {
 	struct msg_head	 head;
 	size_t		 here;		/* bytes at `at` that belong to it */
 	size_t		 total;		/* head and body */
+	size_t		 left;		/* bytes at `at`, of it or not */
 };
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
@@ -127,8 +150,34 @@ enum relay_verdict	relay_bad_message(struct relay *,
 /* After this the server is asked what is set. */
 #define RELAY_TOUCHES_CHANGING	(SQL_TOUCHES_SETTINGS |			\
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
+
+/* relay_drain.c */
+/*
+ * Its client left in the middle of something: cancel what runs, end it, reset
+ * the server and give it to its pool.
+ */
+void	relay_drain(struct server *, bool is_running);
+
+/* relay_tie.c */
+/* Ties of which the server knows whether they are there. */
+#define PINS_ASKED	(PIN_TEMP | PIN_HOLD | PIN_PREPARE | PIN_LOCK)
 /* What a transaction that touched this leaves on its server. */
 uint32_t	relay_pins_of(uint32_t touches);
+/* Whether the server has to be asked what there is. */
+bool		relay_asks_for_ties(const struct relay *, uint32_t touches);
+/* LINKED: a statement that leaves this may be sent; false: it was refused. */
+bool		relay_may_tie(struct relay *, struct relay_io *,
+		    uint32_t pins, bool is_query);
+/* Between two transactions, when it is known what there is. */
+enum relay_tie {
+	RELAY_FREE,	/* nothing */
+	RELAY_TIED,
+	RELAY_UNCLEAN,	/* something, but nobody is to be tied */
+	RELAY_ENDED,	/* it is one too many: the client was closed */
+};
+enum relay_tie	relay_settle_ties(struct relay *);
+/* It has no server any more. */
+void		relay_untie(struct relay *);
 
 /* relay_batch.c */
 enum relay_verdict	relay_on_parse(struct relay *, struct relay_io *,
@@ -143,10 +192,39 @@ enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name,
 			    struct buf *answer);
+
+/* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
-/* Take back what requests did that PostgreSQL has skipped or refused. */
-void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+/* Send Parse for this statement under a name of the server's own. */
+struct expectation	*relay_shelve(struct relay *, struct relay_io *,
+			    struct statement *, enum expect_fate);
+/* The server has this statement, or gets it now; its name and number. */
+uint32_t	relay_ensure(struct relay *, struct relay_io *,
+		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+/* The server's unnamed statement is this client's, or becomes it. */
+void	relay_ensure_unnamed(struct relay *, struct relay_io *);
+
+/* relay_retry.c */
+/* A message of the client was used; is_first: nothing was expected before. */
+void	relay_note_message(struct relay *, const struct relay_message *,
+	    bool is_first);
+/* The batch that has just failed will be run again. */
+bool	relay_may_retry(struct relay *, bool needs_describe);
+/* All of it but its Sync was struck. */
+void	relay_expect_retry(struct relay *);
+/* The server is lost: the batch gets an error like any other. */
+void	relay_forget_retry(struct relay *);
+void	relay_retry(struct relay *);
+
+/*
+ * relay_undo.c: take back what a request did that PostgreSQL has skipped or
+ * refused; requests from number `from` on were not.
+ */
+void	relay_undo(struct relay *, const struct expectation *, bool skipped,
+	    uint32_t from);
+/* An error in a batch: all that is expected before its Sync is struck. */
+void	relay_skip_batch(struct relay *);
 
 /* relay_deallocate.c; false: let PostgreSQL answer. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,
@@ -163,6 +241,8 @@ void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)
 	    __attribute__((format(printf, 6, 7)));
+/* PostgreSQL has told the client an error; its text may hold data. */
+void	relay_note_error(const struct relay *, const char *sqlstate);
 /* Answers whose turn has come. */
 void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
@@ -198,8 +278,121 @@ void	relay_hold_over(struct relay *);
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
 
+/* relay_choose.c */
+/*
+ * Before a server is asked for: what its transaction needs, by its first
+ * statement (NULL: not known), the client's wish and the configuration.
+ */
+void	relay_choose(struct relay *, const char *text, size_t n);
+/* As pool_take(), wherever that need is served. */
+struct server	*relay_ask(struct relay *);
+void	relay_on_moved(struct ticket *);
+/* The ticket waits: how long. */
+void	relay_watch_wait(struct relay *);
+/*
+ * SET or RESET of pgweir.route, which is ours.  False: it is not that, or not
+ * ours to answer.
+ */
+bool	relay_take_route(struct relay *, struct relay_io *,
+	    const char *text, size_t n);
+/*
+ * What a server says may be news of its host's role: ParameterStatus (true:
+ * it is not the client's), an error, or just that it is ready.
+ */
+bool	relay_hears_role(struct relay *, const uint8_t *, size_t);
+void	relay_hears_error(struct relay *, const char *sqlstate);
+static inline void
+relay_hears_life(struct relay *relay, int64_t now_us)
+{
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now_us,
+		    memory_order_relaxed);
+}
+/* What another host would report of its role is not told. */
+void	relay_add_welcome(const struct relay *, struct buf *,
+	    const struct pool_welcome *);
+struct pool_welcome	*relay_welcome_hold(const struct relay *);
+
+/* relay_split.c */
+/* The client's writes go to the primary and its reads to replicas. */
+bool	relay_is_split(const struct relay *);
+/* This text, or what it has prepared as that, is proven to only read. */
+bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/*
+ * Before a message is handled.  False: it has to wait until the read that
+ * runs at a replica is over.
+ */
+bool	relay_may_follow(struct relay *, const struct relay_message *);
+/* The pool for a read, or NULL: only the primary has what it may see. */
+struct pool	*relay_reader(struct relay *);
+/* A transaction that is no read has ended on the primary. */
+void	relay_note_written(struct relay *);
+/* A server was given back; what waited for that goes on. */
+void	relay_resume(struct relay *);
+void	relay_split_done(struct relay *);
+/* What is sent to the primary: does it change the catalogue? */
+void	relay_note_text(struct relay *, const char *, size_t);
+void	relay_note_bound(struct relay *, const struct statement *);
+
+/* A replica has refused this text, or what was prepared under this name. */
+void	relay_refuse_read(struct relay *, const char *text);
+void	relay_refuse_bound(struct relay *, const char *name);
+
+/* relay_heal.c */
+struct error_fields;
+/* True: the request runs on the primary, its client hears nothing of this. */
+bool	relay_heal(struct relay *, struct relay_io *,
+	    const struct error_fields *);
+
+/* relay_lost.c */
+/*
+ * The server is gone, and the client can go on without it: it is told what
+ * became of what it said.  False: it cannot.
+ */
+bool	relay_survive(struct relay *, enum reason, const char *what,
+	    const char *text);
+enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+/* Before it is sent: may this commit something? */
+void	relay_note_commit(struct relay *, const char *text, size_t n);
+void	relay_note_statement(struct relay *, const struct statement *);
+/* A server of a former life, in use. */
+void	relay_condemn(struct server *, const char *why);
+/* A query of ours, whose answer is not the client's. */
+void	relay_send_own(struct relay *, struct relay_io *, const char *query,
+	    enum expect_purpose);
+/* Something of the client's own is expected. */
+bool	relay_has_client_request(const struct relay *);
+
+/* relay_listen.c */
+/* What was said may change what it listens to. */
+bool	relay_listen_may_change(const struct relay *);
+/* hearer != NULL, about to use its server: which has to listen first. */
+void	relay_listen_lay(struct relay *, struct relay_io *);
+void	relay_listen_laid(struct relay *);
+/* The server has to be asked what it listens to. */
+bool	relay_listen_must_ask(const struct relay *);
+void	relay_listen_ask(struct relay *, struct relay_io *);
+bool	relay_listen_take_row(struct relay *, const uint8_t *, size_t);
+void	relay_listen_asked(struct relay *);
+void	relay_listen_answered(struct relay *, bool is_good);
+/* What the server had when it was read back; sqlscan's touches. */
+void	relay_listen_found(struct relay *, uint32_t inventory);
+/* True: it is not settled yet what it listens to. */
+bool	relay_listen_goes_on(struct relay *);
+/* owes_ready: it is told now. */
+void	relay_listen_say_ready(struct relay *);
+/* hearer != NULL: what was kept for it, in front of ReadyForQuery. */
+void	relay_listen_put_kept(struct relay *, struct relay_io *);
+/* The same at any time: if it rests. */
+void	relay_listen_flush(struct relay *);
+bool	relay_listen_on_notification(struct relay *, struct relay_io *,
+	    const uint8_t *, size_t);
+
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);
+void	relay_greet_again(struct relay *);	/* the roles have changed */
 void	relay_greet_linked(struct relay *);
 void	relay_greet_done(struct relay *, bool failed);
 void	relay_greet_refused(struct relay *, const struct pool_error *);

@@ -58,6 +58,9 @@ enum {
 	SQL_TOUCHES_TRANSACTION = 1 << 19, /* SET TRANSACTION, or SET LOCAL of
 					 * a name with a dot: no statement
 					 * means anything else by it */
+	SQL_TOUCHES_UNTIES = 1 << 20,	/* DROP, CLOSE, unlock, DISCARD: what
+					 * tied the client may be over */
+	SQL_TOUCHES_DEFINES = 1 << 21,	/* CREATE FUNCTION and the like */
 };
 
 /* Whether the settings may be others than they were. */
@@ -66,11 +69,16 @@ enum {
 
 enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32 };
 
+struct sqlroute;
+
 struct sqlscan {
+	struct sqlroute	*route;		/* is told the tokens, or NULL */
+
 	/* The result, once sqlscan_end() was called. */
 	uint32_t	 touches;
 	uint32_t	 statements;	/* that are not empty */
 	uint8_t		 first, last;	/* enum sql_verb */
+	bool		 alters;	/* CREATE, ALTER, DROP */
 
 	/* The lexer. */
 	uint8_t		 state;

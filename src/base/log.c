@@ -4,11 +4,14 @@
  *	2026-01-31 12:00:00.000 UTC [1234] WARNING client 17 db/user@host:5 "x":
  *	what happened
  *
- * (in one line).  A line is put together on the stack of the thread that logs
- * and cut at LOG_LINE_BYTES; only the write(2) is under the mutex, which is
- * also held while the file is exchanged.  Names and texts may come from a
+ * (in one line).  What happened is put together by the thread that logs; the
+ * line, cut at LOG_LINE_BYTES, and its write(2) under the mutex, which is also
+ * held while the file is exchanged.  Names and texts may come from a
  * peer, so bytes that would break the line or speak to a terminal are written
  * as "?".
+ *
+ * As JSON the same line is one object: time, level, pid, kind, id, database,
+ * user, address, application, message; what is not known is left out.
  */
 
 #include <errno.h>
@@ -24,11 +27,13 @@
 #include <unistd.h>
 
 #include "base/clock.h"
+#include "base/json.h"
 #include "base/log.h"
+#include "base/log_repeat.h"
 #include "base/mem.h"
 #include "base/text.h"
 
-enum { LOG_LINE_BYTES = 4096 };
+enum { LOG_LINE_BYTES = 4096, LOG_MESSAGE_BYTES = 4096 };
 
 struct log_text {
 	size_t	length;
@@ -37,13 +42,14 @@ struct log_text {
 
 static const struct {
 	const char	*name;
+	const char	*json;
 	int		 priority;
 } log_levels[] = {
-	[LOG_LEVEL_DEBUG] =	{ "DEBUG",	LOG_DEBUG },
-	[LOG_LEVEL_INFO] =	{ "LOG",	LOG_INFO },
-	[LOG_LEVEL_WARNING] =	{ "WARNING",	LOG_WARNING },
-	[LOG_LEVEL_ERROR] =	{ "ERROR",	LOG_ERR },
-	[LOG_LEVEL_FATAL] =	{ "FATAL",	LOG_CRIT },
+	[LOG_LEVEL_DEBUG] =	{ "DEBUG",	"debug",	LOG_DEBUG },
+	[LOG_LEVEL_INFO] =	{ "LOG",	"info",		LOG_INFO },
+	[LOG_LEVEL_WARNING] =	{ "WARNING",	"warning",	LOG_WARNING },
+	[LOG_LEVEL_ERROR] =	{ "ERROR",	"error",	LOG_ERR },
+	[LOG_LEVEL_FATAL] =	{ "FATAL",	"fatal",	LOG_CRIT },
 };
 
 static const struct {
@@ -59,12 +65,15 @@ static const struct {
 };
 
 static atomic_int	log_lowest = LOG_LEVEL_INFO;
+static _Atomic uint64_t	log_hidden_count;
 static struct {
 	pthread_mutex_t	 mutex;
 	int		 fd;		/* of the file; -1: none */
 	bool		 to_stderr;
 	bool		 use_syslog;
 	char		*ident;		/* openlog() keeps the pointer */
+	enum log_format	 format;
+	int64_t		 repeat_us;
 } log_shared = {
 	.mutex = PTHREAD_MUTEX_INITIALIZER,
 	.fd = -1,
@@ -114,6 +123,8 @@ log_configure(const struct log_settings *settings)
 		log_shared.fd = fd;
 	}
 	log_shared.to_stderr = settings->to_stderr;
+	log_shared.format = settings->format;
+	log_shared.repeat_us = settings->repeat_us;
 	log_configure_syslog_locked(settings);
 	pthread_mutex_unlock(&log_shared.mutex);
 	atomic_store_explicit(&log_lowest, settings->lowest,
@@ -204,6 +215,62 @@ log_text_clean(struct log_text *text)
 }
 
 static void
+log_json_member(struct log_text *text, const char *name, const char *value,
+    size_t most)
+{
+	size_t	room = sizeof text->bytes - text->length;
+
+	if (value == NULL || *value == '\0')
+		return;
+	log_text_add(text, ",\"%s\":\"", name);
+	room = sizeof text->bytes - text->length;
+	text->length += json_escape(text->bytes + text->length,
+	    room < most ? room : most, value);
+	log_text_add(text, "\"");
+}
+
+/* Every name has its share, so that the end of the object always fits. */
+static void
+log_text_json(struct log_text *text, enum log_level level,
+    const struct log_who *who, const char *message)
+{
+	int64_t		now_us = clock_wall_us();
+	time_t		seconds = (time_t)(now_us / US_PER_SECOND);
+	struct tm	tm;
+	char		when[32];
+
+	gmtime_r(&seconds, &tm);
+	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
+	log_text_add(text, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\","
+	    "\"pid\":%ld", when, (int)(now_us % US_PER_SECOND / US_PER_MS),
+	    log_levels[level].json, (long)getpid());
+	if (who != NULL) {
+		log_json_member(text, "kind", who->kind, 40);
+		if (who->id != 0)
+			log_text_add(text, ",\"id\":%llu",
+			    (unsigned long long)who->id);
+		log_json_member(text, "database", who->database, 200);
+		log_json_member(text, "user", who->user, 200);
+		log_json_member(text, "address", who->address, 200);
+		log_json_member(text, "application", who->application, 200);
+	}
+	log_json_member(text, "message", message,
+	    sizeof text->bytes - text->length - 16);
+	log_text_add(text, "}");
+}
+
+static void
+log_text_plain(struct log_text *text, enum log_level level,
+    const struct log_who *who, const char *message)
+{
+	log_text_add_time(text, level);
+	if (who != NULL)
+		log_text_add_who(text, who);
+	log_text_add(text, "%s", message);
+	log_text_clean(text);
+}
+
+static void
 log_write(int fd, const struct log_text *text)
 {
 	ssize_t	n;
@@ -214,34 +281,95 @@ log_write(int fd, const struct log_text *text)
 	while (n == -1 && errno == EINTR);
 }
 
-void
-log_line(enum log_level level, const struct log_who *who, const char *format,
-    ...)
+static void
+log_write_locked(enum log_level level, const struct log_who *who,
+    const char *message)
 {
-	struct log_text	text;
-	size_t		head;
-	va_list		args;
+	struct log_text	text = { .length = 0 }, head = { .length = 0 };
 
-	if (!log_wants(level))
-		return;
-	text.length = 0;
-	log_text_add_time(&text, level);
-	head = text.length;
-	if (who != NULL)
-		log_text_add_who(&text, who);
-	va_start(args, format);
-	log_text_add_list(&text, format, args);
-	va_end(args);
-	log_text_clean(&text);
-
-	pthread_mutex_lock(&log_shared.mutex);
-	if (log_shared.use_syslog)
-		syslog(log_levels[level].priority, "%.*s",
-		    (int)(text.length - head), text.bytes + head);
+	if (log_shared.use_syslog) {
+		if (who != NULL)
+			log_text_add_who(&head, who);
+		log_text_add(&head, "%s", message);
+		log_text_clean(&head);
+		syslog(log_levels[level].priority, "%s", head.bytes);
+	}
+	if (log_shared.format == LOG_FORMAT_JSON)
+		log_text_json(&text, level, who, message);
+	else
+		log_text_plain(&text, level, who, message);
 	text.bytes[text.length++] = '\n';	/* in place of the NUL */
 	if (log_shared.fd != -1)
 		log_write(log_shared.fd, &text);
 	if (log_shared.to_stderr)
 		log_write(STDERR_FILENO, &text);
+}
+
+static void
+log_tell_locked(const struct log_repeated *told)
+{
+	struct log_who	who = { .database = told->database,
+			    .user = told->user };
+	char		message[LOG_REPEAT_TEXT_BYTES + 64];
+
+	snprintf(message, sizeof message, "%llu more like this: %s",
+	    (unsigned long long)told->count, told->text);
+	log_write_locked(told->level, told->database[0] != '\0' ||
+	    told->user[0] != '\0' ? &who : NULL, message);
+}
+
+/* Errors may come in thousands; what has happened once is written at once. */
+static bool
+log_hides_locked(enum log_level level, const struct log_who *who,
+    const char *message)
+{
+	struct log_repeated	told = { .count = 0 };
+
+	if (log_shared.repeat_us == 0 || level < LOG_LEVEL_WARNING ||
+	    level == LOG_LEVEL_FATAL)
+		return false;
+	if (log_repeat_hides(level, who, message, clock_now_us(),
+	    log_shared.repeat_us, &told)) {
+		atomic_fetch_add(&log_hidden_count, 1);
+		return true;
+	}
+	if (told.count > 0)
+		log_tell_locked(&told);
+	return false;
+}
+
+void
+log_line(enum log_level level, const struct log_who *who, const char *format,
+    ...)
+{
+	char	message[LOG_MESSAGE_BYTES];
+	va_list	args;
+
+	if (!log_wants(level))
+		return;
+	va_start(args, format);
+	vsnprintf(message, sizeof message, format, args);
+	va_end(args);
+	pthread_mutex_lock(&log_shared.mutex);
+	if (!log_hides_locked(level, who, message))
+		log_write_locked(level, who, message);
 	pthread_mutex_unlock(&log_shared.mutex);
+}
+
+void
+log_flush(bool is_end)
+{
+	struct log_repeated	told;
+
+	pthread_mutex_lock(&log_shared.mutex);
+	while (log_repeat_next(clock_now_us(), log_shared.repeat_us, is_end,
+	    &told))
+		log_tell_locked(&told);
+	pthread_mutex_unlock(&log_shared.mutex);
+}
+
+uint64_t
+log_hidden(void)
+{
+	return atomic_load(&log_hidden_count);
 }

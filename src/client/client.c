@@ -97,6 +97,20 @@ client_count_add(const struct loop *loop)
 	atomic_fetch_add(&client_numbers.total, 1);
 }
 
+static const char *
+client_application(const struct client *client)
+{
+	const struct client_login	*login = client->login;
+
+	if (client->service != NULL && client->served != NULL &&
+	    client->service->application != NULL)
+		return client->service->application(client);
+	for (size_t i = 0; login != NULL && i < login->setting_count; i += 2)
+		if (strcmp(login->settings[i], "application_name") == 0)
+			return login->settings[i + 1];
+	return NULL;
+}
+
 void
 client_who(const struct client *client, struct log_who *who)
 {
@@ -108,6 +122,7 @@ client_who(const struct client *client, struct log_who *who)
 	who->id = client->id;
 	who->database = client->database;
 	who->user = client->user;
+	who->application = client_application(client);
 	if (stream_is_open(&client->stream)) {
 		addr_of_peer(&peer, client->stream.fd);
 		who->address = addr_print(&peer, address, sizeof address);
@@ -126,28 +141,6 @@ client_on_stream(struct stream *stream, enum stream_event event)
 		client_login_on_event(client, event);
 }
 
-static void
-client_apply_options(int fd)
-{
-	struct config			*config = config_current();
-	const struct option_values	*option = &config->option;
-	struct socket_settings		 settings = {
-		.keepalive = option->tcp_keepalive,
-		.keepalive_count = option->tcp_keepcnt,
-		.keepalive_idle_s = option->tcp_keepidle,
-		.keepalive_interval_s = option->tcp_keepintvl,
-		.user_timeout_ms = option->tcp_user_timeout,
-		.buffer_bytes = (int)option->tcp_socket_buffer,
-	};
-	int				 domain = AF_UNIX;
-	socklen_t			 size = sizeof domain;
-
-	getsockopt(fd, SOL_SOCKET, SO_DOMAIN, &domain, &size);
-	if (domain != AF_UNIX)
-		socket_apply(fd, &settings);
-	config_release(config);
-}
-
 /* One of max_client_conn; who gets none is let in to be told, or an admin. */
 static bool
 client_take_place(int max)
@@ -163,7 +156,7 @@ client_take_place(int max)
 }
 
 void
-client_accept(struct loop *loop, int fd)
+client_accept(struct loop *loop, int fd, bool is_unix)
 {
 	struct client	*client = mem_new(sizeof *client);
 	struct config	*config = config_current();
@@ -175,7 +168,7 @@ client_accept(struct loop *loop, int fd)
 	client->connected_us = loop_now_us(loop);
 	TAILQ_INSERT_TAIL(client_list_of(loop), client, all);
 	atomic_fetch_add(&client_numbers.logging_in, 1);
-	client_apply_options(fd);
+	client->is_unix = is_unix;
 	stream_open(&client->stream, loop, fd, client_on_stream);
 	client->has_place = client_take_place(max);
 	client_login_start(client, !client->has_place);

@@ -98,11 +98,8 @@ client_login_free(struct client *client)
 static bool
 login_offers_tls(const struct client *client)
 {
-	struct addr	peer;
-
-	addr_of_peer(&peer, client->stream.fd);
 	return client->login->config->front_tls != NULL &&
-	    client->stream.tls == NULL && !addr_is_unix(&peer);
+	    client->stream.tls == NULL && !client->is_unix;
 }
 
 static void
@@ -281,12 +278,8 @@ login_negotiate(struct client *client, const struct startup *startup)
 static bool
 login_must_use_tls(const struct client *client)
 {
-	struct addr	peer;
-
-	addr_of_peer(&peer, client->stream.fd);
 	return client->login->config->option.client_tls_sslmode >=
-	    TLS_REQUIRE && client->stream.tls == NULL &&
-	    !addr_is_unix(&peer);
+	    TLS_REQUIRE && client->stream.tls == NULL && !client->is_unix;
 }
 
 static void
@@ -434,19 +427,20 @@ client_login_read(struct client *client)
 		client->login->is_reading = false;
 }
 
-/* The first bytes of all may be a TLS handshake: then OpenSSL reads them. */
+/* The first bytes of all may be a TLS handshake: OpenSSL gets them back. */
 static bool
 login_is_direct_tls(struct client *client)
 {
 	struct client_login	*login = client->login;
-	uint8_t			 first;
 
 	if (login->step != STEP_FIRST || client->stream.tls != NULL ||
-	    buf_length(&login->in) > 0 || login->requests > 0 ||
-	    stream_peek(&client->stream, &first, 1) != 1 ||
-	    !startup_is_direct_tls(&first, 1))
+	    login->requests > 0 || !startup_is_direct_tls(
+	    buf_bytes(&login->in), buf_length(&login->in)))
 		return false;
 	login->is_direct = true;
+	stream_unread(&client->stream, buf_bytes(&login->in),
+	    buf_length(&login->in));
+	buf_clear(&login->in);
 	if (login_offers_tls(client))
 		login_start_tls(client);
 	else
@@ -461,8 +455,6 @@ login_on_readable(struct client *client)
 	struct client_login	*login = client->login;
 	ssize_t			 n;
 
-	if (login_is_direct_tls(client))
-		return;
 	n = stream_read(&client->stream,
 	    buf_reserve(&login->in, READ_BYTES), READ_BYTES);
 	if (n == STREAM_AGAIN)
@@ -473,6 +465,8 @@ login_on_readable(struct client *client)
 		return;
 	}
 	buf_commit(&login->in, (size_t)n);
+	if (login_is_direct_tls(client))
+		return;
 	if (buf_length(&login->in) > 2 * PASSWORD_BYTES_MAX) {
 		client_fail(client, REASON_BAD_MESSAGE,
 		    "too much was sent during login");

@@ -20,6 +20,7 @@
 #include "config/hba.h"
 #include "config/ini.h"
 #include "config/options.h"
+#include "config/secret_file.h"
 #include "config/userlist.h"
 #include "net/addr.h"
 #include "net/tls.h"
@@ -160,6 +161,7 @@ reading_on_line(void *arg, const struct ini_line *line)
 	struct reading	*reading = arg;
 	char		 where[700];
 
+	config_add_file(reading->config, line->file);
 	snprintf(where, sizeof where, "%s:%d: ", line->file, line->number);
 	if (strcmp(line->section, "databases") == 0)
 		reading_database(reading, where, line->key, line->value);
@@ -306,6 +308,11 @@ reading_files(struct reading *reading)
 		reading_say(reading, true, "%s", error);
 		config->userlist = userlist_new();
 	}
+	if (config->option.dashboard_token_file[0] != '\0' &&
+	    (config->dashboard_token = secret_file_read(
+	    config->option.dashboard_token_file, error, sizeof error)) ==
+	    NULL)
+		reading_say(reading, true, "dashboard_token_file: %s", error);
 	if (config->option.auth_hba_file[0] == '\0')
 		return;
 	config->hba = hba_read(config->option.auth_hba_file,
@@ -421,6 +428,8 @@ config_free(struct config *config)
 	free(config->sets);
 	free(config->databases);
 	free(config->users);
+	config_free_files(config);
+	mem_free_secret(config->dashboard_token);
 	free(config->file);
 	free(config);
 }
@@ -459,6 +468,8 @@ config_read_all(const char *file, char *const *environment,
 	atomic_init(&config->references, 1);
 	config->file = mem_string(file);
 	if (file != NULL)
+		config_add_file(config, file);
+	if (file != NULL)
 		ini_read(file, sniff_on_line, sniff_on_fault,
 		    &config->is_pgbouncer);
 	option_values_init(&config->option, config->is_pgbouncer);
@@ -480,6 +491,7 @@ config_read_all(const char *file, char *const *environment,
 	reading_files(&reading);
 	if (url != NULL)
 		reading_database_url(&reading, url);
+	config_add_named_files(config);
 	reading_check(&reading);
 	reading_tls(&reading);
 	buf_done(&reading.ignored);

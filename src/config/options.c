@@ -44,6 +44,12 @@ static const char	*const auth_type_names[] = {
 	[AUTH_HBA] = "hba",
 };
 
+static const char	*const pin_policy_names[] = {
+	[PIN_POLICY_AUTO] = "auto",
+	[PIN_POLICY_ERROR] = "error",
+	[PIN_POLICY_OFF] = "off",
+};
+
 static const char	*const log_format_names[] = {
 	[LOG_FORMAT_TEXT] = "text",
 	[LOG_FORMAT_JSON] = "json",
@@ -215,6 +221,68 @@ option_set_mode(const struct option *option, int *value, const char *text,
 	return true;
 }
 
+bool
+config_route_parse(const char *text, enum route *route)
+{
+	for (int i = ROUTE_SPLIT; i <= ROUTE_ANY; i++)
+		if (text_equal_nocase(text,
+		    config_route_name((enum route)i))) {
+			*route = (enum route)i;
+			return true;
+		}
+	return false;
+}
+
+const char *
+config_route_name(enum route route)
+{
+	static const char	*const names[] = {
+		[ROUTE_DEFAULT] = "",
+		[ROUTE_SPLIT] = "split",
+		[ROUTE_PRIMARY] = "primary",
+		[ROUTE_REPLICA] = "replica",
+		[ROUTE_ANY] = "any",
+	};
+
+	return names[route];
+}
+
+static const char *const	scope_names[] = {
+	[CAUSAL_OFF] = "off",
+	[CAUSAL_SESSION] = "session",
+	[CAUSAL_APPLICATION] = "application",
+	[CAUSAL_DATABASE] = "database",
+};
+
+static bool
+option_set_scope(const struct option *option, int *value, const char *text,
+    char *error, size_t size)
+{
+	for (int i = CAUSAL_OFF; i <= CAUSAL_DATABASE; i++)
+		if (text_equal_nocase(text, scope_names[i])) {
+			*value = i;
+			return true;
+		}
+	snprintf(error, size, "%s: \"%s\" is not off, session, application "
+	    "or database", option->name, text);
+	return false;
+}
+
+static bool
+option_set_route(const struct option *option, int *value, const char *text,
+    char *error, size_t size)
+{
+	enum route	route;
+
+	if (!config_route_parse(text, &route)) {
+		snprintf(error, size, "%s: \"%s\" is not split, primary, "
+		    "replica or any", option->name, text);
+		return false;
+	}
+	*value = (int)route;
+	return true;
+}
+
 static bool
 option_set_tls(const struct option *option, int *value, const char *text,
     char *error, size_t size)
@@ -245,6 +313,20 @@ option_set_auth(const struct option *option, int *value, const char *text,
 	    strcmp(text, "pam") == 0 || strcmp(text, "ldap") == 0 ?
 	    "; PAM and LDAP are not supported, auth_query asks PostgreSQL" :
 	    "");
+	return false;
+}
+
+static bool
+option_set_pin(const struct option *option, int *value, const char *text,
+    char *error, size_t size)
+{
+	for (size_t i = 0; i < ARRAY_LENGTH(pin_policy_names); i++)
+		if (text_equal_nocase(text, pin_policy_names[i])) {
+			*value = (int)i;
+			return true;
+		}
+	snprintf(error, size, "%s: \"%s\" is not auto, error or off",
+	    option->name, text);
 	return false;
 }
 
@@ -280,10 +362,16 @@ option_parse(const struct option *option, struct option_values *values,
 		return option_set_octal(option, at, text, error, size);
 	case OPTION_MODE:
 		return option_set_mode(option, at, text, error, size);
+	case OPTION_SCOPE:
+		return option_set_scope(option, at, text, error, size);
+	case OPTION_ROUTE:
+		return option_set_route(option, at, text, error, size);
 	case OPTION_TLS:
 		return option_set_tls(option, at, text, error, size);
 	case OPTION_AUTH:
 		return option_set_auth(option, at, text, error, size);
+	case OPTION_PIN:
+		return option_set_pin(option, at, text, error, size);
 	case OPTION_LOGFORM:
 		return option_set_log_format(option, at, text, error, size);
 	case OPTION_BOOL:
@@ -295,7 +383,8 @@ option_parse(const struct option *option, struct option_values *values,
 		*(bool *)at = on;
 		return true;
 	case OPTION_TEXT:
-		free(*(char **)at);
+	case OPTION_SECRET:
+		mem_free_secret(*(char **)at);
 		*(char **)at = mem_string(text);
 		return true;
 	}
@@ -342,6 +431,18 @@ option_print(const struct option *option, const struct option_values *values,
 	case OPTION_TEXT:
 		snprintf(text, size, "%s", *(char *const *)at);
 		break;
+	case OPTION_SECRET:
+		snprintf(text, size, "%s",
+		    (*(char *const *)at)[0] == '\0' ? "" : "****");
+		break;
+	case OPTION_SCOPE:
+		snprintf(text, size, "%s",
+		    scope_names[*(const int *)at]);
+		break;
+	case OPTION_ROUTE:
+		snprintf(text, size, "%s",
+		    config_route_name(*(const enum route *)at));
+		break;
 	case OPTION_TLS:
 		snprintf(text, size, "%s",
 		    tls_mode_name(*(const enum tls_mode *)at));
@@ -354,6 +455,10 @@ option_print(const struct option *option, const struct option_values *values,
 		snprintf(text, size, "%s",
 		    auth_type_names[*(const int *)at]);
 		break;
+	case OPTION_PIN:
+		snprintf(text, size, "%s",
+		    pin_policy_names[*(const int *)at]);
+		break;
 	case OPTION_LOGFORM:
 		snprintf(text, size, "%s",
 		    log_format_names[*(const int *)at]);
@@ -364,6 +469,12 @@ option_print(const struct option *option, const struct option_values *values,
 /*
  * Whole sets.
  */
+
+static bool
+option_is_text(const struct option *option)
+{
+	return option->kind == OPTION_TEXT || option->kind == OPTION_SECRET;
+}
 
 void
 option_values_init(struct option_values *values, bool is_pgbouncer)
@@ -385,7 +496,7 @@ option_values_copy(struct option_values *to,
 
 	*to = *from;
 	for (size_t i = 0; i < option_count; i++)
-		if (options[i].kind == OPTION_TEXT) {
+		if (option_is_text(&options[i])) {
 			text = option_at(&options[i], to);
 			*text = mem_string(*text);
 		}
@@ -395,8 +506,9 @@ void
 option_values_done(struct option_values *values)
 {
 	for (size_t i = 0; i < option_count; i++)
-		if (options[i].kind == OPTION_TEXT)
-			free(*(char **)option_at(&options[i], values));
+		if (option_is_text(&options[i]))
+			mem_free_secret(*(char **)option_at(&options[i],
+			    values));
 }
 
 /*

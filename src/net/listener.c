@@ -104,6 +104,8 @@ listener_set_options(struct listener *listener, const struct addr *addr,
 	if (addr_is_unix(addr))
 		return;
 	setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &one, sizeof one);
+	/* Who connects inherits it, as all of socket_apply(). */
+	setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	if (settings->reuse_port)
 		setsockopt(fd, SOL_SOCKET, SO_REUSEPORT, &one, sizeof one);
 	if (settings->defer_accept)
@@ -206,7 +208,7 @@ static bool
 listener_accept(struct listener *listener)
 {
 	struct addr	peer;
-	int		fd, error, one = 1;
+	int		fd, error;
 
 	memset(&peer, 0, sizeof peer);
 	peer.length = sizeof peer.u;
@@ -219,8 +221,6 @@ listener_accept(struct listener *listener)
 		return listener_is_passing(error);
 	}
 	addr_unmap(&peer);
-	if (peer.u.any.sa_family != AF_UNIX)
-		setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
 	listener->accepted(listener->arg, fd, &peer);
 	return true;
 }
@@ -277,6 +277,14 @@ listener_on_shortage(struct listener *listener,
     void (*out_of_descriptors)(void *, int))
 {
 	listener->shortage = out_of_descriptors;
+}
+
+void
+listener_apply(struct listener *listener,
+    const struct socket_settings *settings)
+{
+	if (listener->fd >= 0 && !addr_is_unix(&listener->addr))
+		socket_apply(listener->fd, settings);
 }
 
 static void

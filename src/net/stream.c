@@ -28,6 +28,7 @@
 #include <assert.h>
 #include <errno.h>
 #include <netinet/tcp.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -167,6 +168,15 @@ stream_connect(struct stream *stream, struct loop *loop,
 }
 
 void
+stream_drop_unread(struct stream *stream)
+{
+	if (stream->unread != NULL)
+		buf_done(stream->unread);
+	free(stream->unread);
+	stream->unread = NULL;
+}
+
+void
 stream_close(struct stream *stream)
 {
 	if (stream->fd < 0 || stream->state == STREAM_STATE_CLOSED)
@@ -174,6 +184,7 @@ stream_close(struct stream *stream)
 	if (stream->tls != NULL)
 		stream_tls_close(stream);
 	stream_unregister(stream);
+	stream_drop_unread(stream);
 	buf_done(&stream->unsent);
 	close(stream->fd);
 	stream->fd = -1;
@@ -229,13 +240,13 @@ stream_read(struct stream *stream, void *data, size_t n)
 	return stream_received(stream, recv(stream->fd, data, n, 0));
 }
 
-ssize_t
-stream_peek(struct stream *stream, void *data, size_t n)
+void
+stream_unread(struct stream *stream, const void *data, size_t n)
 {
-	assert(stream->tls == NULL && n > 0);
-	if (stream->broken || stream->fd < 0)
-		return STREAM_ERROR;
-	return stream_received(stream, recv(stream->fd, data, n, MSG_PEEK));
+	assert(stream->tls == NULL && stream->unread == NULL);
+	stream->unread = mem_new(sizeof *stream->unread);
+	buf_init(stream->unread);
+	buf_add(stream->unread, data, n);
 }
 
 void

@@ -48,6 +48,20 @@ enum {
 static BIO_METHOD	*stream_bio;
 
 static int
+stream_bio_read_unread(struct stream *stream, char *data, int n)
+{
+	size_t	here = buf_length(stream->unread);
+
+	if (here > (size_t)n)
+		here = (size_t)n;
+	memcpy(data, buf_bytes(stream->unread), here);
+	buf_consume(stream->unread, here);
+	if (buf_length(stream->unread) == 0)
+		stream_drop_unread(stream);
+	return (int)here;
+}
+
+static int
 stream_bio_read(BIO *bio, char *data, int n)
 {
 	struct stream	*stream = BIO_get_data(bio);
@@ -55,6 +69,8 @@ stream_bio_read(BIO *bio, char *data, int n)
 
 	BIO_clear_flags(bio, BIO_FLAGS_RWS | BIO_FLAGS_SHOULD_RETRY |
 	    BIO_FLAGS_IN_EOF);
+	if (stream->unread != NULL)
+		return stream_bio_read_unread(stream, data, n);
 	if (!stream->tls_may_recv) {
 		BIO_set_retry_read(bio);
 		return -1;

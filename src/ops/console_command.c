@@ -208,6 +208,23 @@ command_reconnect(struct console *console, const struct words *words)
 }
 
 static void
+command_wait_close(struct console *console, const struct words *words)
+{
+	if (command_knows(console, command_database(words)))
+		console_wait_close(console, command_database(words));
+}
+
+/* Its one use is to hand sockets to a new process. */
+static void
+command_suspend(struct console *console, const struct words *words)
+{
+	(void)words;
+	console_error(console, reason_sqlstate(REASON_UNSUPPORTED),
+	    "SUSPEND is not supported: sockets are not handed to a new "
+	    "process; PAUSE stops the work");
+}
+
+static void
 command_set_disabled(struct console *console, const struct words *words,
     bool disabled)
 {
@@ -485,6 +502,10 @@ static const struct command	commands[] = {
 	    true, command_kill },
 	{ "KILL_CLIENT", "id: close one client", 2, 2, true,
 	    command_kill_client },
+	{ "SUSPEND", "not supported: see PAUSE", 1, 1, true,
+	    command_suspend },
+	{ "WAIT_CLOSE", "[database]: waits until the servers that are to be "
+	    "closed have been", 1, 2, true, command_wait_close },
 	{ "SHUTDOWN", "[WAIT_FOR_SERVERS | WAIT_FOR_CLIENTS]", 1, 2, true,
 	    command_shutdown },
 };

@@ -128,6 +128,11 @@ console_show(struct console *console, const struct words *words)
 		console_show_nothing(console, words->list[1]);
 		return;
 	}
+	if (table->is_admin_only && !console->client->is_admin) {
+		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
+		    "SHOW %s is for admin_users", table->name);
+		return;
+	}
 	show = mem_new(sizeof *show);
 	buf_init(&show->rows);
 	show->table = table;

@@ -18,6 +18,7 @@
 #include "client/client.h"
 #include "config/config.h"
 #include "config/userlist.h"
+#include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
 #include "ops/overview.h"
@@ -165,6 +166,7 @@ static void
 metrics_process(struct buf *out)
 {
 	static const char	 cpu[] = "process_cpu_seconds_total";
+	static const char	 hidden[] = "pgweir_log_lines_hidden_total";
 	struct rusage		 usage;
 	struct rlimit		 limit;
 	int64_t			 age_us = clock_now_us() -
@@ -186,6 +188,10 @@ metrics_process(struct buf *out)
 	metrics_integer(out, "process_start_time_seconds",
 	    "when the process started, since 1970",
 	    (clock_wall_us() - age_us) / US_PER_SECOND);
+	metrics_head(out, hidden, "counter",
+	    "lines of the log that were counted instead of written");
+	metrics_open(out, hidden);
+	metrics_value(out, (double)log_hidden());
 	metrics_integer(out, "pgweir_shutting_down",
 	    "1 once the process has been asked to stop",
 	    strcmp(process.state(), "active") != 0);
@@ -270,6 +276,7 @@ metrics_write(struct buf *out)
 	metrics_version(out);
 	metrics_lists(out, overview);
 	metrics_pools(out, overview);
+	metrics_hosts(out);
 	metrics_errors(out);
 	metrics_closed(out, "pgweir_client_disconnects_total",
 	    "client connections that ended, by reason",

@@ -62,10 +62,18 @@ pool_size(const struct overview_pool *pool)
 	return pool->size;
 }
 
+static double
+pool_pinned(const struct overview_pool *pool)
+{
+	return pool->pinned;
+}
+
 static const struct {
 	const char	*name, *help;
 	double		(*value)(const struct overview_pool *);
 } pool_families[] = {
+	{ "pgweir_pool_pinned_clients",
+	    "clients that keep a server to themselves", pool_pinned },
 	{ "pgbouncer_pools_client_active_connections",
 	    "clients that are linked to a server or idle",
 	    pool_clients_active },
@@ -104,6 +112,45 @@ metrics_each_pool(struct buf *out, const struct overview *overview)
 			metrics_label(out, "host", pool->host);
 			metrics_value(out, pool_families[f].value(pool));
 		}
+	}
+}
+
+static void
+metrics_pin(struct buf *out, const struct overview_pool *pool,
+    const char *name, unsigned pin, uint64_t count)
+{
+	if (count == 0)
+		return;
+	metrics_open(out, name);
+	metrics_label(out, "database", pool->database);
+	metrics_label(out, "user", pool->user);
+	metrics_label(out, "reason", pin_label((enum pin_number)pin));
+	metrics_value(out, (double)count);
+}
+
+/* What has tied clients to servers, where it ever did. */
+static void
+metrics_each_pin(struct buf *out, const struct overview *overview)
+{
+	static const char	 tied[] = "pgweir_pins_total",
+				 refused[] = "pgweir_pins_refused_total";
+	const struct overview_pool *pool;
+
+	metrics_head(out, tied, "counter", "how often this made a client "
+	    "keep its server");
+	for (size_t i = 0; i < overview->pool_count; i++) {
+		pool = &overview->pools[i];
+		for (unsigned pin = 0; pin < PIN_COUNT; pin++)
+			metrics_pin(out, pool, tied, pin,
+			    atomic_load(&pool->pins.tied[pin]));
+	}
+	metrics_head(out, refused, "counter", "how often that was refused, "
+	    "by max_pinned or pin");
+	for (size_t i = 0; i < overview->pool_count; i++) {
+		pool = &overview->pools[i];
+		for (unsigned pin = 0; pin < PIN_COUNT; pin++)
+			metrics_pin(out, pool, refused, pin,
+			    atomic_load(&pool->pins.refused[pin]));
 	}
 }
 
@@ -363,6 +410,7 @@ void
 metrics_pools(struct buf *out, const struct overview *overview)
 {
 	metrics_each_pool(out, overview);
+	metrics_each_pin(out, overview);
 	metrics_each_counter(out, overview);
 	metrics_each_histogram(out, overview);
 	metrics_each_database(out, overview);

@@ -113,6 +113,8 @@ overview_new(void)
 		row = overview_pool_row(overview, list[i]);
 		row->mode = pool_profile(list[i])->settings.mode;
 		row->size = pool_profile(list[i])->settings.pool_size;
+		row->pinned += atomic_load(&list[i]->pinned);
+		pool_sum_pins(list[i], &row->pins);
 		overview_add(&row->numbers, &numbers);
 		database = overview_database_row(overview, row->database);
 		overview_add(&database->numbers, &numbers);

@@ -108,7 +108,9 @@ show_fill_pools(struct show *show)
 		pool_count(pool, now, &numbers);
 		show_text(show, pool->database);
 		show_text(show, pool->user);
-		show_number(show, numbers.clients - numbers.waiting);
+		/* Those who wait here may be counted at their home. */
+		show_number(show, numbers.clients > numbers.waiting ?
+		    numbers.clients - numbers.waiting : 0);
 		show_number(show, numbers.waiting);
 		show_number(show, 0);	/* cancels have no line here */
 		show_number(show, 0);
@@ -176,6 +178,8 @@ show_fill_databases(struct show *show)
 		show_number(show, clients);
 		show_number(show, pools_are_paused(entry->name));
 		show_number(show, pools_are_disabled(entry->name));
+		/* As below: its name of long ago. */
+		show_number(show, settings.reserve_pool_size);
 		show_row(show);
 	}
 	config_release(config);
@@ -228,7 +232,7 @@ show_fill_users(struct show *show)
 	config_release(config);
 }
 
-static void
+void
 show_item(struct show *show, const char *name, int64_t number)
 {
 	show_text(show, name);
@@ -271,116 +275,31 @@ show_fill_lists(struct show *show)
 	config_release(config);
 }
 
-/*
- * Statistics: a row a database, over its pools.
- */
-
-static bool
-show_is_first_of(const struct pool *pool)
-{
-	for (const struct pool *other = pool_each(NULL); other != pool;
-	    other = pool_each(other))
-		if (strcmp(other->database, pool->database) == 0)
-			return false;
-	return true;
-}
-
+/* Of each pool what has tied clients to servers so far. */
 static void
-show_sum(const char *database, struct counters *sum)
+show_fill_pins(struct show *show)
 {
-	memset(sum, 0, sizeof *sum);
-	for (struct pool *pool = pool_each(NULL); pool != NULL;
-	    pool = pool_each(pool))
-		if (database == NULL ||
-		    strcmp(pool->database, database) == 0)
-			pool_sum_counters(pool, sum);
-}
-
-static void
-show_totals(struct show *show, const struct counters *sum)
-{
-#define SHOW_COUNTER(name, text)					\
-	show_number(show, (int64_t)atomic_load(&sum->name));
-	COUNTER_LIST(SHOW_COUNTER)
-#undef SHOW_COUNTER
-}
-
-static int64_t
-show_each_of(uint64_t sum, uint64_t count)
-{
-	return count == 0 ? 0 : (int64_t)(sum / count);
-}
-
-/* Over the life of the process: a second, or one of its kind. */
-static void
-show_averages(struct show *show, const struct counters *sum)
-{
-	int64_t		life_us = clock_now_us() - process.started_us;
-	uint64_t	seconds = (uint64_t)(life_us / US_PER_SECOND) + 1;
-
-	show_number(show, show_each_of(sum->server_assignment_count,
-	    seconds));
-	show_number(show, show_each_of(sum->xact_count, seconds));
-	show_number(show, show_each_of(sum->query_count, seconds));
-	show_number(show, show_each_of(sum->received, seconds));
-	show_number(show, show_each_of(sum->sent, seconds));
-	show_number(show, show_each_of(sum->xact_time, sum->xact_count));
-	show_number(show, show_each_of(sum->query_time, sum->query_count));
-	show_number(show, show_each_of(sum->wait_time,
-	    sum->server_assignment_count));
-	show_number(show, show_each_of(sum->client_parse_count, seconds));
-	show_number(show, show_each_of(sum->server_parse_count, seconds));
-	show_number(show, show_each_of(sum->bind_count, seconds));
-	show_number(show, show_each_of(sum->client_login_count, seconds));
-}
-
-static void
-show_fill_counters(struct show *show, bool totals, bool averages)
-{
-	struct counters	sum;
+	struct pin_counters	 sum;
+	char			 words[64];
 
 	for (struct pool *pool = pool_each(NULL); pool != NULL;
 	    pool = pool_each(pool)) {
-		if (!show_is_first_of(pool))
-			continue;
-		show_sum(pool->database, &sum);
-		show_text(show, pool->database);
-		if (totals)
-			show_totals(show, &sum);
-		if (averages)
-			show_averages(show, &sum);
-		show_row(show);
+		memset(&sum, 0, sizeof sum);
+		pool_sum_pins(pool, &sum);
+		for (unsigned i = 0; i < PIN_COUNT; i++) {
+			if (atomic_load(&sum.tied[i]) == 0 &&
+			    atomic_load(&sum.refused[i]) == 0)
+				continue;
+			pins_text(1u << i, words, sizeof words);
+			show_text(show, pool->database);
+			show_text(show, pool->user);
+			show_text(show, words);
+			show_number(show, (int64_t)atomic_load(&sum.tied[i]));
+			show_number(show,
+			    (int64_t)atomic_load(&sum.refused[i]));
+			show_row(show);
+		}
 	}
-}
-
-static void
-show_fill_stats(struct show *show)
-{
-	show_fill_counters(show, true, true);
-}
-
-static void
-show_fill_stats_totals(struct show *show)
-{
-	show_fill_counters(show, true, false);
-}
-
-static void
-show_fill_stats_averages(struct show *show)
-{
-	show_fill_counters(show, false, true);
-}
-
-static void
-show_fill_totals(struct show *show)
-{
-	struct counters	sum;
-
-	show_sum(NULL, &sum);
-#define SHOW_COUNTER(name, text)					\
-	show_item(show, "total_" #name, (int64_t)atomic_load(&sum.name));
-	COUNTER_LIST(SHOW_COUNTER)
-#undef SHOW_COUNTER
 }
 
 /*
@@ -444,6 +363,16 @@ show_fill_state(struct show *show)
 
 static void	show_fill_help(struct show *);
 
+static void
+show_fill_nothing(struct show *show)
+{
+	(void)show;
+}
+
+#define SHOW_BUFFER_COLUMNS						\
+	" recv_pos:i pkt_pos:i pkt_remain:i send_pos:i send_remain:i "	\
+	"pkt_avail:i send_avail:i"
+
 #define COUNTERS_TOTAL							\
 	"total_server_assignment_count:l total_xact_count:l "		\
 	"total_query_count:l total_received:l total_sent:l "		\
@@ -459,6 +388,9 @@ static void	show_fill_help(struct show *);
 static const struct show_table	show_tables[] = {
 	{ "HELP", "what there is", false, "command:t meaning:t",
 	    show_fill_help, NULL },
+	{ "ACTIVE_SOCKETS", "connections that are in use", false,
+	    SHOW_CONNECTION_COLUMNS SHOW_BUFFER_COLUMNS, NULL,
+	    show_fill_active_sockets },
 	{ "CLIENTS", "client connections", false, SHOW_CONNECTION_COLUMNS
 	    " pinned:t", NULL, show_fill_clients },
 	{ "CONFIG", "options with their values", false,
@@ -468,24 +400,55 @@ static const struct show_table	show_tables[] = {
 	    "min_pool_size:i reserve_pool_size:i server_lifetime:l "
 	    "pool_mode:t load_balance_hosts:t max_connections:i "
 	    "current_connections:i max_client_connections:i "
-	    "current_client_connections:i paused:i disabled:i",
+	    "current_client_connections:i paused:i disabled:i "
+	    "reserve_pool:i",
 	    show_fill_databases, NULL },
+	{ "DNS_HOSTS", "names of hosts and their addresses", false,
+	    "hostname:t ttl:l addrs:t", NULL, show_fill_dns_hosts },
+	{ "DNS_ZONES", "none: zones are not followed", false,
+	    "zonename:t serial:l count:i", show_fill_nothing, NULL },
+	{ "ERRORS", "errors that clients were told, with the last of each",
+	    false, "sqlstate:t source:t reason:t count:l last_time:t "
+	    "database:t user:t text:t", show_fill_errors, NULL },
+	{ "FDS", "descriptors; the secrets are left empty", true,
+	    "fd:i task:t user:t database:t addr:t port:i cancel:l link:i "
+	    "client_encoding:t std_strings:t datestyle:t timezone:t "
+	    "password:t scram_client_key:t scram_server_key:t", NULL,
+	    show_fill_fds },
+	{ "HOSTS", "hosts, their roles and what they are used for", false,
+	    "host:t port:i address:t role:t state:t use:t lag_bytes:l lag:t "
+	    "timeline:l last_seen:t connections:i cluster:t error:t", NULL,
+	    show_fill_hosts },
 	{ "LISTS", "numbers of things", false, "list:t items:l",
 	    show_fill_lists, NULL },
 	{ "MEM", "memory", false,
 	    "name:t size:i used:i free:i memtotal:l", show_fill_mem, NULL },
+	{ "PEERS", "other processes, for cancel requests", false,
+	    "peer_id:i host:t port:i pool_size:i", show_fill_nothing, NULL },
+	{ "PEER_POOLS", "connections to them", false,
+	    "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i "
+	    "sv_active_cancel:i sv_login:i", show_fill_nothing, NULL },
+	{ "PINS", "what has tied clients to servers", false,
+	    "database:t user:t reason:t tied:l refused:l", show_fill_pins,
+	    NULL },
 	{ "POOLS", "pools and what they do", false,
 	    "database:t user:t cl_active:i cl_waiting:i "
 	    "cl_active_cancel_req:i cl_waiting_cancel_req:i sv_active:i "
 	    "sv_active_cancel:i sv_being_canceled:i sv_idle:i sv_used:i "
 	    "sv_tested:i sv_login:i maxwait:i maxwait_us:i pool_mode:t "
 	    "load_balance_hosts:t host:t", show_fill_pools, NULL },
+	{ "PREPARED", "prepared statements, up to the first literal", true,
+	    "hash:t references:i bytes:i text:t", show_fill_prepared, NULL },
 	{ "SERVERS", "connections to PostgreSQL", false,
 	    SHOW_CONNECTION_COLUMNS " cancels:i", NULL, show_fill_servers },
+	{ "SOCKETS", "connections to clients and to PostgreSQL", false,
+	    SHOW_CONNECTION_COLUMNS SHOW_BUFFER_COLUMNS, NULL,
+	    show_fill_sockets },
 	{ "STATE", "what the process does", false, "key:t value:t",
 	    show_fill_state, NULL },
 	{ "STATS", "counters and averages", false, "database:t "
-	    COUNTERS_TOTAL COUNTERS_AVERAGE, show_fill_stats, NULL },
+	    COUNTERS_TOTAL COUNTERS_AVERAGE " total_requests:l",
+	    show_fill_stats, NULL },
 	{ "STATS_AVERAGES", "averages", false, "database:t "
 	    "server_assignment_count:l xact_count:l query_count:l "
 	    "bytes_received:l bytes_sent:l xact_time:l query_time:l "

@@ -9,6 +9,7 @@
 #include "base/clock.h"
 #include "net/tls.h"
 #include "ops/show_private.h"
+#include "pool/backend.h"
 #include "relay/relay.h"
 
 const size_t	show_client_bytes = sizeof(struct client) +
@@ -57,9 +58,20 @@ show_relay(const struct client *client)
 	return client->service == &relay_service ? client->served : NULL;
 }
 
+/* What PgBouncer tells of its buffers: ours hold unsent bytes only. */
+static void
+show_buffers(struct show *show, const struct stream *stream)
+{
+	for (int i = 0; i < 4; i++)
+		show_number(show, 0);
+	show_number(show, (int64_t)buf_length(&stream->unsent));
+	show_number(show, 0);
+	show_number(show, 0);
+}
+
 static void
 show_client(struct show *show, struct loop *loop,
-    const struct client *client)
+    const struct client *client, bool is_socket)
 {
 	const struct relay	*relay = show_relay(client);
 	bool			 waits = relay != NULL &&
@@ -96,13 +108,16 @@ show_client(struct show *show, struct loop *loop,
 	show_text(show, tls);
 	if (relay != NULL) {
 		name = settings_get(relay->settings, "application_name");
-		relay_pins_text(relay->pins, pins, sizeof pins);
+		pins_text(relay->pins, pins, sizeof pins);
 	}
 	show_text(show, name != NULL ? name : "");
 	show_number(show, relay != NULL ?
 	    (int64_t)names_count(&relay->names) : 0);
 	show_number(show, (int64_t)client->id);
-	show_text(show, pins);
+	if (is_socket)
+		show_buffers(show, &client->stream);
+	else
+		show_text(show, pins);
 	show_row(show);
 }
 
@@ -112,13 +127,14 @@ show_fill_clients(struct show *show, struct loop *loop)
 	const struct client	*client;
 
 	TAILQ_FOREACH(client, client_list_of(loop), all)
-		show_client(show, loop, client);
+		show_client(show, loop, client, false);
 }
 
 static void
-show_server(struct show *show, const struct server *server)
+show_server(struct show *show, const struct server *server, bool is_socket)
 {
-	const struct relay	*relay = server->state == SERVER_LINKED ?
+	const struct relay	*relay = server->state == SERVER_LINKED &&
+				    server->keeper == NULL ?
 				    server->user : NULL;
 	char			 connect[64], request[64], tls[128];
 	char			 self[32], link[32];
@@ -150,7 +166,10 @@ show_server(struct show *show, const struct server *server)
 	show_number(show, server->session == NULL ? 0 :
 	    (int64_t)server->session->shelf.table.count);
 	show_number(show, (int64_t)server->id);
-	show_number(show, server->cancels);
+	if (is_socket)
+		show_buffers(show, &server->stream);
+	else
+		show_number(show, server->cancels);
 	show_row(show);
 }
 
@@ -161,5 +180,104 @@ show_fill_servers(struct show *show, struct loop *loop)
 
 	TAILQ_FOREACH(server, server_list_of(loop), all)
 		if (stream_is_open(&server->stream))
-			show_server(show, server);
+			show_server(show, server, false);
+}
+
+/* active: of servers and clients, those that are linked to each other. */
+static void
+show_sockets(struct show *show, struct loop *loop, bool active)
+{
+	const struct client	*client;
+	const struct server	*server;
+	const struct relay	*relay;
+
+	TAILQ_FOREACH(client, client_list_of(loop), all) {
+		relay = show_relay(client);
+		if (!active || (relay != NULL &&
+		    relay->state == RELAY_LINKED))
+			show_client(show, loop, client, true);
+	}
+	TAILQ_FOREACH(server, server_list_of(loop), all)
+		if (stream_is_open(&server->stream) &&
+		    (!active || server->state == SERVER_LINKED))
+			show_server(show, server, true);
+}
+
+void
+show_fill_sockets(struct show *show, struct loop *loop)
+{
+	show_sockets(show, loop, false);
+}
+
+void
+show_fill_active_sockets(struct show *show, struct loop *loop)
+{
+	show_sockets(show, loop, true);
+}
+
+/* PgBouncer's hand-over list; the secrets that it shows are left empty. */
+static void
+show_descriptor(struct show *show, const struct stream *stream,
+    const char *task, const char *user, const char *database)
+{
+	struct addr	peer;
+	char		text[ADDR_TEXT_BYTES];
+
+	addr_of_peer(&peer, stream->fd);
+	show_number(show, stream->fd);
+	show_text(show, task);
+	show_text(show, user);
+	show_text(show, database);
+	show_text(show, addr_print_host(&peer, text, sizeof text));
+	show_number(show, addr_port(&peer));
+	show_number(show, 0);
+	show_number(show, 0);
+	for (int i = 0; i < 7; i++)
+		show_text(show, "");
+	show_row(show);
+}
+
+void
+show_fill_fds(struct show *show, struct loop *loop)
+{
+	const struct client	*client;
+	const struct server	*server;
+
+	TAILQ_FOREACH(client, client_list_of(loop), all)
+		show_descriptor(show, &client->stream, "client",
+		    client->user, client->database);
+	TAILQ_FOREACH(server, server_list_of(loop), all)
+		if (stream_is_open(&server->stream))
+			show_descriptor(show, &server->stream, "server",
+			    server->pool->user, server->pool->database);
+}
+
+/* Backends are walked by the main thread. */
+void
+show_fill_dns_hosts(struct show *show, struct loop *loop)
+{
+	struct backend	*backend;
+	char		 text[ADDR_TEXT_BYTES], list[1024];
+	int64_t		 left_us;
+	size_t		 used;
+
+	for (backend = loop->index == 0 ? backend_each(NULL) : NULL;
+	    backend != NULL; backend = backend_each(backend)) {
+		list[0] = '\0';
+		used = 0;
+		pthread_mutex_lock(&backend->shared.mutex);
+		left_us = backend->shared.answered_us +
+		    backend->shared.ttl_us - clock_now_us();
+		for (int i = 0; i < backend->shared.address_count &&
+		    used < sizeof list; i++)
+			used += (size_t)snprintf(list + used,
+			    sizeof list - used, "%s%s", i > 0 ? "," : "",
+			    addr_print_host(&backend->shared.addresses[i],
+			    text, sizeof text));
+		pthread_mutex_unlock(&backend->shared.mutex);
+		show_text(show, backend->host);
+		show_number(show, left_us > 0 ? left_us / US_PER_SECOND : 0);
+		show_text(show, list);
+		show_row(show);
+	}
 }

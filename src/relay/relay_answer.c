@@ -19,8 +19,9 @@
 static uint8_t
 relay_status(const struct relay *relay)
 {
-	return relay->state == RELAY_LINKED ?
-	    (uint8_t)relay->server->transaction_status : STATUS_IDLE;
+	if (relay->state == RELAY_LINKED)
+		return (uint8_t)relay->server->transaction_status;
+	return relay->lost != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
 /* Behind what ends a batch or a query, PostgreSQL is ready again. */
@@ -68,6 +69,15 @@ relay_answer_due(struct relay *relay, struct relay_io *io)
 	}
 }
 
+void
+relay_note_error(const struct relay *relay, const char *sqlstate)
+{
+	struct log_who	who = { .database = relay->client->database,
+			    .user = relay->client->user };
+
+	errors_note(sqlstate, NULL, &who, NULL);
+}
+
 static void
 relay_put_error(const struct relay *relay, struct buf *buf,
     const char *sqlstate, const char *text, const char *hint)
@@ -105,6 +115,26 @@ relay_fail_at_server(struct relay *relay, struct relay_io *io,
 	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
 }
 
+/* The same for a Query, which nobody could parse. */
+static void
+relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
+    struct buf *answer)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+	struct buf		 query;
+
+	buf_init(&query);
+	put_query(&query, "pgweir refuses a statement");
+	parcel_piece(&io->to_server, buf_bytes(&query), buf_length(&query));
+	buf_done(&query);
+	entry = expected_add(expected, EXPECT_QUERY, FATE_PASS);
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	session_set_unnamed(relay->server->session, NULL);
+	relay_set_unnamed(relay, NULL);
+}
+
 /* Something was done that an error here has to undo. */
 static bool
 relay_has_begun(const struct relay *relay)
@@ -129,6 +159,8 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	relay_put_error(relay, &answer, sqlstate, text, hint);
 	if (!is_query && relay_has_begun(relay))
 		relay_fail_at_server(relay, io, &answer);
+	else if (is_query && relay_has_begun(relay))
+		relay_fail_query_at_server(relay, io, &answer);
 	else
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
 		    EXPECT_BIND, &answer);
@@ -192,7 +224,7 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
 		relay->skip_passes = false;
 		buf_consume(&relay->held, here);
 	}
-	log_info(relay_who(relay), "a statement was refused: %s (%s)", text,
+	log_warning(relay_who(relay), "a statement was refused: %s (%s)", text,
 	    sqlstate);
 	relay_io_send(&io, relay);
 	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE) {
@@ -221,7 +253,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	buf_init(&error);
 	relay_put_error(relay, &error, sqlstate, text, NULL);
 	for (uint32_t i = expected->count; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), true);
+		relay_undo(relay, expected_at(expected, i), true,
+		    expected->count);
 	while ((head = expected_head(expected)) != NULL) {
 		if (head->fate != FATE_SWALLOW || head->made != NULL) {
 			if (!told)

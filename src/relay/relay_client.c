@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "relay/verdict.h"
+#include "relay/words.h"
 #include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
@@ -88,6 +89,8 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 	session_set_unnamed(relay->server->session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay_begin_query(relay);
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 }
 
 /* A Query that does not fit into the buffer is scanned as it passes. */
@@ -102,6 +105,7 @@ relay_stream_query(struct relay *relay, struct relay_io *io,
 	sqlscan_init(relay->scan, true);
 	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
 	    message->here - MSG_HEAD_BYTES);
+	relay->may_commit = true;
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -121,7 +125,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	touches = verdict_touches(text, n - 1);
+	touches = verdict_touches(text, n - 1) |
+	    words_touches(relay->client->pool, text, n - 1);
 	if (relay_refuses_block(relay, touches)) {
 		relay_answer_error(relay, io, true,
 		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
@@ -131,16 +136,29 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
+	if (touches & SQL_TOUCHES_SETTINGS &&
+	    relay_take_route(relay, io, text, n - 1))
+		return RELAY_USED;
+	if (relay->state == RELAY_IDLE)
+		relay_choose(relay, text, n - 1);
 	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
 	    relay_query_deallocate(relay, io, text, n - 1))
 		return RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
 	if (touches != 0) {
+		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
+			relay_drop(relay, message);
+			return RELAY_USED;
+		}
+		if (touches & SQL_TOUCHES_SEQUENCE)
+			relay_forget_sequences(relay, io);
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
+	}
+	if (relay->server->pool->set != NULL) {
+		relay_note_commit(relay, text, n - 1);
+		relay_note_text(relay, text, n - 1);
 	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
@@ -154,6 +172,7 @@ relay_on_function(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
+	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
 	relay_expect_query(relay, EXPECT_FUNCTION);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -229,6 +248,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -324,11 +345,26 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (relay->skip == 0) {
 		sqlscan_end(relay->scan);
 		relay->touches |= relay->scan->touches;
+		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
+		relay->is_pausing = relay_has_expected(relay) &&
+		    relay_listen_may_change(relay);
 		free(relay->scan);
 		relay->scan = NULL;
 	}
 	return n;
+}
+
+/*
+ * What it asked before may change what it listens to, and has to be answered
+ * first; but for what belongs to that.
+ */
+static bool
+relay_pauses(const struct relay *relay, uint8_t type)
+{
+	return relay->is_pausing && !relay->is_unsynced &&
+	    type != MSG_COPY_DATA && type != MSG_COPY_DONE &&
+	    type != MSG_COPY_FAIL && type != MSG_FLUSH;
 }
 
 static enum relay_verdict
@@ -338,6 +374,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
+	bool			 is_first = !relay_has_expected(relay);
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -351,17 +388,27 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	}
 	message.total = MSG_HEAD_BYTES + (size_t)message.head.length;
 	message.here = left < message.total ? left : message.total;
+	message.left = left;
 	if (handler == NULL)
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
+	if (relay_pauses(relay, at[0]))
+		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);
 		verdict = RELAY_USED;
-	} else
+	} else if (relay->lost != LOST_NOTHING && at[0] != MSG_TERMINATE)
+		verdict = relay_on_lost(relay, io, &message);
+	else if (relay->client->pool->set != NULL &&
+	    !relay_may_follow(relay, &message))
+		verdict = RELAY_LATER;
+	else
 		verdict = handler(relay, io, &message);
-	if (verdict == RELAY_USED)
+	if (verdict == RELAY_USED) {
 		*used = message.here;
+		relay_note_message(relay, &message, is_first);
+	}
 	return verdict;
 }
 
@@ -378,7 +425,8 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			    n - at);
 			continue;
 		}
-		if (relay->is_holding || relay->state == RELAY_WAITING)
+		if (relay->is_holding || relay->waits_for_end ||
+		    relay->state == RELAY_WAITING)
 			break;
 		verdict = relay_read_message(relay, io, data + at, n - at,
 		    &used);

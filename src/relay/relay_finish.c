@@ -5,18 +5,18 @@
  * A server goes back to its pool when nothing is expected from it, no
  * transaction is open, nothing that outlives the transaction was said, and
  * its settings are known.  What outlives a transaction and cannot follow the
- * client to another server pins the client to this one; when it leaves, the
- * server is reset before anybody else gets it.
+ * client to another server ties the client to this one (relay_tie.c); when it
+ * leaves, the server is reset before anybody else gets it.
  */
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 
 bool
 relay_has_expected(const struct relay *relay)
@@ -38,6 +38,20 @@ relay_is_at_rest(const struct relay *relay)
 	    !relay->is_unsynced && !relay->is_holding;
 }
 
+/* One that keeps a server may not idle as long as others. */
+int64_t
+relay_idle_limit(const struct relay *relay)
+{
+	const struct pool_settings *limits = relay_limits(relay);
+	int64_t			 limit_us = limits->client_idle_timeout_us;
+
+	if ((relay->pins & ~(uint32_t)PIN_MODE) != 0 &&
+	    limits->pinned_idle_timeout_us > 0 &&
+	    (limit_us == 0 || limits->pinned_idle_timeout_us < limit_us))
+		limit_us = limits->pinned_idle_timeout_us;
+	return limit_us;
+}
+
 /* Between two statements: the limits that count while nothing runs. */
 void
 relay_watch_rest(struct relay *relay)
@@ -52,7 +66,7 @@ relay_watch_rest(struct relay *relay)
 		    relay_on_idle_transaction);
 	else
 		deadline_set(client->loop, &client->deadline,
-		    limits->client_idle_timeout_us, relay_on_idle_timeout);
+		    relay_idle_limit(relay), relay_on_idle_timeout);
 }
 
 static struct server *
@@ -61,10 +75,13 @@ relay_unlink(struct relay *relay)
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
-	relay->pins = 0;
+	relay_untie(relay);
 	relay->touches = 0;
 	relay->has_changed = false;
-	relay->is_holding = relay->is_unsynced = false;
+	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
+	relay->owes_ready = relay->has_baseline = false;
+	relay->is_reading = false;
+	relay_resume(relay);
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -82,7 +99,7 @@ relay_reset_query(const struct pool_profile *profile, bool resets)
 	return resets || profile->reset_always ? profile->reset_query : "";
 }
 
-static void
+void
 relay_reset_server(struct server *server, const char *query)
 {
 	bool	is_complete = strcasecmp(query, "DISCARD ALL") == 0 ||
@@ -112,50 +129,6 @@ relay_give_server(struct server *server, bool resets)
 		relay_reset_server(server, reset);
 	else
 		pool_give(pool, &server);
-}
-
-/*
- * What was said in this transaction that outlives it ties the client to the
- * server, because nobody else may see it.
- */
-uint32_t
-relay_pins_of(uint32_t touches)
-{
-	static const struct {
-		uint32_t	touch, pin;
-	} table[] = {
-		{ SQL_TOUCHES_TEMP, PIN_TEMP },
-		{ SQL_TOUCHES_LISTEN, PIN_LISTEN },
-		{ SQL_TOUCHES_HOLD, PIN_HOLD },
-		{ SQL_TOUCHES_LOAD, PIN_LOAD },
-		{ SQL_TOUCHES_PREPARE, PIN_PREPARE },
-		{ SQL_TOUCHES_LOCK, PIN_LOCK },
-		{ SQL_TOUCHES_SEQUENCE, PIN_SEQUENCE },
-		{ SQL_TOUCHES_CUSTOM, PIN_CUSTOM },
-	};
-	uint32_t	pins = 0;
-
-	for (size_t i = 0; i < ARRAY_LENGTH(table); i++)
-		if (touches & table[i].touch)
-			pins |= table[i].pin;
-	return pins;
-}
-
-void
-relay_pins_text(uint32_t pins, char *text, size_t size)
-{
-	static const char	*const names[] = {
-		"session mode", "temporary table", "listen", "cursor",
-		"load", "prepare", "advisory lock", "sequence",
-		"long statement", "settings", "custom setting",
-	};
-	size_t	used = 0;
-
-	text[0] = '\0';
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++)
-		if (pins & 1u << i && used < size)
-			used += (size_t)snprintf(text + used, size - used,
-			    "%s%s", used > 0 ? ", " : "", names[i]);
 }
 
 /* The names are gone, but for those that were given in messages behind. */
@@ -196,7 +169,7 @@ relay_forget_session(struct relay *relay)
 		relay_set_unnamed(relay, NULL);
 		session_set_unnamed(relay->server->session, NULL);
 	}
-	relay->pins &= PIN_MODE | PIN_CUSTOM;
+	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
 
 /*
@@ -209,36 +182,64 @@ relay_settle_touches(struct relay *relay)
 {
 	struct shelf	*shelf = &relay->server->session->shelf;
 	uint32_t	 touches = relay->touches;
+	bool		 listens = relay_listen_must_ask(relay);
+	bool		 asks, reads_back;
 	struct relay_io	 io;
 
 	relay->touches = 0;
-	if (touches == 0 || relay->pins & PIN_MODE)
+	if (touches & SQL_TOUCHES_DEFINES)
+		words_expire(relay->client->pool);
+	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
 		return false;
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
+	asks = relay_asks_for_ties(relay, touches);
 	relay->pins |= relay_pins_of(touches);
-	if ((touches & RELAY_TOUCHES_CHANGING) == 0 && !shelf->has_private) {
+	reads_back = touches & RELAY_TOUCHES_CHANGING || asks ||
+	    shelf->has_private;
+	if (!reads_back && !listens) {
 		relay->has_changed = false;
 		return false;
 	}
 	if (relay->server->cancels > 0) {
-		relay->touches = touches | SQL_TOUCHES_SETTINGS;
+		relay->touches = touches | SQL_TOUCHES_SETTINGS |
+		    (asks ? SQL_TOUCHES_UNKNOWN : 0);
 		relay_watch_rest(relay);
 		return true;
 	}
 	relay->has_changed = false;
 	relay_io_init(&io, relay);
-	relay_close_private(relay, &io);
-	relay_start_read_back(relay, &io, touches & SQL_TOUCHES_UNKNOWN);
+	if (listens)
+		relay_listen_ask(relay, &io);
+	if (reads_back) {
+		relay_close_private(relay, &io);
+		relay_start_read_back(relay, &io, asks);
+	}
 	relay_io_send(&io, relay);
 	return true;
+}
+
+/* What DISCARD ALL does not undo. */
+#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
+
+static void
+relay_give_back(struct relay *relay)
+{
+	uint32_t	 pins = relay->pins;
+	struct server	*server = relay_unlink(relay);
+
+	if (pins & PINS_LASTING)
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "something of its client cannot be reset");
+	else
+		relay_give_server(server, pins != 0);
 }
 
 void
 relay_finish(struct relay *relay)
 {
 	struct client	*client = relay->client;
-	struct server	*server;
+	enum relay_tie	 tie;
 
 	if (!relay_is_at_rest(relay))
 		return;
@@ -246,13 +247,20 @@ relay_finish(struct relay *relay)
 		relay_watch_rest(relay);
 		return;
 	}
-	if (relay->touches != 0 && relay_settle_touches(relay))
+	if ((relay->touches != 0 || relay->has_baseline) &&
+	    relay_settle_touches(relay))
 		return;
-	if (relay->pins == 0) {
-		server = relay_unlink(relay);
-		relay_give_server(server, false);
-	} else
+	tie = RELAY_FREE;
+	if ((relay->pins | relay->counted_pins) != 0 || relay->has_pin_place)
+		tie = relay_settle_ties(relay);
+	if (tie == RELAY_ENDED)
+		return;
+	if (relay->owes_ready)
+		relay_listen_say_ready(relay);
+	if (tie == RELAY_TIED)
 		deadline_clear(client->loop, &relay->transaction_deadline);
+	else
+		relay_give_back(relay);
 	if (relay->dismissal != REASON_NONE)
 		client_fail(client, relay->dismissal, "%s",
 		    relay->dismissal_text);
@@ -261,6 +269,8 @@ relay_finish(struct relay *relay)
 	else {
 		relay_watch_rest(relay);
 		relay_pace(relay);
+		if (relay->hearer != NULL)
+			relay_listen_flush(relay);
 	}
 }
 
@@ -290,13 +300,26 @@ relay_drop_server(struct relay *relay, enum reason reason,
 #define TOUCHES_FLEETING	(SQL_TOUCHES_LOCAL | SQL_TOUCHES_UNLISTEN | \
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
-	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL)
+	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
+	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES)
+
+/* Nothing that is known or guessed of it outlives DISCARD ALL. */
+static bool
+relay_leaves_lasting(uint32_t pins, uint32_t touches)
+{
+	return pins & PINS_LASTING || (pins == 0 && touches &
+	    (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
+	    SQL_TOUCHES_LOAD));
+}
 
 /* The client goes away: what becomes of its server. */
 void
 relay_abandon_server(struct relay *relay)
 {
 	bool		 rests = relay_is_at_rest(relay);
+	bool		 listens = relay->has_baseline;
+	bool		 runs = relay_has_expected(relay);
+	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
@@ -304,28 +327,27 @@ relay_abandon_server(struct relay *relay)
 		relay_drop_server(relay, REASON_CLIENT_LEFT, NULL);
 		return;
 	}
-	if (!rests) {
-		if (relay_has_expected(relay))
-			cancel_server(server, NULL, NULL);
-		relay_drop_server(relay, REASON_CLIENT_LEFT,
-		    "its client left in the middle of a statement");
-		return;
-	}
 	server = relay_unlink(relay);
-	if (pins & (PIN_CUSTOM | PIN_SETTINGS))
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "a setting of its client cannot be reset");
-	else if (pins == 0 && ((touches & ~TOUCHES_FLEETING) != 0 ||
-	    server->session->shelf.has_private))
+	if (is_cut && runs)
+		cancel_server(server, NULL, NULL);
+	if (is_cut || server->stream.broken)
 		server_close(&server, REASON_CLIENT_LEFT,
-		    "its client left before it was known what it had set");
-	else if (server->transaction_status == STATUS_IDLE)
+		    "its client left in the middle of a message");
+	else if (relay_leaves_lasting(pins, touches)) {
+		if (runs)
+			cancel_server(server, NULL, NULL);
+		server_close(&server, REASON_SERVER_UNCLEAN,
+		    "what its client has done cannot be reset");
+	} else if (!rests || (touches & ~TOUCHES_FLEETING) != 0 ||
+	    server->session->shelf.has_private)
+		relay_drain(server, runs);
+	else if (server->transaction_status == STATUS_IDLE && !listens)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
 		session_set_unnamed(server->session, NULL);
 		stream_set_reading(&server->stream, true);
-		server_clean(&server, "ROLLBACK", false);
+		server_clean(&server, listens ? "ROLLBACK;UNLISTEN *" :
+		    "ROLLBACK", false);
 	} else
-		server_close(&server, REASON_CLIENT_LEFT,
-		    "its client left in the middle of a transaction");
+		relay_drain(server, false);
 }

@@ -17,11 +17,13 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "pool/cancel.h"
+#include "pool/monitor.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
-static void
+void
 relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
     enum expect_purpose purpose)
 {
@@ -83,6 +85,14 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	struct server_session	*session = session_of(relay->server);
 	bool			 sure = true;
 
+	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    words_are_due(relay->client->pool,
+	    loop_now_us(relay->client->loop))) {
+		words_draft_free(session->words);
+		session->words = words_draft_new();
+		relay_send_own(relay, io, words_query, PURPOSE_WORDS);
+		sure = false;
+	}
 	if (relay_wants_check(relay)) {
 		relay_send_own(relay, io,
 		    pool_profile(relay->client->pool)->check_query,
@@ -96,21 +106,31 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 		relay_send_switch(relay, io, session->settings,
 		    relay->settings, PURPOSE_SETTINGS);
 	}
+	if (sure && relay->hearer != NULL)
+		relay_listen_lay(relay, io);
 	relay->is_holding = !sure;
 	return sure;
+}
+
+bool
+relay_has_client_request(const struct relay *relay)
+{
+	struct expected	*expected = &relay->server->session->expected;
+
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->fate != FATE_SWALLOW)
+			return true;
+	return false;
 }
 
 void
 relay_forget_sequences(struct relay *relay, struct relay_io *io)
 {
-	struct expected	*expected = &relay->server->session->expected;
-
 	if (relay->pins != 0 || relay->is_unsynced ||
 	    relay->server->transaction_status != STATUS_IDLE)
 		return;
-	for (uint32_t i = 0; i < expected->count; i++)
-		if (expected_at(expected, i)->fate != FATE_SWALLOW)
-			return;
+	if (relay_has_client_request(relay))
+		return;
 	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
 }
 
@@ -159,12 +179,15 @@ relay_read_back_done(struct relay *relay)
 	const struct settings	*found, *wanted;
 
 	session->draft = NULL;
-	relay->pins |= relay_pins_of(session->inventory);
 	if (session->has_failed) {
 		settings_draft_free(draft);
 		relay->pins |= PIN_SETTINGS;
 		return;
 	}
+	if (session->inventory & SQL_TOUCHES_UNTIES)
+		relay->pins &= ~(uint32_t)(PINS_ASKED | PIN_SETTINGS);
+	relay->pins |= relay_pins_of(session->inventory);
+	relay_listen_found(relay, session->inventory);
 	found = settings_draft_intern(draft);
 	if (!settings_are_portable(found)) {
 		settings_release(found);
@@ -233,11 +256,30 @@ relay_switch_done(struct relay *relay)
 	relay->tells_settings = false;
 }
 
+static void
+relay_words_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct words_draft	*words = session->words;
+
+	session->words = NULL;
+	if (session->has_failed) {
+		words_draft_free(words);
+		session->has_failed = false;
+	} else if (words != NULL)
+		words_replace(relay->client->pool, words);
+}
+
 /* A cancel has waited for this. */
 static void
 relay_cancel_now(struct relay *relay)
 {
+	const struct expectation	*head;
+
 	if (relay->cancelled == NULL)
+		return;
+	head = expected_head(&relay->server->session->expected);
+	if (head != NULL && head->purpose == PURPOSE_BASELINE)
 		return;
 	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -248,6 +290,9 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 {
 	relay->server->session->own_purpose = (uint8_t)purpose;
 	switch (purpose) {
+	case PURPOSE_WORDS:
+		relay_words_done(relay);
+		break;
 	case PURPOSE_READ_BACK:
 		relay_read_back_done(relay);
 		break;
@@ -257,6 +302,17 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 		break;
 	case PURPOSE_CLEAR:
 		relay_clear_done(relay);
+		break;
+	case PURPOSE_BASELINE:
+		relay_listen_laid(relay);
+		if (relay->state != RELAY_CLOSED)
+			relay_cancel_now(relay);
+		break;
+	case PURPOSE_LISTENS:
+		relay_listen_asked(relay);
+		break;
+	case PURPOSE_LISTEN_HERE:
+		relay_listen_laid(relay);
 		break;
 	case PURPOSE_SETTINGS:
 	case PURPOSE_GREETING:
@@ -316,9 +372,14 @@ relay_hold_over(struct relay *relay)
 {
 	struct server_session	*session = relay->server->session;
 	enum expect_purpose	 purpose = session->own_purpose;
+	bool			 is_after = purpose == PURPOSE_READ_BACK ||
+				    purpose == PURPOSE_LISTENS ||
+				    purpose == PURPOSE_LISTEN_HERE;
 
+	if (is_after && relay_listen_goes_on(relay))
+		return;
 	relay->is_holding = false;
-	if (session->has_failed && purpose != PURPOSE_READ_BACK) {
+	if (session->has_failed && !is_after && purpose != PURPOSE_RETRY) {
 		if (purpose == PURPOSE_SETTINGS) {
 			relay_settings_refused(relay);
 			return;
@@ -328,11 +389,12 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
-	if (purpose == PURPOSE_READ_BACK) {
-		if (relay_bring_back(relay))
-			return;
+	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+		return;
+	if (is_after)
 		relay_finish(relay);
-	}
+	else if (purpose == PURPOSE_RETRY)
+		relay_retry(relay);
 	if (relay->state != RELAY_CLOSED)
 		relay_go_on(relay);
 }
@@ -350,20 +412,24 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	struct error_fields	 fields;
 	char			 text[500];
 	struct relay_io		 io;
-	bool			 unsent = relay->is_holding &&
-				    session->draft == NULL;
+	bool			 unsent;
 
+	relay_forget_retry(relay);
+	unsent = relay->is_holding && session->draft == NULL &&
+	    !relay->owes_ready;
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
-	    relay->client->pool->backend->name, what);
+	    relay->server->pool->backend->name, what);
 	if (type != 0)
 		snprintf(text, sizeof text, "%s (type 0x%02x)", what, type);
 	if (buf_length(&session->error) > 0 && !session->has_failed) {
 		error_fields_parse(buf_bytes(&session->error),
 		    buf_length(&session->error), &fields);
 		snprintf(text, sizeof text, "the connection to %s was lost: "
-		    "%s", relay->client->pool->backend->name, fields.message);
+		    "%s", relay->server->pool->backend->name, fields.message);
 	}
 	log_warning(relay_who(relay), "%s", text);
+	if (relay->server->pool->set != NULL)
+		monitor_look(relay->server->pool->backend);
 	if (relay->state == RELAY_GREETING) {
 		relay_drop_server(relay, reason, what);
 		relay_greet_lost(relay, sqlstate, text);
@@ -375,8 +441,11 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		relay_go_on(relay);
 		return;
 	}
+	if (relay_survive(relay, reason, what, text))
+		return;
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL || relay->has_changed ||
+	    relay->owes_ready ||
 	    relay->server->transaction_status != STATUS_IDLE) {
 		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,

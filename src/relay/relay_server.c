@@ -1,38 +1,22 @@
 /*
- * What the server says: every answer belongs to the entry at the head of
- * what is expected, which says who gets it.
+ * What the server says, message by message: every answer belongs to the entry
+ * at the head of what is expected, which says who gets it.
  *
- * Rows and copy data are passed on as runs without a look; a message that is
- * larger than the buffer streams through.  What says something about the
- * state of affairs has a handler in the table at the end.  The transaction is
- * over at ReadyForQuery 'I' with nothing expected; that is acted upon after
- * all bytes were used, in relay_finish().
+ * What says something about the state of affairs has a handler in the table
+ * at the end, by which relay_read.c goes.
  */
 
 #include <assert.h>
 #include <string.h>
 
-#include "base/errors.h"
 #include "base/mem.h"
+#include "relay/relay_answers.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 
-/* What becomes of an answer. */
-enum answer_fate {
-	ANSWER_PASS,
-	ANSWER_DROP,
-	ANSWER_WRONG,	/* the server and we are out of step */
-};
-
-struct answer {
-	uint8_t		 type;
-	const uint8_t	*body;
-	size_t		 length;
-	struct expectation *head;	/* NULL: nothing is expected */
-};
-
-typedef enum answer_fate answer_handler(struct relay *, struct relay_io *,
-    const struct answer *);
+/* Parameters that take more are passed on at once. */
+enum { DESCRIBED_BYTES = 4096 };
 
 static enum answer_fate
 answer_fate_of(const struct expectation *head)
@@ -69,6 +53,18 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+static void
+relay_pass_described(struct relay *relay, struct relay_io *io)
+{
+	struct buf	*described = &relay->server->session->described;
+
+	if (buf_length(described) == 0)
+		return;
+	parcel_piece(&io->to_client, buf_bytes(described),
+	    buf_length(described));
+	buf_clear(described);
+}
+
 /* 'T', 'n': the end of a description, or the shape of a query's rows. */
 static enum answer_fate
 relay_on_description(struct relay *relay, struct relay_io *io,
@@ -76,10 +72,29 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	(void)io;
+	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
 		relay_strike(relay);
 	return fate;
+}
+
+/*
+ * 't': the parameters of a statement.  Its rows come next, and if they have
+ * changed, the client shall not have heard anything.
+ */
+static enum answer_fate
+relay_on_parameters(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	enum answer_fate	fate = answer_fate_of(answer->head);
+
+	(void)io;
+	if (fate != ANSWER_PASS || answer->head->number == 0 ||
+	    answer->length > DESCRIBED_BYTES)
+		return fate;
+	buf_add(&relay->server->session->described,
+	    answer->body - MSG_HEAD_BYTES, answer->length + MSG_HEAD_BYTES);
+	return ANSWER_DROP;
 }
 
 /* What the session has lost is known only when PostgreSQL says so. */
@@ -87,6 +102,7 @@ static void
 relay_follow_tag(struct relay *relay, const struct answer *answer)
 {
 	static const char	discard[] = "DISCARD ALL",
+				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
 	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
@@ -94,6 +110,9 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 	if (answer->length == sizeof discard &&
 	    memcmp(answer->body, discard, sizeof discard) == 0)
 		relay_forget_session(relay);
+	else if (answer->length == sizeof sequences &&
+	    memcmp(answer->body, sequences, sizeof sequences) == 0)
+		relay->pins &= ~(uint32_t)PIN_SEQUENCE;
 	else if (answer->length == sizeof deallocate &&
 	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
 		relay_forget_names(relay);
@@ -124,11 +143,18 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_WORDS &&
+	    !words_draft_take_row(session->words, answer->body,
+	    answer->length))
+		session->has_failed = true;
 	if (answer->head != NULL &&
 	    answer->head->purpose == PURPOSE_READ_BACK &&
 	    !settings_draft_take_row(session->draft, answer->body,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
+		session->has_failed = true;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_LISTENS &&
+	    !relay_listen_take_row(relay, answer->body, answer->length))
 		session->has_failed = true;
 	return answer_fate_of(answer->head);
 }
@@ -152,7 +178,7 @@ relay_on_copy_in(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(expected_head(&session->expected));
 }
 
-/* 't', 'H', 'W', 'V', 'd', 'c': no end of anything. */
+/* 'H', 'W', 'V', 'd', 'c': no end of anything. */
 static enum answer_fate
 relay_on_middle(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -162,7 +188,7 @@ relay_on_middle(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/* Notice, notification: the client's, unless a query of ours caused it. */
+/* Notice: the client's, unless a query of ours caused it. */
 static enum answer_fate
 relay_on_notice(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -173,21 +199,13 @@ relay_on_notice(struct relay *relay, struct relay_io *io,
 	    ANSWER_DROP : ANSWER_PASS;
 }
 
-/*
- * Also while a query of ours runs it is the client's; but a LISTEN that
- * somebody has left here, inside a function, is none of its business.
- */
+/* Also while a query of ours runs it is the client's. */
 static enum answer_fate
 relay_on_notification(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
-	(void)io;
-	(void)answer;
-	if (relay->pins & (PIN_MODE | PIN_LISTEN) || relay->touches &
-	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN))
-		return ANSWER_PASS;
-	relay->server->is_stale = true;
-	return ANSWER_DROP;
+	return relay_listen_on_notification(relay, io, answer->body,
+	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
 static enum answer_fate
@@ -197,6 +215,8 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (relay_hears_role(relay, answer->body, answer->length))
+		return ANSWER_DROP;
 	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
 		/* Whatever set it, a function perhaps: ask what is set. */
 		relay->touches |= SQL_TOUCHES_SETTINGS;
@@ -209,28 +229,6 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
-/*
- * Everything up to Sync was skipped, simple queries too: nothing of it has
- * happened.  It is undone from the end, as each was done on top of those
- * before it.
- */
-static void
-relay_skip_batch(struct relay *relay)
-{
-	struct expected		*expected = &relay->server->session->expected;
-	uint32_t		 n = 0;
-
-	while (n < expected->count &&
-	    expected_at(expected, n)->kind != EXPECT_SYNC)
-		n++;
-	for (uint32_t i = n; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), i > 0);
-	while (n-- > 0)
-		expected_strike(expected);
-	if (expected->count == 0 && relay->is_unsynced)
-		relay->is_refusing = true;
-}
-
 static void
 relay_keep_error(struct server_session *session, const struct answer *answer)
 {
@@ -240,25 +238,26 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 
 /*
  * The server has lost a statement, or a table of it has changed: nobody shall
- * meet the same error again, it is prepared anew at its next use.
+ * meet the same error again, it is prepared anew at its next use.  True: that
+ * is now, and the client does not hear of it.
  */
-static void
-relay_mistrust_shelf(struct server_session *session,
-    const struct expectation *head, const char *sqlstate)
+static bool
+relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
+    const char *sqlstate)
 {
-	if ((head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE) &&
-	    head->number != 0 && (strcmp(sqlstate, "26000") == 0 ||
-	    strcmp(sqlstate, "0A000") == 0))
-		shelf_forget_number(&session->shelf, head->number);
-}
+	struct server_session	*session = relay->server->session;
+	bool			 has_changed = strcmp(sqlstate, "0A000") == 0;
 
-static void
-relay_note_error(const struct relay *relay, const char *sqlstate)
-{
-	struct log_who	who = { .database = relay->client->database,
-			    .user = relay->client->user };
-
-	errors_note(sqlstate, NULL, &who, NULL);
+	if ((head->kind != EXPECT_BIND && head->kind != EXPECT_DESCRIBE) ||
+	    head->number == 0 ||
+	    (!has_changed && strcmp(sqlstate, "26000") != 0))
+		return false;
+	shelf_forget_number(&session->shelf, head->number, has_changed);
+	if (!relay_may_retry(relay, has_changed))
+		return false;
+	relay_skip_batch(relay);
+	relay_expect_retry(relay);
+	return true;
 }
 
 static enum answer_fate
@@ -283,9 +282,16 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay->is_reading && relay_heal(relay, io, &fields))
+		return ANSWER_DROP;
+	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
+		buf_clear(&session->described);
+		return ANSWER_DROP;
+	}
+	relay_pass_described(relay, io);
 	session->has_said_error = true;
+	relay_hears_error(relay, fields.sqlstate);
 	relay_note_error(relay, fields.sqlstate);
-	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
 		    answer->head->made_bytes);
@@ -304,9 +310,12 @@ relay_count_ready(struct relay *relay)
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
 
+	relay_hears_life(relay, now);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
+	if (relay_is_slow(now - relay->query_us))
+		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;
@@ -318,6 +327,20 @@ relay_count_ready(struct relay *relay)
 	relay->linked_us = now;
 }
 
+/* A transaction is over: what it listens to has to be settled first? */
+static bool
+relay_withholds_ready(struct relay *relay, struct relay_io *io)
+{
+	if (relay_listen_may_change(relay) && !relay_has_expected(relay) &&
+	    !relay->is_unsynced) {
+		relay->owes_ready = true;
+		return true;
+	}
+	if (relay->hearer != NULL)
+		relay_listen_put_kept(relay, io);
+	return false;
+}
+
 static enum answer_fate
 relay_on_ready(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -326,7 +349,6 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	enum answer_fate	 fate = answer_fate_of(answer->head);
 	enum expect_purpose	 purpose;
 
-	(void)io;
 	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
@@ -340,6 +362,14 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	    server->transaction_status == STATUS_IDLE)
+		relay_note_written(relay);
+	relay->may_commit &= server->session->expected.count > 0;
+	if (server->transaction_status == STATUS_IDLE &&
+	    (relay->touches != 0 || relay->hearer != NULL) &&
+	    relay_withholds_ready(relay, io))
+		return ANSWER_DROP;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))
 		relay->has_changed = true;
@@ -353,16 +383,13 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
-static const struct {
-	answer_handler	*handle;
-	bool		 is_whole;	/* waits until all of it is here */
-} answers[256] = {
+const struct answer_kind	answers[256] = {
 	[MSG_PARSE_COMPLETE] = { relay_on_complete, true },
 	[MSG_BIND_COMPLETE] = { relay_on_complete, true },
 	[MSG_CLOSE_COMPLETE] = { relay_on_complete, true },
 	[MSG_ROW_DESCRIPTION] = { relay_on_description, false },
 	[MSG_NO_DATA] = { relay_on_description, true },
-	[MSG_PARAMETER_DESCRIPTION] = { relay_on_middle, false },
+	[MSG_PARAMETER_DESCRIPTION] = { relay_on_parameters, true },
 	[MSG_DATA_ROW] = { relay_on_data, false },
 	[MSG_COMMAND_COMPLETE] = { relay_on_command_end, true },
 	[MSG_EMPTY_QUERY] = { relay_on_command_end, true },
@@ -375,179 +402,7 @@ static const struct {
 	[MSG_FUNCTION_RESULT] = { relay_on_middle, false },
 	[MSG_ERROR] = { relay_on_error, true },
 	[MSG_NOTICE] = { relay_on_notice, false },
-	[MSG_NOTIFICATION] = { relay_on_notification, false },
+	[MSG_NOTIFICATION] = { relay_on_notification, true },
 	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
 	[MSG_READY] = { relay_on_ready, true },
 };
-
-/* The end of the run of whole rows that begins here. */
-static const uint8_t *
-relay_rows_end(const uint8_t *at, const uint8_t *end)
-{
-	struct msg_head	head;
-
-	while (msg_peek(at, (size_t)(end - at), &head) == MSG_OK &&
-	    at[0] == MSG_DATA_ROW &&
-	    (size_t)(end - at) >= MSG_HEAD_BYTES + (size_t)head.length)
-		at += MSG_HEAD_BYTES + (size_t)head.length;
-	return at;
-}
-
-/*
- * A server that does not speak the protocol is not spoken to again.  What it
- * said before is good, and may be what the client waits for.
- */
-static void
-relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
-{
-	relay_io_send(io, relay);
-	relay_lose_server(relay, REASON_SERVER_RUBBISH,
-	    "the server sent a message that was not expected", type);
-}
-
-/* Use one message; 0: more bytes are needed, or the relay is done with. */
-static size_t
-relay_read_answer(struct relay *relay, struct relay_io *io,
-    const uint8_t *at, size_t left)
-{
-	struct server_session	*session = relay->server->session;
-	struct msg_head		 msg;
-	struct answer		 answer;
-	enum answer_fate	 fate;
-	size_t			 total, here;
-
-	switch (msg_peek(at, left, &msg)) {
-	case MSG_SHORT:
-		return 0;
-	case MSG_BAD:
-		relay_on_rubbish(relay, io, at[0]);
-		return 0;
-	case MSG_OK:
-		break;
-	}
-	total = MSG_HEAD_BYTES + (size_t)msg.length;
-	here = left < total ? left : total;
-	answer.type = at[0];
-	answer.body = at + MSG_HEAD_BYTES;
-	answer.length = here - MSG_HEAD_BYTES;
-	answer.head = expected_head(&session->expected);
-	if (here < total && total <= LOOP_BUFFER_BYTES &&
-	    (answers[at[0]].is_whole || (answer.head != NULL &&
-	    answer.head->purpose != PURPOSE_NONE)))
-		return 0;
-	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
-	    answers[at[0]].handle(relay, io, &answer);
-	if (relay->state == RELAY_CLOSED)
-		return 0;
-	if (fate == ANSWER_WRONG) {
-		relay_on_rubbish(relay, io, at[0]);
-		return 0;
-	}
-	if (fate == ANSWER_PASS)
-		parcel_run(&io->to_client, at, here);
-	session->skip = (uint32_t)(total - here);
-	session->skip_passes = fate == ANSWER_PASS;
-	relay_answer_due(relay, io);
-	return here;
-}
-
-static size_t
-relay_read_rest(struct relay *relay, struct relay_io *io, const uint8_t *at,
-    size_t n)
-{
-	struct server_session	*session = relay->server->session;
-
-	if (n > session->skip)
-		n = session->skip;
-	if (session->skip_passes)
-		parcel_run(&io->to_client, at, n);
-	session->skip -= (uint32_t)n;
-	return n;
-}
-
-static size_t
-relay_read_answers(struct relay *relay, struct relay_io *io,
-    const uint8_t *data, size_t n)
-{
-	const uint8_t		*at = data, *end = data + n, *rows;
-	const struct expectation *head;
-	size_t			 used;
-
-	while (at < end) {
-		if (relay->server->session->skip > 0) {
-			at += relay_read_rest(relay, io, at,
-			    (size_t)(end - at));
-			continue;
-		}
-		head = expected_head(&relay->server->session->expected);
-		if (at[0] == MSG_DATA_ROW && head != NULL &&
-		    head->fate == FATE_PASS) {
-			rows = relay_rows_end(at, end);
-			parcel_run(&io->to_client, at, (size_t)(rows - at));
-			if (rows != at) {
-				at = rows;
-				continue;
-			}
-		}
-		used = relay_read_answer(relay, io, at, (size_t)(end - at));
-		if (used == 0 || relay->server == NULL)
-			break;
-		at += used;
-	}
-	return (size_t)(at - data);
-}
-
-/* After all bytes were used: what comes next. */
-static void
-relay_after_answers(struct relay *relay)
-{
-	enum relay_state	before = relay->state;
-
-	if (before == RELAY_GREETING) {
-		if (!relay_has_expected(relay))
-			relay_greet_done(relay,
-			    relay->server->session->has_failed);
-		return;
-	}
-	if (relay->is_holding && !relay_has_expected(relay)) {
-		relay_hold_over(relay);
-		return;
-	}
-	relay_finish(relay);
-}
-
-void
-relay_read_server(struct relay *relay)
-{
-	struct server		*server = relay->server;
-	struct server_session	*session = server->session;
-	uint8_t			*buffer = relay->client->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
-	struct relay_io		 io;
-	ssize_t			 n;
-
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
-	if (n == STREAM_AGAIN)
-		return;
-	if (n <= 0) {
-		relay_lose_server(relay, REASON_SERVER_LOST, n == STREAM_EOF ?
-		    "the server closed the connection" :
-		    stream_error(&server->stream), 0);
-		return;
-	}
-	all = held + (size_t)n;
-	relay_io_init(&io, relay);
-	used = relay_read_answers(relay, &io, buffer, all);
-	if (relay->state == RELAY_CLOSED || relay->server != server)
-		return;
-	relay_io_send(&io, relay);
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else if (held > 0)
-		buf_done(&session->held);
-	relay_after_answers(relay);
-}

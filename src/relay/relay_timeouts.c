@@ -14,11 +14,30 @@ relay_of_deadline(struct deadline *deadline)
 	    deadline));
 }
 
+_Atomic int64_t	relay_slow_us;
+
+/* A wait in line ends when the transaction gets its server. */
+void
+relay_log_slow(const struct relay *relay, int64_t now_us)
+{
+	const struct server	*server = relay->server;
+	int64_t			 waited_us = relay->linked_us -
+				    relay->query_us;
+	char			 took[32], waited[32];
+
+	text_seconds(now_us - relay->query_us, took, sizeof took);
+	text_seconds(waited_us > 0 ? waited_us : 0, waited, sizeof waited);
+	log_info(relay_who(relay), "slow query: %s, of it %s in line for a "
+	    "server; server %llu at %s, process %u", took, waited,
+	    (unsigned long long)server->id, server->pool->backend->name,
+	    (unsigned)server->backend_pid);
+}
+
 void
 relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 {
 	struct relay	*relay = relay_of_deadline(deadline);
-	struct pool	*pool = relay->client->pool;
+	struct pool	*pool = relay->ticket.pool;
 	char		 text[1000], limit[32];
 
 	(void)loop;
@@ -37,10 +56,20 @@ void
 relay_on_idle_timeout(struct loop *loop, struct deadline *deadline)
 {
 	struct relay	*relay = relay_of_deadline(deadline);
+	char		 what[200];
+	bool		 is_pinned = relay_idle_limit(relay) !=
+			    relay_limits(relay)->client_idle_timeout_us;
 
 	(void)loop;
-	client_fail(relay->client, REASON_IDLE_CLIENT, "the connection was "
-	    "idle for longer than client_idle_timeout");
+	pins_text(relay->pins, what, sizeof what);
+	if (is_pinned)
+		client_fail(relay->client, REASON_IDLE_CLIENT, "the "
+		    "connection kept a server to itself (%s) and was idle "
+		    "for longer than pinned_idle_timeout", what);
+	else
+		client_fail(relay->client, REASON_IDLE_CLIENT, "the "
+		    "connection was idle for longer than "
+		    "client_idle_timeout");
 }
 
 void

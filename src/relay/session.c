@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "pool/server.h"
 #include "relay/session.h"
+#include "relay/words.h"
 
 struct server_session *
 session_of(struct server *server)
@@ -23,6 +24,8 @@ session_of(struct server *server)
 	server->mark = session->settings;
 	shelf_init(&session->shelf);
 	buf_init(&session->held);
+	buf_init(&session->batch);
+	buf_init(&session->described);
 	buf_init(&session->reported);
 	buf_init(&session->error);
 	return session;
@@ -137,8 +140,11 @@ session_free(struct server *server)
 	settings_release(session->settings);
 	settings_release(session->residue);
 	settings_draft_free(session->draft);
+	words_draft_free(session->words);
 	expected_done(&session->expected);
 	buf_done(&session->held);
+	buf_done(&session->batch);
+	buf_done(&session->described);
 	buf_done(&session->reported);
 	buf_done(&session->error);
 	free(session);

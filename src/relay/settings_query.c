@@ -30,7 +30,9 @@ const char	settings_read_back_query[] =
     "UNION ALL SELECT 'session_authorization', "
     "pg_catalog.current_setting('session_authorization') ";
 
+/* The first row says that the question was put. */
 const char	settings_inventory_query[] =
+    "UNION ALL SELECT '!', 'asked' "
     "UNION ALL SELECT '!', 'temp' WHERE EXISTS (SELECT FROM "
     "pg_catalog.pg_depend WHERE refclassid OPERATOR(pg_catalog.=) "
     "'pg_catalog.pg_namespace'::pg_catalog.regclass AND refobjid "
@@ -242,6 +244,7 @@ inventory_item(const char *item)
 		const char	*item;
 		uint32_t	 touch;
 	} items[] = {
+		{ "asked", SQL_TOUCHES_UNTIES },
 		{ "temp", SQL_TOUCHES_TEMP },
 		{ "listen", SQL_TOUCHES_LISTEN },
 		{ "hold", SQL_TOUCHES_HOLD },
@@ -321,17 +324,18 @@ void
 settings_greeting(struct buf *greeting, const struct settings *settings,
     const struct pool *pool, const uint8_t *welcome, size_t n)
 {
-	const uint8_t	*at = welcome, *start = welcome;
+	const uint8_t	*at = welcome, *start = welcome, *run = welcome;
 	const char	*name;
 	struct buf	 reported;
 
 	buf_init(&reported);
 	settings_copy_reported(&reported, settings, pool);
-	while ((name = status_next(&at, welcome + n)) != NULL) {
-		if (!status_has(&reported, name))
-			buf_add(greeting, start, (size_t)(at - start));
-		start = at;
-	}
+	for (; (name = status_next(&at, welcome + n)) != NULL; start = at)
+		if (status_has(&reported, name)) {
+			buf_add(greeting, run, (size_t)(start - run));
+			run = at;
+		}
+	buf_add(greeting, run, (size_t)(start - run));
 	buf_add(greeting, buf_bytes(&reported), buf_length(&reported));
 	buf_done(&reported);
 }

@@ -7,6 +7,7 @@
 
 #include <string.h>
 
+#include "wire/sqlroute.h"
 #include "wire/sqlscan_private.h"
 
 enum state {
@@ -69,7 +70,18 @@ static void
 sqlscan_end_word(struct sqlscan *scan)
 {
 	scan->word[scan->word_length] = '\0';
+	if (scan->route != NULL)
+		sqlroute_on_word(scan->route, scan->word, scan->word_length,
+		    scan->word_is_quoted);
 	sqlscan_on_word(scan);
+}
+
+/* The first byte of what is no word, comment or white space. */
+static void
+sqlscan_on_mark(struct sqlscan *scan, uint8_t byte)
+{
+	if (scan->route != NULL)
+		sqlroute_on_mark(scan->route, byte);
 }
 
 /* A quote begins a string; E right before it makes backslashes count. */
@@ -108,6 +120,7 @@ static void
 sqlscan_on_plain(struct sqlscan *scan, uint8_t byte)
 {
 	scan->has_tokens = true;
+	sqlscan_on_mark(scan, byte);
 	if (byte == '=')
 		scan->is_assigned = true;
 	else if (byte == '.' && scan->verb == SQL_SET_LOCAL &&
@@ -153,6 +166,7 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 		return IN_WORD;
 	case QUOTE:
 		scan->has_tokens = true;
+		sqlscan_on_mark(scan, byte);
 		return sqlscan_string_state(scan, false);
 	case NAME:
 		sqlscan_begin_name(scan);
@@ -160,20 +174,24 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 	case DOLLAR:
 		scan->has_tokens = true;
 		scan->tag_length = 0;
+		sqlscan_on_mark(scan, byte);
 		return IN_TAG;
 	case DASH:
 		return AFTER_DASH;
 	case SLASH:
 		return AFTER_SLASH;
 	case SEMICOLON:
+		sqlscan_on_mark(scan, byte);
 		if (scan->parens == 0 && !sqlscan_is_atomic(scan))
 			sqlscan_on_end(scan);
 		return IN_TEXT;
 	case OPEN:
+		sqlscan_on_mark(scan, byte);
 		scan->parens += scan->parens < UINT16_MAX;
 		scan->has_tokens = true;
 		return IN_TEXT;
 	case CLOSE:
+		sqlscan_on_mark(scan, byte);
 		scan->parens -= scan->parens > 0;
 		return IN_TEXT;
 	default:
@@ -195,6 +213,7 @@ sqlscan_step_word(struct sqlscan *scan, uint8_t byte)
 	if (class == QUOTE) {
 		if (scan->config == CONFIG_OPEN)
 			scan->config = CONFIG_LITERAL;
+		sqlscan_on_mark(scan, byte);
 		return sqlscan_string_state(scan, true);
 	}
 	return sqlscan_step_text(scan, byte);
@@ -319,6 +338,7 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 		if (byte == '-')
 			return IN_LINE;
 		scan->has_tokens = true;
+		sqlscan_on_mark(scan, '-');
 		return sqlscan_step_text(scan, byte);
 	case AFTER_SLASH:
 		if (byte == '*') {
@@ -326,6 +346,7 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 			return IN_COMMENT;
 		}
 		scan->has_tokens = true;
+		sqlscan_on_mark(scan, '/');
 		return sqlscan_step_text(scan, byte);
 	case IN_LINE:
 		return byte == '\n' || byte == '\r' ? IN_TEXT : IN_LINE;

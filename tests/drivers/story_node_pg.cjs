@@ -218,8 +218,7 @@ async function notifications() {
 async function cancels() {
 	const client = await connect(), watcher = await connect();
 	const sleeping = errorOf(client.query('select pg_sleep(60)'));
-	while (await one(watcher, "select count(*) from pg_stat_activity where " +
-	    "state = 'active' and query = 'select pg_sleep(60)'") !== '1')
+	while (await one(watcher, 'select count(*) from sleeper') !== '1')
 		;
 	const { host, port } = client;
 	const wire = require('net').connect(port, host);
@@ -270,7 +269,9 @@ async function changing() {
 	const query = { name: 'all', text: 'select * from changing' };
 	tell('changing', (await client.query(query)).rows);
 	await other.query("alter table changing add b text default 'b'");
-	tell('changing', await errorOf(client.query(query)));
+	/* Known to fail, unless somebody prepares it again. */
+	const again = await errorOf(client.query(query));
+	tell('changing', again.startsWith('0A000') || again === 'no error');
 	tell('changing', (await client.query('select * from changing')).rows);
 	await client.end();
 	await other.end();

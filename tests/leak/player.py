@@ -498,7 +498,7 @@ class Player:
 
 
 # What may keep a server behind its transaction, in any text.
-TIES = ("temp", "advisory", "listen", "with hold", "prepare ", "load '",
+TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
         "app.", "\"app\"", "nextval", "currval", "lastval",
          "do $$", "call ")
 # What may leave a transaction open.

@@ -14,6 +14,8 @@ CONNECTIONS = (
     "type,user,database,replication,state,addr,port,local_addr,local_port,"
     "connect_time,request_time,wait,wait_us,close_needed,ptr,link,"
     "remote_pid,tls,application_name,prepared_statements,id")
+BUFFERS = ("recv_pos,pkt_pos,pkt_remain,send_pos,send_remain,pkt_avail,"
+           "send_avail")
 # PgBouncer's columns, then ours.
 COLUMNS = {
     "pools": ("database,user,cl_active,cl_waiting,cl_active_cancel_req,"
@@ -26,11 +28,11 @@ COLUMNS = {
                   "min_pool_size,reserve_pool_size,server_lifetime,"
                   "pool_mode,load_balance_hosts,max_connections,"
                   "current_connections,max_client_connections,"
-                  "current_client_connections,paused,disabled", ""),
+                  "current_client_connections,paused,disabled", "reserve_pool"),
     "stats": ("database," + ",".join(
         "total_" + name for name in STATS.split(",")) + "," + ",".join(
         "avg_" + name.replace("received", "recv")
-        for name in STATS.split(",")), ""),
+        for name in STATS.split(",")), "total_requests"),
     "stats_totals": ("database," + STATS.replace(
         "received,sent", "bytes_received,bytes_sent"), ""),
     "stats_averages": (
@@ -46,6 +48,19 @@ COLUMNS = {
                                             ""),
     "mem": ("name,size,used,free,memtotal", ""), "state": ("key,value", ""),
     "version": ("version", ""),
+    "sockets": (CONNECTIONS + "," + BUFFERS, ""),
+    "active_sockets": (CONNECTIONS + "," + BUFFERS, ""),
+    "peers": ("peer_id,host,port,pool_size", ""),
+    "peer_pools": ("peer_id,cl_active_cancel_req,cl_waiting_cancel_req,"
+                   "sv_active_cancel,sv_login", ""),
+    "fds": ("fd,task,user,database,addr,port,cancel,link,client_encoding,"
+            "std_strings,datestyle,timezone,password,scram_client_key,"
+            "scram_server_key", ""),
+    "dns_hosts": ("hostname,ttl,addrs", ""),
+    "dns_zones": ("zonename,serial,count", ""),
+    "errors": ("", "sqlstate,source,reason,count,last_time,database,user,"
+               "text"),
+    "prepared": ("", "hash,references,bytes,text"),
 }
 LISTS = ("databases,users,peers,pools,peer_pools,free_clients,used_clients,"
          "login_clients,free_servers,used_servers,dns_names,dns_zones,"
@@ -95,7 +110,7 @@ def test_every_show_has_pgbouncers_columns_in_order_then_its_own(world):
     weir.sql("select 1")
     client = console(weir)
     for what, (theirs, ours) in COLUMNS.items():
-        expected = theirs.split(",") + [n for n in ours.split(",") if n]
+        expected = [n for n in f"{theirs},{ours}".split(",") if n]
         for spelling in (f"show {what}", f"SHOW {what.upper()};",
                          f" \tShow\n{what} ; "):
             answer = client.ask(query(spelling))

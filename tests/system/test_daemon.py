@@ -387,7 +387,12 @@ OTHER = {
     "logfile": "@TOP@/env.log", "syslog_ident": "other",
     "syslog_facility": "local0", "resolv_conf": "/dev/null",
     "server_check_query": "select 1", "server_reset_query": "RESET ALL",
-    "unix_socket_mode": "0700", "ignore_startup_parameters": "a,b",
+    "log_format": "json", "metrics_addr": "127.0.0.1",
+    "dashboard_token_file": None, "unix_socket_mode": "0700",
+    "ignore_startup_parameters": "a,b",
+    "route": "replica", "monitor_user": "app", "role_check_interval": "2s",
+    "monitor_password": None,  # never shown
+    "pin": "off", "max_pinned": "7", "max_statement_memory": "1000000",
 }
 
 

@@ -29,6 +29,26 @@ server_went_with_her(struct peer *one, struct peer *bob, bool is_cancelled)
 	talk_ends();
 }
 
+/* Ann is gone; what she ran is cancelled, and Bob gets her server. */
+static void
+server_is_drained(struct peer *one, struct peer *bob, bool is_cancelled)
+{
+	struct peer	*canceller;
+
+	if (is_cancelled) {
+		canceller = server_arrives();
+		hears(canceller, cancel_of(one));
+		hears_nothing(one);
+		leaves(canceller);
+	}
+	is_brought_in_step(one);
+	hears(one, query("bob"));
+	answers(one, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	nobody_arrives();
+	talk_ends();
+}
+
 static void
 server_is_cleaned(struct peer *one, struct peer *bob, const char *how)
 {
@@ -127,13 +147,14 @@ START_TEST(a_client_that_dies_with_a_server_on_its_way_gives_it_back)
 		hears(ann, complete("DONE"), ready('I'));
 		if (!notices) {
 			/* It came first, and was used. */
-			struct peer	*two;
+			struct peer	*canceller = server_arrives();
 
-			hears(one, query("bob"), plain('X'), the_end());
-			hears(server_arrives(), cancel_of(one));
-			two = server_enters();
-			hears(two, query("cat"));
-			answers(two, cat, 'I');
+			hears(one, query("bob"));
+			hears(canceller, cancel_of(one));
+			leaves(canceller);
+			is_brought_in_step(one);
+			hears(one, query("cat"));
+			answers(one, cat, 'I');
 		} else {
 			hears(one, query("cat"));
 			answers(one, cat, 'I');
@@ -181,34 +202,47 @@ ann_says(struct saying *saying)
 	says(bob, query("bob"));
 }
 
-START_TEST(a_client_that_dies_in_a_statement_takes_its_server_with_it)
+START_TEST(a_client_that_dies_in_a_statement_leaves_a_clean_server)
 {
+	struct peer	*canceller;
+
 	ann_says(query("ann"));
 	leaves(ann);
-	server_went_with_her(one, bob, true);
+	server_is_drained(one, bob, true);
 
 	/* The beginning of an answer is there already. */
 	ann_says(query("ann"));
 	says(one, row("secret"), cut(row("another"), 0, 9));
 	ignores(ann);
 	leaves(ann);
-	server_went_with_her(one, bob, true);
+	says(one, cut(row("another"), 9, length_of(row("another"))));
+	server_is_drained(one, bob, true);
+
+	/* It does not end although it is cancelled. */
+	ann_says(query("ann"));
+	leaves(ann);
+	canceller = server_arrives();
+	hears(canceller, cancel_of(one));
+	leaves(canceller);
+	ignores(one);
+	time_passes(10 * US_PER_SECOND);
+	server_went_with_her(one, bob, false);
 
 	/* The answer comes at the same time. */
 	ann_says(query("ann"));
 	leaves_unnoticed(ann);
 	says_while_only(0, one, row("secret"));
 	time_passes(0);
-	server_went_with_her(one, bob, true);
+	server_is_drained(one, bob, true);
 }
 END_TEST
 
-START_TEST(a_client_that_dies_in_a_pipeline_takes_its_server_with_it)
+START_TEST(a_client_that_dies_in_a_pipeline_leaves_a_clean_server)
 {
 	ann_says(all_of(query("1"), query("2"), query("3")));
 	answers(one, ann, 'I');
 	leaves(ann);
-	server_went_with_her(one, bob, true);
+	server_is_drained(one, bob, true);
 }
 END_TEST
 
@@ -263,7 +297,7 @@ START_TEST(a_rollback_for_a_dead_client_that_fails_closes_the_server)
 }
 END_TEST
 
-START_TEST(a_client_that_dies_in_a_copy_takes_its_server_with_it)
+START_TEST(a_client_that_dies_in_a_copy_leaves_a_clean_server)
 {
 	ann_says(query("copy t from stdin"));
 	says(one, copy_in());
@@ -271,7 +305,7 @@ START_TEST(a_client_that_dies_in_a_copy_takes_its_server_with_it)
 	says(ann, copy_data("1\n"));
 	hears(one, copy_data("1\n"));
 	leaves(ann);
-	server_went_with_her(one, bob, true);
+	server_is_drained(one, bob, true);
 
 	/* In the middle of a message */
 	ann_says(query("copy t from stdin"));
@@ -286,11 +320,11 @@ START_TEST(a_client_that_dies_in_a_copy_takes_its_server_with_it)
 	says(one, copy_out(), copy_data("1\n"));
 	hears(ann, copy_out(), copy_data("1\n"));
 	leaves(ann);
-	server_went_with_her(one, bob, true);
+	server_is_drained(one, bob, true);
 }
 END_TEST
 
-START_TEST(a_client_that_dies_in_a_batch_takes_its_server_with_it)
+START_TEST(a_client_that_dies_in_a_batch_leaves_a_clean_server)
 {
 	/* Nothing is answered; all is answered, but there is no Sync. */
 	for (int answered = 0; answered < 2; answered++) {
@@ -301,18 +335,18 @@ START_TEST(a_client_that_dies_in_a_batch_takes_its_server_with_it)
 			hears(ann, plain('1'), plain('2'), complete("X"));
 		}
 		leaves(ann);
-		server_went_with_her(one, bob, !answered);
+		server_is_drained(one, bob, !answered);
 	}
 	/* All is said, and nothing is answered. */
 	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S')));
 	leaves(ann);
-	server_went_with_her(one, bob, true);
+	server_is_drained(one, bob, true);
 	/* It has failed, and Sync has not come. */
 	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('H')));
 	says(one, error("42601", "syntax error"));
 	hears(ann, error("42601", "syntax error"));
 	leaves(ann);
-	server_went_with_her(one, bob, false);
+	server_is_drained(one, bob, false);
 }
 END_TEST
 
@@ -337,28 +371,41 @@ END_TEST
 
 START_TEST(a_client_that_dies_with_something_left_on_its_server_has_it_reset)
 {
-	ann_says(query("listen x"));
+	ann_says(query("prepare p as x"));
 	answers(one, ann, 'I');
-	hears_nothing(one);
+	/* We ask whether it is still there, and are not told otherwise. */
+	ignores(one);
+	says(one, complete("SELECT 0"), ready('I'));
 	leaves(ann);
 	server_is_cleaned(one, bob, "DISCARD ALL");
 }
 END_TEST
 
-/* A rollback would not undo it. */
-START_TEST(a_client_that_dies_with_something_lasting_begun_takes_its_server)
+/* A rollback would not undo it; a reset does, or nothing. */
+START_TEST(a_client_that_dies_with_something_lasting_begun_leaves_none_of_it)
 {
-	static const char	*const texts[] = {
-		"select pg_advisory_lock(1)", "prepare x as select 1",
-		"load 'x'", "execute x", "discard all", "set a.b = 1",
+	static const struct {
+		const char	*text;
+		bool		 is_reset;
+	} begun[] = {
+		{ "select pg_advisory_lock(1)", true },
+		{ "prepare x as select 1", true },
+		{ "set a = 1", true },
+		{ "discard all", true },
+		{ "load 'x'", false },
+		{ "execute x", false },
+		{ "set a.b = 1", false },
 	};
 
-	for (size_t i = 0; i < sizeof texts / sizeof texts[0]; i++) {
+	for (size_t i = 0; i < sizeof begun / sizeof begun[0]; i++) {
 		ann_says(query("begin"));
 		answers(one, ann, 'T');
-		asks(ann, one, texts[i], 'T');
+		asks(ann, one, begun[i].text, 'T');
 		leaves(ann);
-		server_went_with_her(one, bob, false);
+		if (begun[i].is_reset)
+			server_is_drained(one, bob, false);
+		else
+			server_went_with_her(one, bob, false);
 	}
 }
 END_TEST
@@ -377,7 +424,11 @@ START_TEST(a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)
 	hears(ann, the_end());
 	canceller = server_arrives();
 	hears(canceller, cancel_of(one));
-	hears(one, plain('X'), the_end());
+	leaves(canceller);
+	says(one, cut(row("a row of which a part has come"), 20,
+	    length_of(row("a row of which a part has come"))));
+	is_brought_in_step(one);
+	pool_is("0 linked, 1 idle, 0 waiting");
 	talk_ends();
 }
 END_TEST
@@ -388,14 +439,14 @@ CHECK_MAIN("talk_dying",
     a_server_that_is_opened_for_a_client_that_died_is_for_others,
     a_client_that_dies_with_a_server_on_its_way_gives_it_back,
     for_a_client_that_died_with_a_server_on_its_way_none_is_opened,
-    a_client_that_dies_in_a_statement_takes_its_server_with_it,
-    a_client_that_dies_in_a_pipeline_takes_its_server_with_it,
+    a_client_that_dies_in_a_statement_leaves_a_clean_server,
+    a_client_that_dies_in_a_pipeline_leaves_a_clean_server,
     a_client_that_says_goodbye_in_a_statement_leaves_its_server,
     a_client_that_dies_in_a_transaction_has_it_rolled_back,
     a_rollback_for_a_dead_client_that_fails_closes_the_server,
-    a_client_that_dies_in_a_copy_takes_its_server_with_it,
-    a_client_that_dies_in_a_batch_takes_its_server_with_it,
+    a_client_that_dies_in_a_copy_leaves_a_clean_server,
+    a_client_that_dies_in_a_batch_leaves_a_clean_server,
     a_client_that_dies_with_a_message_half_said_leaves_no_half_of_it,
     a_client_that_dies_with_something_left_on_its_server_has_it_reset,
-    a_client_that_dies_with_something_lasting_begun_takes_its_server,
+    a_client_that_dies_with_something_lasting_begun_leaves_none_of_it,
     a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)

@@ -221,6 +221,10 @@ server_row(const struct server_actor *server, const char *text)
 		    message_of('D', all_of(bytes(columns, 2), bytes(name, 4),
 		    bytes("search_path", 11), bytes(value, 4),
 		    bytes(server->path, value[3])));
+	if (strncmp(text, "SELECT 'pgweir ", 15) == 0) {
+		snprintf(line, sizeof line, "%.23s", text + 8);
+		return row(line);
+	}
 	snprintf(line, sizeof line, "%s under \"%s\"", text, server->path);
 	return strncmp(text, "select", 6) == 0 ? row(line) : bytes("", 0);
 }
@@ -278,6 +282,13 @@ server_listens(struct peer *peer)
 		return;
 	if (!peer->is_started) {
 		server_begins(peer);
+		return;
+	}
+	/* The end of what a client left unfinished. */
+	if (at[0] == 'f' || at[0] == 'S') {
+		if (at[0] == 'S')
+			says(peer, ready(server_of(peer)->status));
+		buf_consume(&peer->in, n);
 		return;
 	}
 	ck_assert_msg(at[0] == 'Q', "seed %u: a server heard %c", talk,

@@ -106,6 +106,12 @@ void		 leaves_unnoticed(struct peer *);
 /* A server answers what a client has asked; the client hears just that. */
 #define answers(server, client, status)					\
 	talk_answers(__FILE__, __LINE__, (server), (client), (status))
+/*
+ * The client of this server is gone: what may be open is ended, what comes is
+ * dropped until a row that only we can want, then it is reset.
+ */
+#define is_brought_in_step(server)					\
+	talk_is_brought_in_step(__FILE__, __LINE__, (server))
 /* A whole statement: asked through this server, and answered. */
 #define asks(client, server, text, status)				\
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
@@ -140,6 +146,8 @@ struct saying	*parameter(const char *name, const char *value);
 struct saying	*backend_key(uint32_t pid, uint32_t secret);
 struct saying	*notice(const char *text);
 struct saying	*notification(const char *channel);
+/* By who has this peer's cancel key. */
+struct saying	*notification_by(const struct peer *, const char *channel);
 /*
  * ErrorResponse.  Heard, it must have this severity and SQLSTATE, and its
  * message and hint must contain this, where ... stands for anything.
@@ -190,6 +198,8 @@ void		 talk_answers(const char *file, int line, struct peer *server,
 		    struct peer *client, char status);
 void		 talk_asks(const char *file, int line, struct peer *client,
 		    struct peer *server, const char *text, char status);
+void		 talk_is_brought_in_step(const char *file, int line,
+		    struct peer *server);
 struct peer	*talk_arrives(const char *file, int line);
 struct peer	*talk_server_enters(const char *file, int line);
 void		 talk_nobody_arrives(const char *file, int line);

@@ -148,6 +148,28 @@ talk_answers(const char *file, int line, struct peer *server,
 }
 
 void
+talk_is_brought_in_step(const char *file, int line, struct peer *server)
+{
+	struct saying	*reset[] = { query("DISCARD ALL"), NULL };
+	struct buf	*asked;
+	char		 text[40];
+
+	(void)talk_hears_body(file, line, server, 'f');
+	(void)talk_hears_body(file, line, server, 'S');
+	(void)talk_hears_body(file, line, server, 'Q');
+	asked = talk_hears_body(file, line, server, 'Q');
+	snprintf(text, sizeof text, "%.23s",
+	    (char *)buf_bytes(asked) + strlen("SELECT '"));
+	says(server, error("57014", "canceling statement"), ready('I'),
+	    ready('I'), complete("ROLLBACK"), ready('I'), row(text));
+	says(server, complete("SELECT 1"));
+	talk_hears(file, line, server, (struct saying *[]){ NULL });
+	says(server, ready('I'));
+	talk_hears(file, line, server, reset);
+	says(server, complete("DISCARD ALL"), ready('I'));
+}
+
+void
 talk_asks(const char *file, int line, struct peer *client,
     struct peer *server, const char *text, char status)
 {
@@ -205,7 +227,7 @@ client_connects(int loop)
 	    SOCK_CLOEXEC, 0, fds), 0);
 	peer = peer_new(fds[0], false);
 	client_count_add(stage.loops[loop]);
-	client_accept(stage.loops[loop], fds[1]);
+	client_accept(stage.loops[loop], fds[1], true);
 	talk_settle();
 	return peer;
 }

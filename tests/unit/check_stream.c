@@ -90,24 +90,6 @@ START_TEST(what_the_peer_sends_is_read)
 }
 END_TEST
 
-START_TEST(a_look_takes_nothing_away)
-{
-	char	byte = 0;
-
-	begin(0);
-	ck_assert_int_eq(stream_peek(&end.stream, &byte, 1), STREAM_AGAIN);
-	ck_assert_int_eq(write(peer, "x", 1), 1);
-	ck_assert_int_eq(stream_peek(&end.stream, &byte, 1), 1);
-	ck_assert_int_eq(byte, 'x');
-	RUN_UNTIL(loop, end.readable > 0);
-	ck_assert(end_has(&end, "x"));
-	close(peer);
-	peer = -1;
-	ck_assert_int_eq(stream_peek(&end.stream, &byte, 1), STREAM_EOF);
-	finish();
-}
-END_TEST
-
 START_TEST(what_was_not_read_is_told_again)
 {
 	begin(0);
@@ -503,7 +485,6 @@ START_TEST(what_drained_turns_off_is_not_told_in_the_same_callback)
 END_TEST
 
 CHECK_MAIN("stream", what_the_peer_sends_is_read,
-    a_look_takes_nothing_away,
     what_was_not_read_is_told_again,
     what_is_written_arrives_at_once,
     an_echo_is_one_recv_and_one_send_and_the_kernel_is_told_nothing,

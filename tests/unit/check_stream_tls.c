@@ -54,6 +54,27 @@ START_TEST(plain_bytes_smuggled_before_the_client_hello_are_refused)
 }
 END_TEST
 
+START_TEST(a_client_hello_that_was_read_is_given_back)
+{
+	uint8_t	hello[4096];
+	ssize_t	n = STREAM_AGAIN;
+
+	for (size_t most = 1; most <= sizeof hello; most += sizeof hello - 1) {
+		begin_raw("secure");
+		SSL_do_handshake(raw.ssl);
+		raw_pump();
+		while (n == STREAM_AGAIN)
+			n = stream_read(&front.stream, hello, most);
+		ck_assert_int_gt(n, 0);
+		stream_unread(&front.stream, hello, (size_t)n);
+		raw_shake();
+		ck_assert_ptr_null(front.stream.unread);
+		finish_raw();
+		n = STREAM_AGAIN;
+	}
+}
+END_TEST
+
 START_TEST(plain_bytes_smuggled_behind_the_answer_s_are_refused)
 {
 	int	fds[2];
@@ -426,6 +447,7 @@ CHECK_MAIN("stream_tls", both_roles_shake_hands_and_talk,
     tls_1_2_works_as_well,
     what_was_written_before_the_handshake_ended_goes_out_after_it,
     plain_bytes_smuggled_before_the_client_hello_are_refused,
+    a_client_hello_that_was_read_is_given_back,
     plain_bytes_smuggled_behind_the_answer_s_are_refused,
     plain_bytes_in_the_middle_of_the_connection_are_refused,
     a_handshake_may_arrive_byte_by_byte,

@@ -1,0 +1,109 @@
+/*
+ * See pool/libpq.h.  libpq verifies certificates in every mode in which it is
+ * given authorities; we do not.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "config/userlist.h"
+#include "net/tls.h"
+#include "pool/backend.h"
+#include "pool/libpq.h"
+
+/* libpq has files in the home directory for what is empty, not for this. */
+#define NO_FILE		"/dev/null/none"
+
+static const char *
+libpq_file(const char *path)
+{
+	return path[0] != '\0' ? path : NO_FILE;
+}
+
+PGconn *
+libpq_start(const struct libpq_login *login)
+{
+	const struct option_values *option = &login->config->option;
+	char		 host[ADDR_TEXT_BYTES], port[16];
+	bool		 is_unix = addr_is_unix(login->addr);
+	bool		 verifies = option->server_tls_sslmode >=
+			    TLS_VERIFY_CA;
+	const struct {
+		const char	*name, *value;
+	} parameters[] = {
+		{ "host", login->backend->host },
+		{ "hostaddr", is_unix ? "" :
+		    addr_print_host(login->addr, host, sizeof host) },
+		{ "port", port },
+		{ "user", login->user },
+		{ "password", login->password != NULL ? login->password : "" },
+		{ "dbname", login->database },
+		{ "sslmode", is_unix ? "disable" :
+		    tls_mode_name((enum tls_mode)option->server_tls_sslmode) },
+		{ "sslrootcert", verifies ?
+		    libpq_file(option->server_tls_ca_file) : NO_FILE },
+		{ "sslcert", libpq_file(option->server_tls_cert_file) },
+		{ "sslkey", libpq_file(option->server_tls_key_file) },
+		{ "options", "-csearch_path=pg_catalog" },
+		{ "application_name", login->name },
+		{ "passfile", "/dev/null" },
+		{ "gssencmode", "disable" },
+		{ "target_session_attrs", "any" },
+	};
+	const char	*names[ARRAY_LENGTH(parameters) + 1] = { NULL };
+	const char	*values[ARRAY_LENGTH(parameters) + 1] = { NULL };
+
+	snprintf(port, sizeof port, "%d", login->backend->port);
+	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++) {
+		names[i] = parameters[i].name;
+		values[i] = parameters[i].value;
+	}
+	return PQconnectStartParams(names, values, 0);
+}
+
+static bool
+libpq_secret_is_plain(const char *secret)
+{
+	return secret != NULL && strncmp(secret, "md5", 3) != 0 &&
+	    strncmp(secret, "SCRAM-SHA-256$", 14) != 0;
+}
+
+const char *
+libpq_user(const struct config *config, const struct database *entry)
+{
+	const struct option_values	*option = &config->option;
+	const char			*name;
+
+	if (option->monitor_user[0] != '\0')
+		return option->monitor_user;
+	if (entry != NULL && entry->auth_user != NULL)
+		return entry->auth_user;
+	if (option->auth_user[0] != '\0')
+		return option->auth_user;
+	if (entry != NULL && entry->user != NULL)
+		return entry->user;
+	for (size_t i = 0; i < userlist_count(config->userlist); i++) {
+		name = userlist_name(config->userlist, i);
+		if (libpq_secret_is_plain(userlist_secret(
+		    config->userlist, name)))
+			return name;
+	}
+	return NULL;
+}
+
+const char *
+libpq_password(const struct config *config, const struct database *entry,
+    const char *user)
+{
+	const char	*secret;
+
+	if (config->option.monitor_password[0] != '\0')
+		return config->option.monitor_password;
+	if (entry != NULL && entry->user != NULL &&
+	    strcmp(entry->user, user) == 0 && entry->password != NULL)
+		return entry->password;
+	secret = userlist_secret(config->userlist, user);
+	return libpq_secret_is_plain(secret) ? secret : NULL;
+}

@@ -1,0 +1,136 @@
+"""Several hosts: who is the primary, and where statements go."""
+
+from cluster import Cluster, psql_run, wait_until
+from wire import Client
+
+PORT = "select inet_server_port()"
+
+
+def port_of(weir, before="", **more):
+    statements = [before, PORT] if before else PORT
+    return int(weir.sql(statements, **more))
+
+
+def test_a_database_with_three_hosts_is_read_and_written_at_its_primary(world):
+    with Cluster(world) as cluster:
+        weir = cluster.start()
+        assert port_of(weir) == cluster.nodes[0].port
+        weir.sql("create table t as select 1 as a")
+        assert weir.sql("select a from t") == "1"
+
+
+def test_each_route_leads_to_the_hosts_it_names(world):
+    with Cluster(world) as cluster:
+        ports = [n.port for n in cluster.nodes]
+        weir = cluster.start()
+
+        def route(value):
+            return {"options": f"-c pgweir.route={value}"}
+
+        wait_until("the replicas are known", lambda: port_of(
+            weir, env={"PGOPTIONS": "-c pgweir.route=replica"}) in ports[1:])
+        for value, expected in (("primary", ports[:1]), ("split", ports[:1]),
+                                ("replica", ports[1:]), ("any", ports)):
+            seen = {port_of(weir, env={"PGOPTIONS":
+                                       f"-c pgweir.route={value}"})
+                    for _ in range(12)}
+            assert seen <= set(expected), (value, seen)
+            assert value != "any" or seen == set(ports), seen
+        assert port_of(weir, "set pgweir.route = 'replica'") in ports[1:]
+        assert port_of(weir, "set pgweir.route to primary") == ports[0]
+        assert int(weir.sql("/* pgweir.route=replica */ " + PORT)) in ports[1:]
+        done = psql_run(["begin read only", PORT, "commit"], port=weir.port,
+                        dbname="app")
+        assert int(done.stdout) in ports[1:], done
+        done = psql_run("set pgweir.route = nowhere", port=weir.port,
+                        dbname="app")
+        assert "there are split" in done.stderr.lower(), done
+        done = psql_run("select 1", port=weir.port, dbname="app",
+                        env={"PGOPTIONS": "-c pgweir.route=nowhere"})
+        assert "invalid value" in done.stderr, done
+
+
+def test_a_route_of_a_user_or_database_counts(world):
+    with Cluster(world) as cluster:
+        ports = [n.port for n in cluster.nodes]
+        weir = cluster.start("[users]\napp = route=replica\n[databases]\n"
+                             f"reads = {cluster.hosts()} dbname=app "
+                             "route=replica\n")
+        cluster.nodes[0].sql("create role app login")
+        cluster.caught_up()
+        assert port_of(weir) == ports[0]
+        assert port_of(weir, dbname="reads") in ports[1:]
+        assert port_of(weir, user="app") in ports[1:]
+
+
+def test_a_split_client_sees_a_server_that_can_be_written_to(world):
+    with Cluster(world) as cluster:
+        weir = cluster.start()
+        for attrs in ("read-write", "primary"):
+            assert weir.sql(PORT, target_session_attrs=attrs) == str(
+                cluster.nodes[0].port)
+        assert weir.sql("show transaction_read_only") == "off"
+
+
+def test_a_pgbouncer_file_goes_round_its_hosts(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = world.start(databases=f"app = {cluster.hosts()}",
+                           section="pgbouncer")
+        ports = {n.port for n in cluster.nodes}
+        seen = [port_of(weir) for _ in range(8)]
+        assert set(seen) == ports, seen
+        cluster.nodes[1].stop()
+        wait_until("it is down", lambda: " is down" in weir.text())
+        assert {port_of(weir) for _ in range(8)} == {cluster.nodes[0].port}
+
+
+def test_hosts_that_a_reload_adds_and_takes_away_count_at_once(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        one = f"app = host=127.0.0.1 port={primary.port}"
+        weir = world.start("role_check_interval = 100ms", one)
+        client = Client(weir.port, user="postgres", options="-c pgweir.route=replica")
+        assert client.one(PORT) == str(primary.port)
+        for databases, expected in ((f"app = {cluster.hosts()}", replica),
+                                    (one, primary)):
+            weir.write(world.config("role_check_interval = 100ms",
+                                    databases))
+            weir.console("reload")
+            wait_until("it is served elsewhere", lambda: client.one(
+                PORT) == str(expected.port))
+        wait_until("nobody is asked any more", lambda: primary.sql(
+            "select count(*) from pg_stat_activity where application_name = "
+            "'pgweir monitor'") == "0")
+
+
+def test_every_host_is_asked_over_one_connection_as_monitor_user(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        primary.sql("create role watcher login password 'seen'")
+        cluster.caught_up()
+        for node in cluster.nodes:
+            node.hba("local all all trust\n"
+                     "host replication all all trust\n"
+                     "host all watcher 127.0.0.1/32 scram-sha-256\n"
+                     "host all all 127.0.0.1/32 trust\n")
+        weir = cluster.start("monitor_user = watcher\n"
+                             "monitor_password = seen\n")
+        assert port_of(weir) == primary.port
+        for node in cluster.nodes:
+            wait_until("it is asked", lambda: node.sql(
+                "select usename, count(*) from pg_stat_activity where "
+                "application_name = 'pgweir monitor' group by 1") ==
+                "watcher|1")
+        assert "seen" not in weir.text() + weir.console("show config")
+
+
+def test_a_monitor_that_cannot_log_in_is_named_to_the_client_at_once(world):
+    with Cluster(world, replicas=1) as cluster:
+        for node in cluster.nodes:
+            node.hba("host replication all all trust\n"
+                     "host all app 127.0.0.1/32 scram-sha-256\n"
+                     "host all all 127.0.0.1/32 trust\n")
+        weir = cluster.start("monitor_user = app\nfailover_wait = 60s")
+        done = psql_run("select 1", port=weir.port, dbname="app")
+        assert "no host can be asked" in done.stderr, done
+        assert "\"app\"" in done.stderr, done

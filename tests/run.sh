@@ -3,11 +3,11 @@
 # and ends with "N passed, N failed, N skipped".
 #
 #	tests/run.sh [stage ...]	stages: build lint unit talk system
-#				drivers k8s
+#				hunt drivers k8s
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
 build=$top/build-test
-stages=${*:-install build lint unit talk system drivers k8s}
+stages=${*:-install build lint unit talk system hunt drivers k8s}
 passed=0 failed=0 skipped=0
 
 # Output of a stage is shown only when something in it failed.
@@ -95,6 +95,16 @@ run_counted() {
 	grep -A 1 '^skipped' "$log" >&3
 	grep '^passed at the second try' "$log" >&3
 	[ "$2" -eq 0 ] || { cat "$log"; return 1; }
+}
+
+# The same program every time; tests/soak.sh looks for new ones.
+stage_hunt() {
+	if timeout 120 python3 "$top/tests/leak/hunt.py" --seed 16 \
+	    --binary "$build/src/pgweir" --statements 2000; then
+		passed=$((passed + 1))
+	else
+		failed=$((failed + 1))
+	fi
 }
 
 stage_system() {

@@ -102,6 +102,9 @@ sqlscan_names_setting(const struct sqlscan *scan)
 	case SQL_SET:
 	case SQL_SET_SESSION:
 		return !scan->is_assigned;
+	case SQL_RESET:
+		/* PostgreSQL makes a custom name that it does not know. */
+		return true;
 	case SQL_SET_LOCAL:
 	case SQL_SET_ROLE:
 	case SQL_SET_TRANSACTION:

@@ -14,9 +14,9 @@ create database direct owner app;
 COMMON = """
 create function public.say_and_wait() returns void language plpgsql as
 $$ begin raise info 'waiting'; perform pg_sleep(60); end $$;
-create view public.t as values ('public') union select 'public';
-create schema app; create view app.t as values ('user') union select 'user';
-create schema "o, w"; create view "o, w".t as
+create view public.t (v) as values ('public') union select 'public';
+create schema app; create view app.t (v) as values ('user') union select 'user';
+create schema "o, w"; create view "o, w".t (v) as
     values ('odd') union select 'odd';
 grant usage on schema app to r_reader;
 """

@@ -321,3 +321,13 @@ def test_a_tied_client_gets_its_startup_values_back_by_reset(world):
         client.ask(query(reset))
         assert client.one("show search_path") == "pg_catalog, public", reset
         assert client.one("show timezone") == "Asia/Tokyo", reset
+
+
+def test_reset_of_an_unknown_custom_name_leaves_nothing_to_the_next(world):
+    for text in ("reset app.forgotten", 'RESET "app.forgotten"'):
+        weir = world.start("default_pool_size = 2")
+        client, other = Client(weir.port), Client(weir.port)
+        client.one("select 1")
+        client.ask(query(text))
+        assert other.one("select current_setting('app.forgotten', true)") \
+            is None, text

@@ -23,6 +23,7 @@
 #include "net/loop.h"
 #include "ops/process.h"
 #include "ops/watch.h"
+#include "pool/cluster.h"
 #include "pool/pool.h"
 #include "relay/hearer.h"
 #include "relay/relay.h"
@@ -118,6 +119,9 @@ lifecycle_apply_limits(const struct config *config)
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
 	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+	statement_memory_max =
+	    (size_t)config->option.max_statement_memory_bytes;
+	relay_names_max = (size_t)config->option.max_client_statements;
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
@@ -139,6 +143,7 @@ lifecycle_apply(struct config *config)
 	    lifecycle.is_daemon);
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
+	clusters_reload(config);
 	front_apply(config);
 	pools_reload(config);
 	watch_follow(config);

@@ -31,8 +31,11 @@
 #include "net/resolve.h"
 #include "ops/console.h"
 #include "ops/http.h"
+#include "ops/top.h"
 #include "ops/watch.h"
 #include "pool/backend.h"
+#include "pool/cluster.h"
+#include "pool/monitor.h"
 #include "pool/pool.h"
 #include "relay/relay.h"
 #include "worker.h"
@@ -53,6 +56,7 @@ main_usage(FILE *to)
 {
 	fputs("usage: pgweir [-dqv] [-u USER] [FILE]\n"
 	    "       pgweir --check FILE\n"
+	    "       pgweir top [-1] [-i INTERVAL] [CONNECTION]\n"
 	    "\n"
 	    "  FILE              the configuration; without it everything\n"
 	    "                    comes from PGWEIR_... in the environment,\n"
@@ -195,6 +199,8 @@ main(int argc, char **argv)
 	char			 error[512];
 	int			 workers;
 
+	if (argc > 1 && strcmp(argv[1], "top") == 0)
+		return top_main(argc - 1, argv + 1);
 	main_parse(argc, argv, &arguments);
 	main_log_early(&arguments);
 	config = main_configure(&arguments);
@@ -221,7 +227,12 @@ main(int argc, char **argv)
 	resolver = resolver_new(loop, config->option.resolv_conf);
 	workers_make(workers, loop);
 	pools_init(workers_loops());
+	pools_add_loop(loop);
+	for (int i = 1; i < workers_loops(); i++)
+		pools_add_loop(worker_loop(i - 1));
 	backends_init(loop, resolver);
+	clusters_init(loop, resolver);
+	monitors_init(loop);
 	auth_query_init(loop);
 	relay_init();
 	console_init();
@@ -233,6 +244,7 @@ main(int argc, char **argv)
 		return EXIT_FAILURE;
 	}
 	lifecycle_start(loop, arguments.file);
+	clusters_reload(config);
 	http_start(loop, config);
 	watch_start(loop, config);
 	workers_start();

@@ -32,6 +32,7 @@
 	X(REASON_NO_DESCRIPTORS,	"53300", "no_descriptors")	\
 	X(REASON_OUT_OF_MEMORY,		"53200", "out_of_memory")	\
 	X(REASON_TOO_MANY_PINNED,	"53300", "too_many_pinned")	\
+	X(REASON_TOO_MANY_STATEMENTS,	"53400", "too_many_statements")	\
 	X(REASON_PIN_REFUSED,		"0A000", "pin_refused")		\
 	X(REASON_WAIT_TIMEOUT,		"53300", "wait_timeout")	\
 	X(REASON_QUERY_TIMEOUT,		"57014", "query_timeout")	\
@@ -46,6 +47,9 @@
 	X(REASON_CONNECT_FAILED,	"08001", "connect_failed")	\
 	X(REASON_CONNECT_TIMEOUT,	"08001", "connect_timeout")	\
 	X(REASON_NAME_UNKNOWN,		"08001", "name_unknown")	\
+	X(REASON_NO_PRIMARY,		"57P03", "no_primary")		\
+	X(REASON_OUTCOME_UNKNOWN,	"08007", "outcome_unknown")	\
+	X(REASON_TRANSACTION_LOST,	"40001", "transaction_lost")	\
 	X(REASON_SERVER_REFUSED,	"08004", "server_refused")	\
 	X(REASON_SERVER_LOST,		"08006", "server_lost")		\
 	X(REASON_SERVER_RUBBISH,	"08P01", "server_rubbish")	\

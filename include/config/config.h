@@ -32,6 +32,16 @@ enum pool_mode {
 	POOL_MODE_STATEMENT,
 };
 
+/* Where the statements of a client go. */
+enum route {
+	ROUTE_DEFAULT,			/* in an override: not given */
+	ROUTE_SPLIT,			/* writes to the primary, what only
+					 * reads to a replica */
+	ROUTE_PRIMARY,
+	ROUTE_REPLICA,
+	ROUTE_ANY,			/* whichever, in turn */
+};
+
 /* What becomes of a client that leaves something on its server. */
 enum pin_policy {
 	PIN_POLICY_AUTO,		/* it keeps the server */
@@ -52,11 +62,22 @@ enum auth_type {
 /* An override that was not given: the general option counts. */
 #define CONFIG_UNSET	(-1)
 
+enum { HOSTS_MAX = 16 };
+
+struct host {
+	char	*name;
+	int	 port;
+};
+
 /* A line of [databases].  Texts that were not given are NULL. */
 struct database {
 	char		*name; /* as clients ask; "*" is the fallback */
-	char		*host;		/* name, address or socket directory */
-	int		 port;
+	char		*host;		/* name, address or socket directory,
+					 * or several, with commas */
+	char		*ports;		/* as given: one, or as many; or NULL */
+	int		 port;		/* the first */
+	struct host	*hosts;		/* never empty */
+	size_t		 host_count;
 	char		*dbname; /* NULL: the name the client asked for */
 	char		*user;		/* forced user towards PostgreSQL */
 	char		*password;	/* secret: never shown */
@@ -70,6 +91,7 @@ struct database {
 	char		*timezone;
 	char		*application_name;
 	enum pool_mode	 pool_mode;
+	enum route	 route;
 	int		 pool_size;	/* these: CONFIG_UNSET if not given */
 	int		 min_pool_size;
 	int		 reserve_pool_size;
@@ -83,6 +105,7 @@ struct database {
 struct user {
 	char		*name;
 	enum pool_mode	 pool_mode;
+	enum route	 route;
 	int		 pool_size;	/* these: CONFIG_UNSET if not given */
 	int		 reserve_pool_size;
 	int		 max_user_connections;
@@ -160,6 +183,8 @@ const struct user	*config_user(const struct config *, const char *);
 /* What counts for one pool once every override is applied. */
 struct pool_settings {
 	enum pool_mode	mode;
+	enum route	route;
+	bool		replica_fallback;
 	int		pool_size;		/* 0: unlimited */
 	int		min_pool_size;
 	int		reserve_pool_size;
@@ -177,6 +202,7 @@ struct pool_settings {
 	int64_t		idle_transaction_timeout_us;
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
+	int64_t		failover_wait_us;
 	enum pin_policy	pin;
 	bool		pin_notice;
 	int		max_pinned;		/* 0: the pool less two */
@@ -188,5 +214,7 @@ void	config_pool_settings(const struct config *, const struct database *,
 
 const char	*config_pool_mode_name(enum pool_mode);
 bool		 config_pool_mode_parse(const char *, enum pool_mode *);
+const char	*config_route_name(enum route);
+bool		 config_route_parse(const char *, enum route *);
 
 #endif

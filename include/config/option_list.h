@@ -15,6 +15,8 @@
  *	OCTAL		the rights of a file
  *	TLS		libpq's sslmode
  *	MODE		session, transaction or statement
+ *	ROUTE		split, primary, replica or any
+ *	SECRET		as TEXT, and never shown
  *	AUTH		how clients prove who they are
  *	PIN		auto, error or off
  *	LOGFORM		text or json
@@ -88,6 +90,23 @@ X(TIME, server_connect_timeout, server_connect_timeout_us, "2s", "15",	\
     0, 3600, true, "give up opening a server after this long")		\
 X(TIME, server_login_retry, server_login_retry_us, "1s", "15", 0, 3600,	\
     true, "pause after a failure to open a server; it doubles up to 15 s")\
+X(ROUTE, route, route, "split", "any", 0, 0, true,			\
+    "with several hosts: split (writes to the primary, what only reads to "\
+    "a replica), primary, replica, or any in turn")			\
+X(BOOL, replica_fallback, replica_fallback, "1", "1", 0, 0, true,	\
+    "let the primary serve reads while no replica can")			\
+X(TIME, failover_wait, failover_wait_us, "30s", "30s", 0, OPTION_DAY,	\
+    true, "how long a transaction waits for a primary while there is none; "\
+    "0: not at all")							\
+X(TIME, role_check_interval, role_check_interval_us, "500ms", "500ms",	\
+    0, 3600, true, "with several hosts: ask each of them this often "	\
+    "whether it is the primary")					\
+X(TIME, role_check_timeout, role_check_timeout_us, "1s", "1s", 0, 3600,	\
+    true, "a host that has not answered that by then is taken for down")\
+X(TEXT, monitor_user, monitor_user, "", "", 0, 0, true,			\
+    "user that asks; empty: auth_user, or one whose password is known")	\
+X(SECRET, monitor_password, monitor_password, "", "", 0, 0, true,	\
+    "its plain password; empty: the one in auth_file")			\
 X(TEXT, server_reset_query, server_reset_query, "DISCARD ALL",		\
     "DISCARD ALL", 0, 0, true,						\
     "run on a server before another client gets it (session mode)")	\
@@ -139,6 +158,12 @@ X(TIME, pinned_idle_timeout, pinned_idle_timeout_us, "3600", "3600", 0,	\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\
+X(BYTES, max_statement_memory, max_statement_memory_bytes, "256MB",	\
+    "256MB", 0, INT64_MAX, true,					\
+    "texts of statements that are kept, all together; 0: unlimited")	\
+X(INT, max_client_statements, max_client_statements, "10000", "10000",	\
+    0, 1000000, true, "prepared statements that one client may have; "	\
+    "0: unlimited")							\
 X(BYTES, listen_queue_bytes, listen_queue_bytes, "1MB", "1MB", 1024,	\
     1024 * 1024 * 1024, true,						\
     "notifications that wait for one client, which is closed beyond that")\
@@ -292,6 +317,8 @@ X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
 #define OPTION_TYPE_OCTAL	int
 #define OPTION_TYPE_TLS		int
 #define OPTION_TYPE_MODE	int
+#define OPTION_TYPE_ROUTE	int
+#define OPTION_TYPE_SECRET	char *
 #define OPTION_TYPE_AUTH	int
 #define OPTION_TYPE_PIN		int
 #define OPTION_TYPE_LOGFORM	int

@@ -31,6 +31,9 @@ void	show_fill_stats_totals(struct show *);
 void	show_fill_stats_averages(struct show *);
 void	show_fill_totals(struct show *);
 
+/* show_hosts.c */
+void	show_fill_hosts(struct show *, struct loop *);
+
 /* show_kept.c */
 void	show_fill_errors(struct show *);
 void	show_fill_prepared(struct show *);

@@ -2,9 +2,12 @@
  * A backend: one PostgreSQL host and port, with what is known of it.
  *
  * Backends are found by host and port, shared by all pools that go there and
- * kept until the process ends.  Names are resolved on the main loop, again
- * and again while they are used (dns_max_ttl); a failed look-up keeps the
- * last good answer.  A worker reads a copy of the addresses.
+ * kept until the process ends.  A member of a cluster (pool/cluster.h) whose
+ * host is a name is one address of it, and found by that as well.
+ *
+ * Names are resolved on the main loop, again and again while they are used
+ * (dns_max_ttl); a failed look-up keeps the last good answer.  A worker reads
+ * a copy of the addresses.
  *
  * Limits across pools are a host's: one struct limit a database and backend
  * (max_db_connections), one a user and backend (max_user_connections).
@@ -23,8 +26,33 @@
 #include "net/loop.h"
 
 struct config;
+struct monitor;
 struct resolver;
 struct tls_context;
+
+enum role {
+	ROLE_UNKNOWN,
+	ROLE_PRIMARY,
+	ROLE_REPLICA,
+};
+
+enum health {
+	HEALTH_UNKNOWN,		/* not looked at yet */
+	HEALTH_UP,
+	HEALTH_MUTE,		/* it speaks, but does not answer us: an
+				 * error that says nothing about its role */
+	HEALTH_DOWN,		/* silent, or refuses connections */
+};
+
+/* What a host said of itself when it was asked last; the main thread's. */
+struct backend_report {
+	enum role	 role;
+	uint32_t	 timeline;
+	uint64_t	 system_identifier;
+	int64_t		 started_us;	/* its postmaster */
+	int64_t		 lsn;		/* inserted, or replayed */
+	char		 error[300];	/* of the monitor; "": none */
+};
 
 enum { BACKEND_ADDRESSES_MAX = 32 };
 
@@ -33,6 +61,24 @@ struct backend {
 	char			*host;		/* as configured */
 	int			 port;
 	char			*name;		/* "host:port", for people */
+	bool			 is_pinned;	/* to its one address */
+
+	/* What the monitor has found; written by the main thread. */
+	struct backend_report	 report;
+	struct monitor		*monitor;	/* NULL: nobody asks */
+	_Atomic int		 health;	/* enum health */
+	_Atomic int		 says;		/* enum role */
+	_Atomic bool		 is_looked_for;	/* monitor_look() said so */
+	_Atomic uint32_t	 doubts;	/* somebody has found it not to
+						 * be the primary; counted */
+	_Atomic uint32_t	 settled;	/* of them, asked about since */
+	_Atomic uint32_t	 timeline;
+	_Atomic int64_t		 lsn;
+	_Atomic int64_t		 lag_bytes;	/* behind the primary */
+	_Atomic int64_t		 lag_us;
+	_Atomic int64_t		 seen_us;	/* when it answered last */
+	_Atomic int64_t		 alive_us;	/* ordinary connections: when
+						 * one was ready last */
 	struct {
 		pthread_mutex_t	 mutex;
 		struct addr	 addresses[BACKEND_ADDRESSES_MAX];
@@ -52,6 +98,11 @@ void		 backends_done(void);
 
 /* Any thread.  Found or made; never NULL, never freed before the end. */
 struct backend	*backend_find(const char *host, int port);
+/* The same at one of its addresses; what needs no look-up is as above. */
+struct backend	*backend_find_at(const char *host, int port,
+		    const struct addr *);
+/* Whether this is no name: an address, a socket directory, localhost. */
+bool		 backend_host_is_literal(const char *host);
 /* Walk all: NULL first; main thread. */
 struct backend	*backend_each(const struct backend *);
 

@@ -34,9 +34,20 @@
 struct backend;
 struct limit;
 struct pool;
+struct pool_set;
+
+/* What a transaction needs of the host that serves it. */
+enum need {
+	NEED_WRITE,		/* the primary */
+	NEED_READ,		/* a replica; the primary if there is none and
+				 * replica_fallback allows it */
+	NEED_ANY,
+};
 
 enum ticket_state {
 	TICKET_NONE,		/* not asking */
+	TICKET_PARKED,		/* no host serves it now; guarded by the
+				 * mutex of its pool set */
 	TICKET_QUEUED,		/* in line; guarded by the pool's mutex */
 	TICKET_SENT_FOR,	/* an idle server of another loop was claimed */
 	TICKET_GRANTED,		/* a server is on its way to this loop */
@@ -60,7 +71,14 @@ struct ticket {
 	 */
 	void			(*refused)(struct ticket *,
 				    const struct pool_error *);
+	/*
+	 * The roles have changed: ask again, with keeps_since.  Called as a
+	 * task.  Only tickets that a pool set was asked with.
+	 */
+	void			(*moved)(struct ticket *);
 	struct pool		*pool;		/* not TICKET_NONE */
+	struct pool_set		*set;		/* that was asked, or NULL */
+	enum need		 need;		/* of it */
 	struct server		*server;	/* TICKET_GRANTED */
 	const void		*wish;		/* a server whose session has
 						 * this is preferred */
@@ -72,6 +90,10 @@ struct ticket {
 	bool			 is_impatient;
 	bool			 is_refused;	/* the answer is an error */
 	bool			 is_leaving;	/* pool_leave(), too late */
+	bool			 is_parked;	/* guarded by the set's mutex */
+	bool			 is_moved;	/* the answer is: ask again */
+	bool			 keeps_since;	/* since_us stays as it is */
+	bool			 waits_for_host; /* it was parked */
 	TAILQ_ENTRY(ticket)	 entry;
 };
 TAILQ_HEAD(ticket_list, ticket);
@@ -134,6 +156,7 @@ struct pool {
 	char			*database;	/* as clients ask for it */
 	char			*user;		/* as which servers log in */
 	struct backend		*backend;
+	struct pool_set		*set;		/* it is one of; or NULL */
 	struct limit		*database_limit;
 	struct limit		*user_limit;
 	_Atomic(struct pool_profile *) profile;
@@ -161,6 +184,7 @@ struct pool {
 						 * pool_grow() will follow */
 		struct limit	*hungry;	/* the limit it waits for */
 		bool		 is_backing_off;/* after a failure: retry set */
+		bool		 has_retry;	/* it is set in some loop */
 		bool		 is_lasting;	/* error: waiting is no use */
 		bool		 is_refilling;	/* refill is set */
 		int64_t		 backoff_us; /* the last pause; 0: all well */
@@ -180,6 +204,7 @@ pool_profile(const struct pool *pool)
 
 /* Before any worker starts: how many loops there are, main included. */
 void		 pools_init(int loops);
+void		 pools_add_loop(struct loop *);
 void		 pools_done(void);	/* all threads have ended */
 
 /*
@@ -189,6 +214,9 @@ void		 pools_done(void);	/* all threads have ended */
  */
 struct pool	*pool_find(const struct config *, const char *database,
 		    const char *user);
+/* The same at one host of a cluster. */
+struct pool	*pool_find_at(const struct config *, struct pool_set *,
+		    struct backend *);
 /* Walk all pools; NULL first.  They are never freed before the end. */
 struct pool	*pool_each(const struct pool *);
 /* Bring all pools in line with a new configuration. */
@@ -199,6 +227,11 @@ void		 pools_reload(const struct config *);
  * refused() will be called later, never before this has returned.
  */
 struct server	*pool_take(struct pool *, struct ticket *);
+/*
+ * In the thread of the loop: everybody in line whom this pool cannot serve
+ * any more is told to ask again; where it can, a failure is forgotten.
+ */
+void		 pool_move_line(struct pool *, struct loop *);
 /*
  * Leave the line.  False: a server is already on its way; the ticket must
  * then live until granted() or refused() is called.
@@ -268,6 +301,12 @@ void		 pool_release_kept(struct pool *);
 
 /* min_pool_size: open what is missing, on this loop. */
 void		 pool_fill(struct pool *, struct loop *);
+
+/*
+ * The servers of this pool belong to a former life of their host: they are
+ * closed, those in use too, and their users told why.
+ */
+void		 pool_close_former(struct pool *, const char *why);
 
 /* The console. */
 /* The pools of a database, or of all (NULL), also those made later. */

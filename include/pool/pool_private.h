@@ -6,6 +6,7 @@
  *	pool_fail.c	failures, and what follows a change
  *	pool_table.c	all pools, and what the configuration says of them
  *	pool_limit.c	limits that several pools share
+ *	pool_former.c	servers whose host is not what it was
  *	pool_order.c	what the console has paused and disabled
  *	pool_keep.c	servers that are not lent
  */
@@ -53,6 +54,7 @@ void	pool_resume(struct pool *);
 /* A new pool, which is in the list of all pools, takes its orders. */
 void	pool_obey(struct pool *);
 void	pool_orders_done(void);
+void	pools_forget_loops(void);
 void	pool_on_last_cancel(struct server *);
 
 /* An IDLE server leaves the list of its lane; and becomes MOVING. */

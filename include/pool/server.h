@@ -72,6 +72,7 @@ struct server {
 	bool			 awaits_cancel;	/* to be given when the last
 						 * cancel is over */
 	uint32_t		 generation;	/* the pool's when it opened */
+	uint8_t			 stated;	/* enum role, at its login */
 	uint16_t		 cancels;	/* cancel connections open */
 	struct canceller	*cancellers;	/* they; cancel.c's */
 	uint64_t		 id;
@@ -114,6 +115,8 @@ struct server_hooks {
 	void	(*session_free)(struct server *);
 	/* A reset query succeeded: nothing of a session is left on it. */
 	void	(*session_reset)(struct server *);
+	/* LINKED, and its host is not what it was: it is lost. */
+	void	(*condemn)(struct server *, const char *why);
 };
 extern struct server_hooks	server_hooks;
 

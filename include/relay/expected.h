@@ -45,6 +45,7 @@ enum expect_purpose {
 	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
 	PURPOSE_CLEAR,		/* another client's settings away, at login */
+	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
 	PURPOSE_BASELINE,	/* the client's channels before its statement */
 	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */
 	PURPOSE_LISTEN_HERE,	/* the client's server listens itself */
@@ -100,6 +101,8 @@ void			 expected_strike(struct expected *);
 struct expectation	*expected_at(const struct expected *, uint32_t i);
 /* Whether a request is in line after which PostgreSQL is in step again. */
 bool			 expected_has_sync(const struct expected *);
+/* Whether a message of a batch waits for its answer. */
+bool			 expected_has_batch(const struct expected *);
 void			 expected_done(struct expected *);
 
 #endif

@@ -34,6 +34,8 @@ struct statement {
 	const struct settings	*meaning;	/* held */
 	uint32_t		 touches;	/* sqlscan's, of the text */
 	enum sql_verb		 verb;
+	_Atomic uint32_t	 shape;		/* how often it was found that
+						 * its rows have changed */
 	uint32_t		 length;	/* of body */
 	uint8_t			 body[];	/* Parse, behind the name: text,
 						 * NUL, count, types */
@@ -42,7 +44,8 @@ struct statement {
 /*
  * The statement for the rest of a Parse message behind its name (already
  * checked to be well formed).  A reference is the caller's.  last: one that is
- * likely the same, compared first without any lock; may be NULL.
+ * likely the same, compared first without any lock; may be NULL.  NULL: there
+ * is no room for another one.
  */
 struct statement	*statement_intern(const uint8_t *body, size_t length,
 			    const struct settings *meaning,
@@ -58,6 +61,8 @@ bool			 statement_body_is_valid(const uint8_t *, size_t);
 
 /* Longer bodies are not kept (max_statement_bytes); main's to set. */
 extern size_t		 statement_bytes_max;
+/* All of them together (max_statement_memory); 0: unlimited. */
+extern size_t		 statement_memory_max;
 
 /* Numbers for SHOW MEM. */
 void			 statements_memory(size_t *count, size_t *bytes);
@@ -85,6 +90,7 @@ struct shelf_entry {
 	TAILQ_ENTRY(shelf_entry) next;		/* most recently used first */
 	struct statement	*statement;	/* held */
 	uint32_t		 number; /* on the server: pgweir_NUMBER */
+	uint32_t		 shape;	/* the statement's when prepared */
 	bool			 is_private; /* prepared under settings that
 					      * are not its own */
 };
@@ -100,7 +106,10 @@ enum { STATEMENT_NAME_BYTES = 24 };
 
 void			 shelf_init(struct shelf *);
 void			 shelf_clear(struct shelf *);	/* all forgotten */
-/* The entry, now the most recently used one; NULL: not there. */
+/*
+ * The entry, now the most recently used one; NULL: not there, or prepared
+ * before its rows have changed.
+ */
 struct shelf_entry	*shelf_find(struct shelf *, const struct statement *);
 /* Add under a fresh number; it must not be there. */
 struct shelf_entry	*shelf_add(struct shelf *, struct statement *);
@@ -110,7 +119,9 @@ void			 shelf_restore(struct shelf *, struct statement *,
 void			 shelf_remove(struct shelf *, struct shelf_entry *);
 void			 shelf_remove_number(struct shelf *,
 			    const struct statement *, uint32_t number);
-void			 shelf_forget_number(struct shelf *, uint32_t);
+/* By its number alone; has_changed: others have to prepare it anew too. */
+void			 shelf_forget_number(struct shelf *, uint32_t,
+			    bool has_changed);
 /* The one to close when there are more than limit: NULL when there is room. */
 struct shelf_entry	*shelf_oldest_beyond(struct shelf *, size_t limit);
 /* "pgweir_7"; returns the length without the NUL. */

@@ -44,6 +44,13 @@ enum relay_state {
 	RELAY_CLOSED,
 };
 
+/* A transaction whose server is gone; IDLE or refusing what comes. */
+enum lost {
+	LOST_NOTHING,
+	LOST_UNTOLD,		/* the client has not heard of it yet */
+	LOST_TOLD,		/* it has, and must end the transaction */
+};
+
 struct relay {
 	struct client		*client;	/* NULL: CLOSED */
 	struct server		*server;	/* LINKED, or greeting */
@@ -82,7 +89,17 @@ struct relay {
 	const struct settings	*defaults;	/* from its startup, held */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
+	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
+	enum need		 need;		/* of the next transaction */
+	bool			 has_need;	/* it is known */
+	enum route		 route;		/* the client's; or default */
+	enum route		 start_route;	/* of its startup */
+	struct pool		*reader;	/* served its last read */
+	enum lost		 lost;
+	bool			 lost_ends;	/* Bind of what ends it */
+	bool			 lost_commits;	/* that is a COMMIT */
+	bool			 may_commit;	/* what is in flight */
 	struct deadline		 transaction_deadline;
 	void			(*cancelled)(struct loop *, void *);
 						/* not NULL: a cancel waits
@@ -105,6 +122,8 @@ void		 relay_init(void);	/* before any thread: hooks */
 
 /* max_prepared_statements: main's to set, at start and at a reload. */
 extern size_t	 relay_prepared_max;
+/* max_client_statements; 0: unlimited. */
+extern size_t	 relay_names_max;
 
 /* log_slow, 0: off; the same. */
 extern _Atomic int64_t	 relay_slow_us;

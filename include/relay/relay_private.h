@@ -6,16 +6,21 @@
  *	relay_client.c	 what the client says
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
+ *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
- *	relay_server.c	 what the server says
+ *	relay_read.c	 the bytes of the server
+ *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
  *	relay_timeouts.c time limits
+ *	relay_retry.c	 a batch that is run once more
  *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
+ *	relay_choose.c	 which host may serve the next transaction
+ *	relay_lost.c	 a transaction whose server is gone
  */
 
 #ifndef RELAY_RELAY_PRIVATE_H
@@ -178,12 +183,39 @@ enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
 enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name,
 			    struct buf *answer);
+
+/* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+/* Send Parse for this statement under a name of the server's own. */
+struct expectation	*relay_shelve(struct relay *, struct relay_io *,
+			    struct statement *, enum expect_fate);
+/* The server has this statement, or gets it now; its name and number. */
+uint32_t	relay_ensure(struct relay *, struct relay_io *,
+		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+/* The server's unnamed statement is this client's, or becomes it. */
+void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
-/* relay_undo.c */
-/* Take back what requests did that PostgreSQL has skipped or refused. */
-void	relay_undo(struct relay *, const struct expectation *, bool skipped);
+/* relay_retry.c */
+/* A message of the client was used; is_first: nothing was expected before. */
+void	relay_note_message(struct relay *, const struct relay_message *,
+	    bool is_first);
+/* The batch that has just failed will be run again. */
+bool	relay_may_retry(struct relay *, bool needs_describe);
+/* All of it but its Sync was struck. */
+void	relay_expect_retry(struct relay *);
+/* The server is lost: the batch gets an error like any other. */
+void	relay_forget_retry(struct relay *);
+void	relay_retry(struct relay *);
+
+/*
+ * relay_undo.c: take back what a request did that PostgreSQL has skipped or
+ * refused; requests from number `from` on were not.
+ */
+void	relay_undo(struct relay *, const struct expectation *, bool skipped,
+	    uint32_t from);
+/* An error in a batch: all that is expected before its Sync is struck. */
+void	relay_skip_batch(struct relay *);
 
 /* relay_deallocate.c; false: let PostgreSQL answer. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,
@@ -235,6 +267,42 @@ void	relay_hold_over(struct relay *);
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
 
+/* relay_choose.c */
+/*
+ * Before a server is asked for: what its transaction needs, by its first
+ * statement (NULL: not known), the client's wish and the configuration.
+ */
+void	relay_choose(struct relay *, const char *text, size_t n);
+/* As pool_take(), wherever that need is served. */
+struct server	*relay_ask(struct relay *);
+void	relay_on_moved(struct ticket *);
+/* The ticket waits: how long. */
+void	relay_watch_wait(struct relay *);
+/*
+ * SET or RESET of pgweir.route, which is ours.  False: it is not that, or not
+ * ours to answer.
+ */
+bool	relay_take_route(struct relay *, struct relay_io *,
+	    const char *text, size_t n);
+/* What another host would report of its role is not told. */
+void	relay_add_welcome(const struct relay *, struct buf *,
+	    const struct pool_welcome *);
+struct pool_welcome	*relay_welcome_hold(const struct relay *);
+
+/* relay_lost.c */
+/*
+ * The server is gone, and the client can go on without it: it is told what
+ * became of what it said.  False: it cannot.
+ */
+bool	relay_survive(struct relay *, enum reason, const char *what,
+	    const char *text);
+enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
+			    const struct relay_message *);
+/* Before it is sent: may this commit something? */
+void	relay_note_commit(struct relay *, const char *text, size_t n);
+void	relay_note_statement(struct relay *, const struct statement *);
+/* A server of a former life, in use. */
+void	relay_condemn(struct server *, const char *why);
 /* A query of ours, whose answer is not the client's. */
 void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
@@ -268,6 +336,7 @@ bool	relay_listen_on_notification(struct relay *, struct relay_io *,
 
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);
+void	relay_greet_again(struct relay *);	/* the roles have changed */
 void	relay_greet_linked(struct relay *);
 void	relay_greet_done(struct relay *, bool failed);
 void	relay_greet_refused(struct relay *, const struct pool_error *);

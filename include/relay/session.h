@@ -18,6 +18,14 @@
 
 struct server;
 
+/* What is kept of the client's batch, to run it again. */
+enum {
+	BATCH_NONE,		/* not all of it */
+	BATCH_GROWS,
+	BATCH_WHOLE,
+	BATCH_AGAIN,		/* it is run again, or will be */
+};
+
 struct server_session {
 	const struct settings	*settings;	/* applied, held; also what the
 						 * server's mark points to */
@@ -40,6 +48,10 @@ struct server_session {
 						 * until Sync */
 	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
+	uint8_t			 batch_state;	/* relay_retry.c's, these: */
+	struct buf		 batch;		/* what the client said */
+	struct buf		 described;	/* parameters, whose rows may
+						 * turn out to have changed */
 	struct settings_draft	*draft;		/* being read back */
 	uint32_t		 inventory;	/* found with it: touches */
 	bool			 is_asked;	/* relay_drain.c's, these: */

@@ -15,7 +15,6 @@
 #include <unistd.h>
 
 #include <event2/event.h>
-#include <libpq-fe.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -26,11 +25,9 @@
 #include "config/config.h"
 #include "config/userlist.h"
 #include "net/loop.h"
-#include "net/tls.h"
 #include "pool/backend.h"
-
-/* Libpq has files in the home directory for what is empty, not for this. */
-#define NO_FILE		"/dev/null/none"
+#include "pool/cluster.h"
+#include "pool/libpq.h"
 
 extern char	**environ;
 
@@ -353,48 +350,24 @@ source_go_on(struct source *source)
 		source_read(source);
 }
 
-static const char *
-source_file(const char *path)
-{
-	return path[0] != '\0' ? path : NO_FILE;
-}
-
-/*
- * libpq gets everything explicitly: nothing from environment or files.  It
- * verifies in every mode in which it is given authorities; we do not.
- */
 static void
 source_start(struct source *source, const struct database *entry,
-    const struct addr *addr)
+    const struct backend *backend, const struct addr *addr)
 {
 	const struct option_values *option = &source->config->option;
-	const char	*password = userlist_secret(source->config->userlist,
-			    source->user);
-	char		 host[ADDR_TEXT_BYTES], port[16];
-	bool		 is_unix = addr_is_unix(addr);
-	bool		 verifies = option->server_tls_sslmode >=
-				    TLS_VERIFY_CA;
-	const char	*names[] = { "host", "hostaddr", "port", "user",
-			    "password", "dbname", "sslmode", "sslrootcert",
-			    "sslcert", "sslkey", "options",
-			    "application_name", "passfile", "gssencmode",
-			    "target_session_attrs", NULL };
-	const char	*values[ARRAY_LENGTH(names)] = {
-		entry->host != NULL ? entry->host : "/var/run/postgresql",
-		is_unix ? "" : addr_print_host(addr, host, sizeof host),
-		port, source->user, password != NULL ? password : "",
-		source->dbname != NULL ? source->dbname :
-		entry->dbname != NULL ? entry->dbname : source->database,
-		is_unix ? "disable" : tls_mode_name((enum tls_mode)
-		option->server_tls_sslmode),
-		verifies ? source_file(option->server_tls_ca_file) : NO_FILE,
-		source_file(option->server_tls_cert_file),
-		source_file(option->server_tls_key_file),
-		"-csearch_path=pg_catalog", "pgweir auth_query", "/dev/null",
-		"disable", "any", NULL };
+	struct libpq_login	 login = {
+		.config = source->config,
+		.backend = backend,
+		.addr = addr,
+		.user = source->user,
+		.password = userlist_secret(source->config->userlist,
+		    source->user),
+		.database = source->dbname != NULL ? source->dbname :
+		    entry->dbname != NULL ? entry->dbname : source->database,
+		.name = "pgweir auth_query",
+	};
 
-	snprintf(port, sizeof port, "%d", entry->port);
-	source->connection = PQconnectStartParams(names, values, 0);
+	source->connection = libpq_start(&login);
 	if (source->connection == NULL ||
 	    PQstatus(source->connection) == CONNECTION_BAD) {
 		source_fail(source, source->connection == NULL ?
@@ -405,6 +378,18 @@ source_start(struct source *source, const struct database *entry,
 	deadline_set(lookups.loop, &source->deadline,
 	    option->server_connect_timeout_us, source_on_deadline);
 	source_watch(source, EV_WRITE);
+}
+
+/* Any host can answer; of several the primary does, if there is one. */
+static struct backend *
+source_backend(const struct config *config, const struct database *entry)
+{
+	struct cluster	*cluster = cluster_of(config, entry);
+	struct backend	*backend = cluster == NULL ? NULL :
+			    cluster_anyone(cluster);
+
+	return backend != NULL ? backend :
+	    backend_find(entry->hosts[0].name, entry->hosts[0].port);
 }
 
 static void
@@ -431,8 +416,7 @@ source_connect(struct source *source)
 		source_fail(source, "the database is not configured");
 		return;
 	}
-	backend = backend_find(entry->host != NULL ? entry->host :
-	    "/var/run/postgresql", entry->port);
+	backend = source_backend(source->config, entry);
 	source->resolved.read = source_on_resolved;
 	source->state = SOURCE_RESOLVING;
 	if (!backend_address(backend, &addr, lookups.loop,
@@ -453,7 +437,7 @@ source_connect(struct source *source)
 		}
 		atomic_fetch_add(&lookups.places, 1);
 	}
-	source_start(source, entry, &addr);
+	source_start(source, entry, backend, &addr);
 }
 
 static struct source *

@@ -50,7 +50,8 @@ config_pool_settings(const struct config *config,
     struct pool_settings *settings)
 {
 	static const struct user	 nobody = {
-		NULL, POOL_MODE_DEFAULT, CONFIG_UNSET, CONFIG_UNSET,
+		NULL, POOL_MODE_DEFAULT, ROUTE_DEFAULT,
+		CONFIG_UNSET, CONFIG_UNSET,
 		CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET,
 		CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET,
 	};
@@ -65,6 +66,13 @@ config_pool_settings(const struct config *config,
 		settings->mode = database->pool_mode;
 	if (user->pool_mode != POOL_MODE_DEFAULT)
 		settings->mode = user->pool_mode;
+	settings->route = (enum route)option->route;
+	if (database->route != ROUTE_DEFAULT)
+		settings->route = database->route;
+	if (user->route != ROUTE_DEFAULT)
+		settings->route = user->route;
+	settings->replica_fallback = option->replica_fallback;
+	settings->failover_wait_us = option->failover_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,
 	    database->pool_size, option->default_pool_size);
 	settings->min_pool_size = (int)first_set(CONFIG_UNSET,

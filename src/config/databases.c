@@ -8,6 +8,7 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "base/buf.h"
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/databases.h"
@@ -15,10 +16,10 @@
 
 enum key_kind {
 	KEY_TEXT,
-	KEY_PORT,
 	KEY_NUMBER,
 	KEY_TIME,
 	KEY_MODE,
+	KEY_ROUTE,
 };
 
 struct key {
@@ -34,7 +35,7 @@ struct key {
 
 static const struct key	database_keys[] = {
 	DATABASE_KEY(KEY_TEXT, "host", host),
-	DATABASE_KEY(KEY_PORT, "port", port),
+	DATABASE_KEY(KEY_TEXT, "port", ports),
 	DATABASE_KEY(KEY_TEXT, "dbname", dbname),
 	DATABASE_KEY(KEY_TEXT, "user", user),
 	DATABASE_KEY(KEY_TEXT, "password", password),
@@ -48,6 +49,7 @@ static const struct key	database_keys[] = {
 	DATABASE_KEY(KEY_TEXT, "timezone", timezone),
 	DATABASE_KEY(KEY_TEXT, "application_name", application_name),
 	DATABASE_KEY(KEY_MODE, "pool_mode", pool_mode),
+	DATABASE_KEY(KEY_ROUTE, "route", route),
 	DATABASE_KEY(KEY_NUMBER, "pool_size", pool_size),
 	DATABASE_KEY(KEY_NUMBER, "min_pool_size", min_pool_size),
 	DATABASE_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
@@ -62,6 +64,7 @@ static const struct key	database_keys[] = {
 
 static const struct key	user_keys[] = {
 	USER_KEY(KEY_MODE, "pool_mode", pool_mode),
+	USER_KEY(KEY_ROUTE, "route", route),
 	USER_KEY(KEY_NUMBER, "pool_size", pool_size),
 	USER_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
 	USER_KEY(KEY_NUMBER, "max_user_connections", max_user_connections),
@@ -124,11 +127,9 @@ key_set(const struct key *keys, void *record, const char *name,
 		mem_free_secret(*(char **)at);
 		*(char **)at = mem_string(value);
 		return true;
-	case KEY_PORT:
 	case KEY_NUMBER:
 		if (text_to_integer(value, &number) && number >= 0 &&
-		    number <= (key->kind == KEY_PORT ? 65535 : 1000000) &&
-		    (key->kind != KEY_PORT || number > 0)) {
+		    number <= 1000000) {
 			*(int *)at = (int)number;
 			return true;
 		}
@@ -141,6 +142,10 @@ key_set(const struct key *keys, void *record, const char *name,
 		break;
 	case KEY_MODE:
 		if (config_pool_mode_parse(value, at))
+			return true;
+		break;
+	case KEY_ROUTE:
+		if (config_route_parse(value, at))
 			return true;
 		break;
 	}
@@ -251,23 +256,48 @@ url_set(struct database *database, const char *name, char *value,
 	return key_set(database_keys, database, name, value, error, size);
 }
 
-/* "host", "host:port", "[v6]:port"; an encoded path is a socket directory. */
-static bool
-url_set_host(struct database *database, char *host, char *error, size_t size)
+/* "host", "host:port", "[v6]:port": the port is cut off; NULL: none. */
+static char *
+url_cut_port(char **host)
 {
-	char	*port = NULL, *end;
+	char	*end;
 
-	if (host[0] == '[' && (end = strchr(host, ']')) != NULL) {
+	if ((*host)[0] == '[' && (end = strchr(*host, ']')) != NULL) {
 		*end = '\0';
-		host++;
-		if (end[1] == ':')
-			port = end + 2;
-	} else if ((end = strchr(host, ':')) != NULL) {
-		*end = '\0';
-		port = end + 1;
+		(*host)++;
+		return end[1] == ':' ? end + 2 : NULL;
 	}
-	return url_set(database, "host", host, error, size) &&
-	    url_set(database, "port", port, error, size);
+	if ((end = strchr(*host, ':')) == NULL)
+		return NULL;
+	*end = '\0';
+	return end + 1;
+}
+
+/* One host or several with commas; an encoded path is a socket directory. */
+static bool
+url_set_host(struct database *database, char *list, char *error, size_t size)
+{
+	struct buf	 hosts, ports;
+	char		*host, *port;
+	bool		 good;
+
+	buf_init(&hosts);
+	buf_init(&ports);
+	while ((host = strsep(&list, ",")) != NULL) {
+		port = url_cut_port(&host);
+		buf_printf(&hosts, "%s%s", buf_length(&hosts) > 0 ? "," : "",
+		    host);
+		buf_printf(&ports, "%s%s", buf_length(&ports) > 0 ? "," : "",
+		    port != NULL && port[0] != '\0' ? port : "5432");
+	}
+	buf_add(&hosts, "", 1);
+	buf_add(&ports, "", 1);
+	good = url_set(database, "host", (char *)buf_bytes(&hosts), error,
+	    size) && url_set(database, "port", (char *)buf_bytes(&ports),
+	    error, size);
+	buf_done(&hosts);
+	buf_done(&ports);
+	return good;
 }
 
 static bool
@@ -327,14 +357,65 @@ database_is_url(const char *text)
 }
 
 static bool
-database_check(const struct database *database, char *error, size_t size)
+port_parse(const char *text, int *port)
 {
-	if (database->host != NULL && strchr(database->host, ',') != NULL) {
-		snprintf(error, size, "several hosts in one database are not "
-		    "supported: give each a database of its own");
+	int64_t	number;
+
+	if (!text_to_integer(text, &number) || number <= 0 || number > 65535)
 		return false;
-	}
+	*port = (int)number;
 	return true;
+}
+
+static void
+database_add_host(struct database *database, const char *name, int port)
+{
+	database->hosts = mem_resize(database->hosts,
+	    (database->host_count + 1) * sizeof database->hosts[0]);
+	database->hosts[database->host_count].name = mem_string(name);
+	database->hosts[database->host_count++].port = port;
+}
+
+/* Hosts with their ports: one port for all, or as many as there are hosts. */
+static bool
+database_split_hosts(struct database *database, char *error, size_t size)
+{
+	char	*hosts = mem_string(database->host != NULL ? database->host :
+		    "/var/run/postgresql");
+	char	*ports = mem_string(database->ports != NULL ?
+		    database->ports : "5432");
+	char	*host_rest = hosts, *port_rest = ports, *host, *next;
+	char	*port = strsep(&port_rest, ",");
+	bool	 in_step = port_rest != NULL, good = true;
+
+	while (good && (host = strsep(&host_rest, ",")) != NULL) {
+		next = port;
+		if (in_step && database->host_count > 0)
+			next = strsep(&port_rest, ",");
+		if (next == NULL || host[0] == '\0') {
+			snprintf(error, size, "host and port are lists of "
+			    "different lengths, or have gaps");
+			good = false;
+		} else if (!port_parse(next, &database->port)) {
+			snprintf(error, size, "port=%s is not possible", next);
+			good = false;
+		} else
+			database_add_host(database, host, database->port);
+	}
+	if (good && in_step && port_rest != NULL) {
+		snprintf(error, size, "there are more ports than hosts");
+		good = false;
+	}
+	if (good && database->host_count > HOSTS_MAX) {
+		snprintf(error, size, "there are more than %d hosts",
+		    HOSTS_MAX);
+		good = false;
+	}
+	if (good)
+		database->port = database->hosts[0].port;
+	free(hosts);
+	free(ports);
+	return good;
 }
 
 static bool
@@ -358,7 +439,6 @@ database_parse(const char *name, const char *text, char *error, size_t size)
 	struct database	*database = mem_new(sizeof *database);
 
 	database->name = mem_string(name);
-	database->port = 5432;
 	database->pool_size = database->min_pool_size = CONFIG_UNSET;
 	database->reserve_pool_size = CONFIG_UNSET;
 	database->max_db_connections = CONFIG_UNSET;
@@ -368,7 +448,7 @@ database_parse(const char *name, const char *text, char *error, size_t size)
 	if ((database_is_url(text) ?
 	    url_parse(database, text, error, size) :
 	    pairs_parse(database_keys, database, text, error, size)) &&
-	    database_check(database, error, size) &&
+	    database_split_hosts(database, error, size) &&
 	    database_read_password(database, error, size))
 		return database;
 	database_free(database);
@@ -392,6 +472,9 @@ void
 database_free(struct database *database)
 {
 	record_free_texts(database_keys, database);
+	for (size_t i = 0; i < database->host_count; i++)
+		free(database->hosts[i].name);
+	free(database->hosts);
 	free(database->name);
 	free(database);
 }

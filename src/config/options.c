@@ -221,6 +221,47 @@ option_set_mode(const struct option *option, int *value, const char *text,
 	return true;
 }
 
+bool
+config_route_parse(const char *text, enum route *route)
+{
+	for (int i = ROUTE_SPLIT; i <= ROUTE_ANY; i++)
+		if (text_equal_nocase(text,
+		    config_route_name((enum route)i))) {
+			*route = (enum route)i;
+			return true;
+		}
+	return false;
+}
+
+const char *
+config_route_name(enum route route)
+{
+	static const char	*const names[] = {
+		[ROUTE_DEFAULT] = "",
+		[ROUTE_SPLIT] = "split",
+		[ROUTE_PRIMARY] = "primary",
+		[ROUTE_REPLICA] = "replica",
+		[ROUTE_ANY] = "any",
+	};
+
+	return names[route];
+}
+
+static bool
+option_set_route(const struct option *option, int *value, const char *text,
+    char *error, size_t size)
+{
+	enum route	route;
+
+	if (!config_route_parse(text, &route)) {
+		snprintf(error, size, "%s: \"%s\" is not split, primary, "
+		    "replica or any", option->name, text);
+		return false;
+	}
+	*value = (int)route;
+	return true;
+}
+
 static bool
 option_set_tls(const struct option *option, int *value, const char *text,
     char *error, size_t size)
@@ -300,6 +341,8 @@ option_parse(const struct option *option, struct option_values *values,
 		return option_set_octal(option, at, text, error, size);
 	case OPTION_MODE:
 		return option_set_mode(option, at, text, error, size);
+	case OPTION_ROUTE:
+		return option_set_route(option, at, text, error, size);
 	case OPTION_TLS:
 		return option_set_tls(option, at, text, error, size);
 	case OPTION_AUTH:
@@ -317,7 +360,8 @@ option_parse(const struct option *option, struct option_values *values,
 		*(bool *)at = on;
 		return true;
 	case OPTION_TEXT:
-		free(*(char **)at);
+	case OPTION_SECRET:
+		mem_free_secret(*(char **)at);
 		*(char **)at = mem_string(text);
 		return true;
 	}
@@ -364,6 +408,14 @@ option_print(const struct option *option, const struct option_values *values,
 	case OPTION_TEXT:
 		snprintf(text, size, "%s", *(char *const *)at);
 		break;
+	case OPTION_SECRET:
+		snprintf(text, size, "%s",
+		    (*(char *const *)at)[0] == '\0' ? "" : "****");
+		break;
+	case OPTION_ROUTE:
+		snprintf(text, size, "%s",
+		    config_route_name(*(const enum route *)at));
+		break;
 	case OPTION_TLS:
 		snprintf(text, size, "%s",
 		    tls_mode_name(*(const enum tls_mode *)at));
@@ -391,6 +443,12 @@ option_print(const struct option *option, const struct option_values *values,
  * Whole sets.
  */
 
+static bool
+option_is_text(const struct option *option)
+{
+	return option->kind == OPTION_TEXT || option->kind == OPTION_SECRET;
+}
+
 void
 option_values_init(struct option_values *values, bool is_pgbouncer)
 {
@@ -411,7 +469,7 @@ option_values_copy(struct option_values *to,
 
 	*to = *from;
 	for (size_t i = 0; i < option_count; i++)
-		if (options[i].kind == OPTION_TEXT) {
+		if (option_is_text(&options[i])) {
 			text = option_at(&options[i], to);
 			*text = mem_string(*text);
 		}
@@ -421,8 +479,9 @@ void
 option_values_done(struct option_values *values)
 {
 	for (size_t i = 0; i < option_count; i++)
-		if (options[i].kind == OPTION_TEXT)
-			free(*(char **)option_at(&options[i], values));
+		if (option_is_text(&options[i]))
+			mem_free_secret(*(char **)option_at(&options[i],
+			    values));
 }
 
 /*

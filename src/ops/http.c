@@ -27,6 +27,7 @@
 #include "ops/health.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
+#include "ops/page.h"
 
 #define HTTP_HEADERS_BYTES	8192
 #define HTTP_TIMEOUT_S		10
@@ -52,6 +53,8 @@ static const struct http_place	http_places[] = {
 	{ "/metrics", metrics_serve },
 	{ "/healthz", health_serve_healthz },
 	{ "/readyz", health_serve_readyz },
+	{ "/", page_serve },
+	{ "/data.json", page_serve_data },
 };
 
 /*

@@ -108,7 +108,9 @@ show_fill_pools(struct show *show)
 		pool_count(pool, now, &numbers);
 		show_text(show, pool->database);
 		show_text(show, pool->user);
-		show_number(show, numbers.clients - numbers.waiting);
+		/* Those who wait here may be counted at their home. */
+		show_number(show, numbers.clients > numbers.waiting ?
+		    numbers.clients - numbers.waiting : 0);
 		show_number(show, numbers.waiting);
 		show_number(show, 0);	/* cancels have no line here */
 		show_number(show, 0);
@@ -413,6 +415,10 @@ static const struct show_table	show_tables[] = {
 	    "client_encoding:t std_strings:t datestyle:t timezone:t "
 	    "password:t scram_client_key:t scram_server_key:t", NULL,
 	    show_fill_fds },
+	{ "HOSTS", "hosts, their roles and what they are used for", false,
+	    "host:t port:i address:t role:t state:t use:t lag_bytes:l lag:t "
+	    "timeline:l last_seen:t connections:i cluster:t error:t", NULL,
+	    show_fill_hosts },
 	{ "LISTS", "numbers of things", false, "list:t items:l",
 	    show_fill_lists, NULL },
 	{ "MEM", "memory", false,

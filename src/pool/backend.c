@@ -9,6 +9,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/clock.h"
 #include "base/log.h"
@@ -60,23 +61,44 @@ backend_know(struct backend *backend)
 	    INT64_MAX : 0;
 }
 
+/* addr: the only one it has; NULL: it is looked up. */
 static struct backend *
-backend_new(const char *host, int port)
+backend_new(const char *host, int port, const struct addr *addr)
 {
 	struct backend	*backend = mem_new(sizeof *backend);
+	char		 text[ADDR_TEXT_BYTES];
 
 	backend->host = mem_string(host);
 	backend->port = port;
-	backend->name = mem_printf(strchr(host, ':') != NULL ? "[%s]:%d" :
-	    "%s:%d", host, port);
 	pthread_mutex_init(&backend->shared.mutex, NULL);
 	STAILQ_INIT(&backend->shared.waiting);
-	backend_know(backend);
+	if (addr == NULL) {
+		backend->name = mem_printf(strchr(host, ':') != NULL ?
+		    "[%s]:%d" : "%s:%d", host, port);
+		backend_know(backend);
+		return backend;
+	}
+	backend->is_pinned = true;
+	backend->name = mem_printf("%s:%d (%s)", host, port,
+	    addr_print_host(addr, text, sizeof text));
+	backend->shared.addresses[0] = *addr;
+	addr_set_port(&backend->shared.addresses[0], port);
+	backend->shared.address_count = 1;
+	backend->shared.ttl_us = INT64_MAX;
 	return backend;
 }
 
-struct backend *
-backend_find(const char *host, int port)
+static bool
+backend_is(const struct backend *backend, const char *host, int port,
+    const struct addr *addr)
+{
+	return backend->port == port && strcmp(backend->host, host) == 0 &&
+	    backend->is_pinned == (addr != NULL) && (addr == NULL ||
+	    addr_equal(&backend->shared.addresses[0], addr));
+}
+
+static struct backend *
+backend_find_or_make(const char *host, int port, const struct addr *addr)
 {
 	uint64_t		 hash = hash_mix(hash_text(host),
 				    (uint64_t)port);
@@ -87,12 +109,12 @@ backend_find(const char *host, int port)
 	for (node = hash_table_first(&table.backends, hash); node != NULL;
 	    node = hash_table_same(node)) {
 		backend = container_of(node, struct backend, node);
-		if (backend->port == port && strcmp(backend->host, host) == 0)
+		if (backend_is(backend, host, port, addr))
 			break;
 		backend = NULL;
 	}
 	if (backend == NULL) {
-		backend = backend_new(host, port);
+		backend = backend_new(host, port, addr);
 		hash_table_add(&table.backends, &backend->node, hash);
 	}
 	pthread_mutex_unlock(&table.mutex);
@@ -100,12 +122,41 @@ backend_find(const char *host, int port)
 }
 
 struct backend *
+backend_find(const char *host, int port)
+{
+	return backend_find_or_make(host, port, NULL);
+}
+
+struct backend *
+backend_find_at(const char *host, int port, const struct addr *addr)
+{
+	struct addr	pinned = *addr;
+
+	if (backend_host_is_literal(host))
+		return backend_find(host, port);
+	addr_set_port(&pinned, port);
+	return backend_find_or_make(host, port, &pinned);
+}
+
+bool
+backend_host_is_literal(const char *host)
+{
+	struct addr	addr;
+
+	return host[0] == '/' || host[0] == '@' ||
+	    strcasecmp(host, "localhost") == 0 ||
+	    addr_parse_ip(&addr, host, 0);
+}
+
+struct backend *
 backend_each(const struct backend *backend)
 {
 	struct hash_node	*node;
 
+	pthread_mutex_lock(&table.mutex);
 	node = hash_table_each(&table.backends,
 	    backend == NULL ? NULL : &backend->node);
+	pthread_mutex_unlock(&table.mutex);
 	return node == NULL ? NULL :
 	    container_of(node, struct backend, node);
 }

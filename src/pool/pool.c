@@ -39,6 +39,7 @@
 #include "pool/backend.h"
 #include "pool/pool.h"
 #include "pool/pool_private.h"
+#include "pool/pool_set.h"
 
 #define SLACK_US	(US_PER_MS / 2)
 /* How many idle servers are looked at for one that fits the wish. */
@@ -360,7 +361,9 @@ pool_take(struct pool *pool, struct ticket *ticket)
 	if (server == NULL) {
 		ticket->pool = pool;
 		ticket->is_refused = ticket->is_leaving = false;
-		ticket->since_us = loop_now_us(ticket->loop);
+		ticket->is_moved = ticket->waits_for_host = false;
+		if (!ticket->keeps_since)
+			ticket->since_us = loop_now_us(ticket->loop);
 		if (far == NULL && pool_refuses_locked(pool, ticket)) {
 			ticket->is_refused = true;
 			ticket->state = TICKET_GRANTED;
@@ -410,6 +413,8 @@ pool_take_out(struct pool *pool, struct ticket *ticket, bool is_leaving)
 {
 	bool	queued;
 
+	if (ticket->set != NULL && pool_set_unpark(ticket))
+		return true;
 	pthread_mutex_lock(&pool->shared.mutex);
 	queued = ticket->state == TICKET_QUEUED;
 	if (queued) {

@@ -41,7 +41,10 @@ pool_on_answer(struct loop *loop, struct task *task)
 	ticket->state = TICKET_NONE;
 	ticket->server = NULL;
 	deadline_clear(loop, &ticket->deadline);
-	if (ticket->is_refused) {
+	if (ticket->is_moved && !ticket->is_refused) {
+		ticket->is_moved = false;
+		ticket->moved(ticket);
+	} else if (ticket->is_refused) {
 		pthread_mutex_lock(&pool->shared.mutex);
 		error = pool->shared.error;
 		pool_unlock(pool);

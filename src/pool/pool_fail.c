@@ -13,6 +13,7 @@
 #include "pool/backend.h"
 #include "pool/pool.h"
 #include "pool/pool_private.h"
+#include "pool/pool_set.h"
 
 #define BACKOFF_MAX_US	(15 * US_PER_SECOND)
 
@@ -38,12 +39,52 @@ pool_refuse_line_locked(struct pool *pool, bool is_lasting,
 	}
 }
 
+static void
+pool_answer_all(struct ticket_list *tickets, struct loop *loop)
+{
+	struct ticket	*ticket;
+
+	while ((ticket = TAILQ_FIRST(tickets)) != NULL) {
+		TAILQ_REMOVE(tickets, ticket, entry);
+		pool_answer(ticket, loop);
+	}
+}
+
+void
+pool_move_line(struct pool *pool, struct loop *loop)
+{
+	struct ticket_list	 moved = TAILQ_HEAD_INITIALIZER(moved);
+	struct ticket		*ticket, *next;
+	struct errand		 errand = { .open_count = 0 };
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	for (int i = 0; i < pool->lane_count; i++) {
+		for (ticket = TAILQ_FIRST(&pool->lanes[i].line);
+		    ticket != NULL; ticket = next) {
+			next = TAILQ_NEXT(ticket, entry);
+			if (ticket->set == NULL ||
+			    pool_serves(pool, ticket->need))
+				continue;
+			pool_leave_line_locked(pool, ticket);
+			ticket->is_moved = true;
+			TAILQ_INSERT_TAIL(&moved, ticket, entry);
+		}
+	}
+	if (pool_serves(pool, NEED_ANY)) {
+		pool->shared.is_backing_off = false;
+		pool->shared.backoff_us = 0;
+		pool_grow_locked(pool, &errand);
+	}
+	pool_unlock(pool);
+	pool_run_errand(pool, &errand);
+	pool_answer_all(&moved, loop);
+}
+
 void
 pool_failed(struct pool *pool, struct loop *loop,
     const struct pool_error *error, bool is_lasting)
 {
 	struct ticket_list	 refused = TAILQ_HEAD_INITIALIZER(refused);
-	struct ticket		*ticket;
 	int64_t			 pause_us = 0;
 	int64_t			 least_us =
 				    pool_profile(pool)->settings
@@ -60,16 +101,17 @@ pool_failed(struct pool *pool, struct loop *loop,
 			pause_us = least_us > 0 ? least_us : US_PER_MS;
 		pool->shared.backoff_us = pause_us;
 		pool->shared.is_backing_off = true;
+		/* One that is set, perhaps in another loop, comes earlier. */
+		if (pool->shared.has_retry)
+			pause_us = 0;
+		pool->shared.has_retry = true;
 	}
 	pool_refuse_line_locked(pool, is_lasting, &refused);
 	pool_unlock(pool);
 
 	if (pause_us > 0)
 		deadline_set(loop, &pool->retry, pause_us, pool_on_retry);
-	while ((ticket = TAILQ_FIRST(&refused)) != NULL) {
-		TAILQ_REMOVE(&refused, ticket, entry);
-		pool_answer(ticket, loop);
-	}
+	pool_answer_all(&refused, loop);
 }
 
 static void
@@ -79,6 +121,7 @@ pool_on_retry(struct loop *loop, struct deadline *deadline)
 	struct errand	 errand = { .open_count = 0 };
 
 	pthread_mutex_lock(&pool->shared.mutex);
+	pool->shared.has_retry = false;
 	pool->shared.is_backing_off = false;
 	pool_grow_locked(pool, &errand);
 	pool_unlock(pool);

@@ -21,6 +21,7 @@
 #include "pool/cancel.h"
 #include "pool/pool.h"
 #include "pool/pool_private.h"
+#include "pool/pool_set.h"
 
 static struct {
 	pthread_mutex_t		 mutex;		/* making pools, reloads */
@@ -117,15 +118,16 @@ pool_configured_secret(const struct config *config,
 	return userlist_secret(config->userlist, user);
 }
 
-static const char *
-database_host(const struct database *database)
+static const struct cluster *
+pool_cluster(const struct pool *pool)
 {
-	return database->host != NULL ? database->host : "/var/run/postgresql";
+	return pool->set == NULL ? NULL : pool->set->cluster;
 }
 
 static struct pool *
 pool_lookup_locked(uint64_t hash, const char *database, const char *user,
-    const struct backend *backend, bool is_forced)
+    const struct backend *backend, bool is_forced,
+    const struct cluster *cluster)
 {
 	struct hash_node	*node;
 	struct pool		*pool;
@@ -134,6 +136,7 @@ pool_lookup_locked(uint64_t hash, const char *database, const char *user,
 	    node = hash_table_same(node)) {
 		pool = container_of(node, struct pool, node);
 		if (pool->backend == backend && pool->is_forced == is_forced &&
+		    pool_cluster(pool) == cluster &&
 		    strcmp(pool->database, database) == 0 &&
 		    strcmp(pool->user, user) == 0)
 			return pool;
@@ -185,28 +188,24 @@ pool_apply_locked(struct pool *pool, struct pool_profile *profile)
 		pool_reconnect(pool);
 }
 
+/* The pool joins all others; set: it is one of, NULL: it is the first. */
 static struct pool *
-pool_find_locked(const struct config *config, const struct database *entry,
-    const char *database, const char *user)
+pool_add_locked(struct pool *pool, uint64_t hash,
+    const struct config *config, const struct database *entry,
+    struct cluster *cluster, struct pool_set *set)
 {
-	bool		 is_forced = entry->user != NULL;
-	const char	*name = is_forced ? entry->user : user;
-	struct backend	*backend = backend_find(database_host(entry),
-			    entry->port);
-	uint64_t	 hash = hash_mix(hash_text(database), hash_text(name));
-	struct pool	*pool;
-	struct pool_secret secret = { .secret = NULL };
+	struct pool_secret	secret = { .secret = NULL };
 
-	pool = pool_lookup_locked(hash, database, name, backend, is_forced);
-	if (pool != NULL) {
-		atomic_store(&pool->is_retired, false);
-		return pool;
-	}
-	pool = pool_new(database, name, backend, is_forced);
-	pool_apply_locked(pool, pool_profile_new(config, entry, database,
-	    name));
-	secret.secret = mem_string(pool_configured_secret(config, entry,
-	    name));
+	pool->set = set;
+	if (cluster != NULL && set == NULL)
+		pool->set = pool_set_new(cluster, pool);
+	pool_apply_locked(pool, pool_profile_new(config, entry,
+	    pool->database, pool->user));
+	if (set != NULL)
+		pool_secret_copy(set->home, &secret);
+	else
+		secret.secret = mem_string(pool_configured_secret(config,
+		    entry, pool->user));
 	pool_secret_learn(pool, &secret);
 	pool_secret_wipe(&secret);
 	pool->older = atomic_load(&pools.newest);
@@ -214,6 +213,28 @@ pool_find_locked(const struct config *config, const struct database *entry,
 	hash_table_add(&pools.by_name, &pool->node, hash);
 	pool_obey(pool);
 	return pool;
+}
+
+static struct pool *
+pool_find_locked(const struct config *config, const struct database *entry,
+    const char *database, const char *user)
+{
+	bool		 is_forced = entry->user != NULL;
+	const char	*name = is_forced ? entry->user : user;
+	struct backend	*backend = backend_find(entry->hosts[0].name,
+			    entry->hosts[0].port);
+	struct cluster	*cluster = cluster_of(config, entry);
+	uint64_t	 hash = hash_mix(hash_text(database), hash_text(name));
+	struct pool	*pool;
+
+	pool = pool_lookup_locked(hash, database, name, backend, is_forced,
+	    cluster);
+	if (pool != NULL) {
+		atomic_store(&pool->is_retired, false);
+		return pool_is_home(pool) ? pool : pool->set->home;
+	}
+	return pool_add_locked(pool_new(database, name, backend, is_forced),
+	    hash, config, entry, cluster, NULL);
 }
 
 struct pool *
@@ -230,6 +251,45 @@ pool_find(const struct config *config, const char *database, const char *user)
 	return pool;
 }
 
+struct pool *
+pool_find_at(const struct config *config, struct pool_set *set,
+    struct backend *backend)
+{
+	const struct pool	*home = set->home;
+	const struct database	*entry = config_database(config,
+				    home->database);
+	uint64_t		 hash = hash_mix(hash_text(home->database),
+				    hash_text(home->user));
+	struct pool		*pool;
+
+	if (entry == NULL)
+		return NULL;
+	pthread_mutex_lock(&pools.mutex);
+	pool = pool_lookup_locked(hash, home->database, home->user, backend,
+	    home->is_forced, set->cluster);
+	if (pool != NULL)
+		atomic_store(&pool->is_retired, false);
+	else
+		pool = pool_add_locked(pool_new(home->database, home->user,
+		    backend, home->is_forced), hash, config, entry,
+		    set->cluster, set);
+	pthread_mutex_unlock(&pools.mutex);
+	return pool;
+}
+
+/* Whether the configuration still leads to it. */
+static bool
+pool_is_wanted(const struct pool *pool, const struct config *config,
+    const struct database *entry)
+{
+	if (entry == NULL || (entry->user != NULL) != pool->is_forced ||
+	    (entry->user != NULL && strcmp(entry->user, pool->user) != 0) ||
+	    cluster_of(config, entry) != pool_cluster(pool))
+		return false;
+	return pool->set != NULL || backend_find(entry->hosts[0].name,
+	    entry->hosts[0].port) == pool->backend;
+}
+
 static void
 pool_reload(struct pool *pool, const struct config *config)
 {
@@ -237,9 +297,7 @@ pool_reload(struct pool *pool, const struct config *config)
 				    pool->database);
 	struct pool_secret	 secret = { .secret = NULL };
 
-	if (entry == NULL || (entry->user != NULL) != pool->is_forced ||
-	    (entry->user != NULL && strcmp(entry->user, pool->user) != 0) ||
-	    backend_find(database_host(entry), entry->port) != pool->backend) {
+	if (!pool_is_wanted(pool, config, entry)) {
 		atomic_store(&pool->is_retired, true);
 		pool_close_idle(pool);
 		return;
@@ -361,6 +419,8 @@ pool_secret_learn(struct pool *pool, const struct pool_secret *fresh)
 	}
 	pthread_mutex_unlock(&pool->shared.mutex);
 	pool_run_errand(pool, &errand);
+	if (pool_is_home(pool) && pool->set != NULL)
+		pool_set_learn(pool->set, fresh);
 }
 
 /*
@@ -502,6 +562,8 @@ pool_free(struct pool *pool)
 	}
 	for (int i = 0; i < pool->lane_count; i++)
 		free(pool->lanes[i].times);
+	if (pool->set != NULL && pool_is_home(pool))
+		pool_set_free(pool->set);
 	pool_welcome_release(pool->shared.welcome);
 	pool_secret_wipe(&pool->shared.secret);
 	pthread_mutex_destroy(&pool->shared.mutex);
@@ -523,4 +585,5 @@ pools_done(void)
 	atomic_store(&pools.newest, NULL);
 	hash_table_done(&pools.by_name);
 	pool_orders_done();
+	pools_forget_loops();
 }

@@ -18,6 +18,7 @@
 #include "base/mem.h"
 #include "pool/backend.h"
 #include "pool/cancel.h"
+#include "pool/monitor.h"
 #include "pool/pool.h"
 #include "pool/server_login.h"
 #include "wire/error_fields.h"
@@ -249,6 +250,8 @@ server_fail(struct server **failed, const struct pool_error *error,
 	log_warning(&who, "cannot be opened: %s (%s)%s%s", error->text,
 	    error->sqlstate, error->hint[0] != '\0' ? "; " : "",
 	    error->hint);
+	if (server->pool->set != NULL)
+		monitor_look(server->pool->backend);
 	if (keeper == NULL)
 		pool_failed(server->pool, server->loop, error, is_lasting);
 	server_close(failed, error->reason, error->text);

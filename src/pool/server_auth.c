@@ -12,6 +12,9 @@
 #include "base/mem.h"
 #include "net/tls.h"
 #include "pool/backend.h"
+#include "pool/cluster.h"
+#include "pool/monitor.h"
+#include "pool/pool_set.h"
 #include "pool/server_login.h"
 #include "pool/server_login_private.h"
 #include "wire/get.h"
@@ -209,6 +212,40 @@ login_on_key(struct server *server, const uint8_t *body, size_t n)
 	server->key = mem_copy(get.at, server->key_length);
 }
 
+/* What it says of itself; nothing before PostgreSQL 14. */
+static enum role
+login_stated_role(const struct buf *greeting)
+{
+	static const char	 name[] = "in_hot_standby";
+	const uint8_t		*at = buf_bytes(greeting);
+	const uint8_t		*end = at + buf_length(greeting);
+	struct msg_head		 head;
+
+	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
+	    at += MSG_HEAD_BYTES + head.length)
+		if (head.length > sizeof name + 1 && memcmp(
+		    at + MSG_HEAD_BYTES, name, sizeof name) == 0)
+			return at[MSG_HEAD_BYTES + sizeof name + 1] == 'n' ?
+			    ROLE_REPLICA : ROLE_PRIMARY;
+	return ROLE_UNKNOWN;
+}
+
+/* Before anybody uses it: is it what its host is taken for? */
+static void
+login_compare_role(struct server *server)
+{
+	struct backend	*backend = server->pool->backend;
+	struct cluster	*cluster = server->pool->set->cluster;
+
+	if (server->stated == ROLE_REPLICA &&
+	    cluster_writer(cluster) == backend) {
+		cluster_doubt(cluster, backend);
+		monitor_doubt(backend);
+	} else if (server->stated != ROLE_UNKNOWN &&
+	    (int)server->stated != atomic_load(&backend->says))
+		monitor_look(backend);
+}
+
 static void
 login_done(struct server *server)
 {
@@ -221,6 +258,10 @@ login_done(struct server *server)
 	log_debug(&who, "opened");
 	pool_greeted(pool, buf_bytes(&login->greeting),
 	    buf_length(&login->greeting));
+	if (server->stated == ROLE_UNKNOWN)
+		server->stated = login_stated_role(&login->greeting);
+	if (pool->set != NULL)
+		login_compare_role(server);
 	server_login_free(server);
 	server->opened_us = loop_now_us(server->loop);
 	deadline_clear(server->loop, &server->deadline);

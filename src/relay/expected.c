@@ -91,6 +91,15 @@ expected_has_sync(const struct expected *expected)
 	return false;
 }
 
+bool
+expected_has_batch(const struct expected *expected)
+{
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->kind < EXPECT_SYNC)
+			return true;
+	return false;
+}
+
 void
 expected_done(struct expected *expected)
 {

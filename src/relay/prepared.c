@@ -18,6 +18,7 @@
 #include "wire/get.h"
 
 size_t	statement_bytes_max = 1024 * 1024;
+size_t	statement_memory_max = 256 * 1024 * 1024;
 
 static struct {
 	pthread_mutex_t		mutex;
@@ -90,7 +91,9 @@ statement_intern(const uint8_t *body, size_t n,
 	statement = statement_find_locked(body, n, meaning, hash);
 	if (statement != NULL)
 		statement_hold(statement);
-	else {
+	else if (statement_memory_max == 0 ||
+	    statements.bytes + sizeof *statement + n <=
+	    statement_memory_max) {
 		statement = statement_new(body, n, meaning);
 		hash_table_add(&statements.table, &statement->node, hash);
 		statements.bytes += sizeof *statement + n;

@@ -22,6 +22,7 @@
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "pool/pool_set.h"
 #include "relay/relay_private.h"
 
 
@@ -39,6 +40,7 @@ static const struct {
 };
 
 size_t	relay_prepared_max = 200;
+size_t	relay_names_max = 10000;
 
 static bool
 relay_is_sane(const struct relay *relay)
@@ -188,6 +190,8 @@ relay_link(struct relay *relay, struct server *server)
 	server->on_event = relay_on_server_event;
 	relay->server = server;
 	relay_set_state(relay, RELAY_LINKED);
+	if (relay->need == NEED_READ)
+		relay->reader = server->pool;
 	relay->linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
 		relay->pins |= PIN_MODE;
@@ -215,12 +219,15 @@ relay_misfit(const struct relay *relay, struct server *server)
 static bool
 relay_take(struct relay *relay)
 {
-	struct client	*client = relay->client;
 	struct server	*server;
 	const char	*misfit;
 
+	if (!relay->has_need)
+		relay_choose(relay, NULL, 0);
+	relay->has_need = false;
 	relay->ticket.wish = relay->settings;
-	while ((server = pool_take(client->pool, &relay->ticket)) != NULL) {
+	relay->ticket.keeps_since = false;
+	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
 			relay_link(relay, server);
 			return true;
@@ -228,9 +235,7 @@ relay_take(struct relay *relay)
 		server_close(&server, REASON_SERVER_UNCLEAN, misfit);
 	}
 	relay_set_state(relay, RELAY_WAITING);
-	deadline_set(client->loop, &client->deadline,
-	    relay_limits(relay)->query_wait_timeout_us,
-	    relay_on_wait_timeout);
+	relay_watch_wait(relay);
 	return false;
 }
 
@@ -294,6 +299,13 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		return;
 	}
 	deadline_clear(relay->client->loop, &relay->client->deadline);
+	if (!pool_serves(pool, relay->need)) {
+		/* The roles have changed while it was on its way. */
+		pool_give(pool, &server);
+		relay->ticket.keeps_since = true;
+		relay_on_moved(ticket);
+		return;
+	}
 	relay_count_wait(relay);
 	if ((misfit = relay_misfit(relay, server)) != NULL) {
 		relay_set_state(relay, RELAY_IDLE);

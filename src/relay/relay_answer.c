@@ -19,8 +19,9 @@
 static uint8_t
 relay_status(const struct relay *relay)
 {
-	return relay->state == RELAY_LINKED ?
-	    (uint8_t)relay->server->transaction_status : STATUS_IDLE;
+	if (relay->state == RELAY_LINKED)
+		return (uint8_t)relay->server->transaction_status;
+	return relay->lost != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
 /* Behind what ends a batch or a query, PostgreSQL is ready again. */
@@ -243,7 +244,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	buf_init(&error);
 	relay_put_error(relay, &error, sqlstate, text, NULL);
 	for (uint32_t i = expected->count; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), true);
+		relay_undo(relay, expected_at(expected, i), true,
+		    expected->count);
 	while ((head = expected_head(expected)) != NULL) {
 		if (head->fate != FATE_SWALLOW || head->made != NULL) {
 			if (!told)

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "relay/relay_private.h"
+#include "relay/verdict.h"
 #include "wire/put.h"
 
 /* The name that the body begins with; NULL: its end is not here. */
@@ -68,141 +69,6 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 }
 
 /*
- * The shelf of a server.
- */
-
-static void
-relay_close_shelved(struct server_session *session, struct relay_io *io,
-    struct shelf_entry *shelved)
-{
-	struct expectation	*entry;
-	char			 name[STATEMENT_NAME_BYTES];
-	struct buf		 message;
-
-	statement_server_name(shelved->number, name);
-	buf_init(&message);
-	put_close(&message, 'S', name);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
-	entry = expected_add(&session->expected, EXPECT_CLOSE, FATE_SWALLOW);
-	entry->statement = statement_hold(shelved->statement);
-	entry->number = shelved->number;
-	shelf_remove(&session->shelf, shelved);
-}
-
-/* Room on the shelf: the least recently used statement is closed. */
-static void
-relay_trim_shelf(struct server_session *session, struct relay_io *io,
-    size_t limit)
-{
-	struct shelf_entry	*oldest;
-
-	while ((oldest = shelf_oldest_beyond(&session->shelf, limit)) != NULL)
-		relay_close_shelved(session, io, oldest);
-}
-
-void
-relay_close_private(struct relay *relay, struct relay_io *io)
-{
-	struct server_session	*session = relay->server->session;
-	struct shelf_entry	*shelved, *next;
-
-	for (shelved = TAILQ_FIRST(&session->shelf.used); shelved != NULL;
-	    shelved = next) {
-		next = TAILQ_NEXT(shelved, next);
-		if (shelved->is_private)
-			relay_close_shelved(session, io, shelved);
-	}
-	session->shelf.has_private = false;
-}
-
-static size_t
-relay_shelf_size(void)
-{
-	return relay_prepared_max > 1 ? relay_prepared_max - 1 : 0;
-}
-
-/* Send Parse for this statement under a name of the server's own. */
-static struct expectation *
-relay_shelve(struct relay *relay, struct relay_io *io,
-    struct statement *statement, enum expect_fate fate)
-{
-	struct server_session	*session = relay->server->session;
-	struct expectation	*entry;
-	struct shelf_entry	*shelved;
-	char			 name[STATEMENT_NAME_BYTES];
-	uint8_t			 head[MSG_HEAD_BYTES];
-	size_t			 bytes;
-	uint32_t		 length;
-
-	relay_trim_shelf(session, io, relay_shelf_size());
-	shelved = shelf_add(&session->shelf, statement);
-	bytes = statement_server_name(shelved->number, name) + 1;
-	length = (uint32_t)(4 + bytes + statement->length);
-	head[0] = MSG_PARSE;
-	head[1] = (uint8_t)(length >> 24);
-	head[2] = (uint8_t)(length >> 16);
-	head[3] = (uint8_t)(length >> 8);
-	head[4] = (uint8_t)length;
-	parcel_piece(&io->to_server, head, sizeof head);
-	parcel_piece(&io->to_server, name, bytes);
-	parcel_run(&io->to_server, statement->body, statement->length);
-	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
-	entry->statement = statement_hold(statement);
-	entry->number = shelved->number;
-	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
-	return entry;
-}
-
-/* The server has this statement, or gets it now; its name and number. */
-static uint32_t
-relay_ensure(struct relay *relay, struct relay_io *io,
-    struct statement *statement, char name[STATEMENT_NAME_BYTES])
-{
-	struct server_session	*session = relay->server->session;
-	struct shelf_entry	*shelved;
-
-	shelved = shelf_find(&session->shelf, statement);
-	if (shelved == NULL) {
-		relay_shelve(relay, io, statement, FATE_SWALLOW);
-		shelved = shelf_find(&session->shelf, statement);
-		/* Parsed now, it has the meaning of the settings now. */
-		if (relay->touches & SQL_TOUCHES_MEANING)
-			shelved->is_private =
-			    session->shelf.has_private = true;
-	}
-	statement_server_name(shelved->number, name);
-	return shelved->number;
-}
-
-/* The server's unnamed statement is this client's, or becomes it. */
-static void
-relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
-{
-	static const uint8_t	 no_name[1];
-	struct server_session	*session = relay->server->session;
-	struct statement	*statement = relay->unnamed;
-	uint32_t		 length = 4 + 1 + statement->length;
-	uint8_t			 head[MSG_HEAD_BYTES] = { MSG_PARSE,
-				    (uint8_t)(length >> 24),
-				    (uint8_t)(length >> 16),
-				    (uint8_t)(length >> 8),
-				    (uint8_t)length };
-
-	if (session->unnamed == statement)
-		return;
-	parcel_piece(&io->to_server, head, sizeof head);
-	parcel_piece(&io->to_server, no_name, sizeof no_name);
-	parcel_run(&io->to_server, statement->body, statement->length);
-	/* Held until it is answered, so that the text outlives the sending. */
-	expected_add(&session->expected, EXPECT_PARSE,
-	    FATE_SWALLOW)->statement = statement_hold(statement);
-	session_set_unnamed(session, statement);
-	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
-}
-
-/*
  * Parse.
  */
 
@@ -242,6 +108,17 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
+	if (relay_names_max > 0 &&
+	    names_count(&relay->names) >= relay_names_max) {
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
+		    "Close or DEALLOCATE what is not needed any more, or "
+		    "raise max_client_statements.", "this client has %zu "
+		    "prepared statements already, as many as "
+		    "max_client_statements allows", relay_names_max);
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
 	if (shelf_find(&session->shelf, statement) != NULL) {
 		buf_init(&nothing);
 		put_empty(&nothing, MSG_PARSE_COMPLETE);
@@ -261,13 +138,26 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
-/* Too long to be kept: it passes, and the client keeps this server. */
+/*
+ * Too long to be kept, or all that may be kept is there already: an unnamed
+ * one passes, and the client keeps this server.
+ */
 static enum relay_verdict
 relay_parse_long(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
+    const struct relay_message *message, const char *name, bool is_full)
 {
 	struct server_session	*session;
 
+	if (name[0] != '\0' && is_full) {
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
+		    "Raise max_statement_memory.", "prepared statement "
+		    "\"%s\" cannot be kept: the texts of all of them take "
+		    "max_statement_memory (%zu bytes) already", name,
+		    statement_memory_max);
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
 	if (name[0] != '\0') {
 		relay_answer_error(relay, io, false,
 		    reason_sqlstate(REASON_MESSAGE_TOO_LONG),
@@ -288,7 +178,11 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	session_set_unnamed(session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay->pins |= PIN_STATEMENT;
-	relay->touches |= SQL_TOUCHES_UNKNOWN;
+	relay->long_touches = SQL_TOUCHES_UNKNOWN;
+	if (is_full)
+		relay->long_touches = verdict_touches(
+		    (const char *)message->at + MSG_HEAD_BYTES + 1,
+		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
 	return RELAY_USED;
 }
@@ -307,13 +201,16 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 		return relay_name_missing(relay, message);
 	n = message->head.length - after;
 	if (n > statement_bytes_max)
-		return relay_parse_long(relay, io, message, name);
+		return relay_parse_long(relay, io, message, name, false);
 	if (message->here < message->total)
 		return RELAY_LATER;
 	body = message->at + MSG_HEAD_BYTES + after;
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
+	if (relay->state == RELAY_IDLE)
+		relay_choose(relay, (const char *)body,
+		    strlen((const char *)body));
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
@@ -323,6 +220,8 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 		statement = statement_intern(body, n,
 		    settings_meaning(relay->settings), relay->unnamed);
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
+	if (statement == NULL)
+		return relay_parse_long(relay, io, message, name, true);
 	if (statement->touches & SQL_TOUCHES_SEQUENCE)
 		relay_forget_sequences(relay, io);
 	verdict = name[0] == '\0' ?
@@ -403,8 +302,13 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
+	if (relay->state == RELAY_IDLE && statement != NULL)
+		relay_choose(relay, (const char *)statement->body,
+		    strlen((const char *)statement->body));
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
+		relay_note_statement(relay, statement);
 	if (kind == EXPECT_BIND && before == 1)
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
@@ -419,6 +323,8 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 			relay_forget_sequences(relay, io);
 		relay->touches |= statement->touches;
 	}
+	if (statement == NULL && kind == EXPECT_BIND && name[0] == '\0')
+		relay->touches |= relay->long_touches;
 	if (statement != NULL && name[0] == '\0')
 		relay_ensure_unnamed(relay, io);
 	if (statement == NULL || name[0] == '\0') {

@@ -104,6 +104,7 @@ relay_stream_query(struct relay *relay, struct relay_io *io,
 	sqlscan_init(relay->scan, true);
 	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
 	    message->here - MSG_HEAD_BYTES);
+	relay->may_commit = true;
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -133,6 +134,11 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
+	if (touches & SQL_TOUCHES_SETTINGS &&
+	    relay_take_route(relay, io, text, n - 1))
+		return RELAY_USED;
+	if (relay->state == RELAY_IDLE)
+		relay_choose(relay, text, n - 1);
 	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
 	    relay_query_deallocate(relay, io, text, n - 1))
 		return RELAY_USED;
@@ -148,6 +154,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}
+	if (relay->server->pool->set != NULL)
+		relay_note_commit(relay, text, n - 1);
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -160,6 +168,7 @@ relay_on_function(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
+	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
 	relay_expect_query(relay, EXPECT_FUNCTION);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -242,30 +251,18 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
-/* The first request that is not a query of ours in front of the client's. */
-static const struct expectation *
-relay_first_request(const struct expected *expected)
-{
-	for (uint32_t i = 0; i < expected->count; i++)
-		if (expected_at(expected, i)->purpose == PURPOSE_NONE)
-			return expected_at(expected, i);
-	return NULL;
-}
-
 /*
  * CopyDone or CopyFail.  If PostgreSQL has not begun the copy of an Execute
- * yet, the place is marked: a Sync behind it counts again.
+ * yet, which may stand behind a query of ours, the place is marked: a Sync
+ * behind it counts again.
  */
 static void
 relay_end_copy(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	const struct expectation *head =
-	    relay_first_request(&session->expected);
 	struct buf		 nothing;
 
-	if (!session->is_copying && head != NULL &&
-	    head->kind < EXPECT_SYNC) {
+	if (!session->is_copying && expected_has_batch(&session->expected)) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_COPY_END, &nothing);
 	}
@@ -372,6 +369,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
+	bool			 is_first = !relay_has_expected(relay);
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -394,10 +392,14 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);
 		verdict = RELAY_USED;
-	} else
+	} else if (relay->lost != LOST_NOTHING && at[0] != MSG_TERMINATE)
+		verdict = relay_on_lost(relay, io, &message);
+	else
 		verdict = handler(relay, io, &message);
-	if (verdict == RELAY_USED)
+	if (verdict == RELAY_USED) {
 		*used = message.here;
+		relay_note_message(relay, &message, is_first);
+	}
 	return verdict;
 }
 

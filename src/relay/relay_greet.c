@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "pool/pool_set.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -28,15 +29,14 @@ static void
 relay_greet_now(struct relay *relay)
 {
 	struct client		*client = relay->client;
-	struct pool_welcome	*welcome = pool_welcome_hold(client->pool);
+	struct pool_welcome	*welcome = relay_welcome_hold(relay);
 	struct buf		 greeting;
 
 	assert(relay->state == RELAY_GREETING && relay->server == NULL);
 	buf_init(&greeting);
 	buf_reserve(&greeting, welcome->length + GREETING_BYTES);
 	put_auth(&greeting, MSG_AUTH_OK, NULL, 0);
-	settings_greeting(&greeting, relay->settings, client->pool,
-	    welcome->bytes, welcome->length);
+	relay_add_welcome(relay, &greeting, welcome);
 	client_make_key(client, &greeting);
 	put_ready(&greeting, STATUS_IDLE);
 	stream_write(&client->stream, buf_bytes(&greeting),
@@ -52,26 +52,46 @@ relay_greet_now(struct relay *relay)
 static bool
 relay_is_known(const struct relay *relay)
 {
-	struct pool_welcome	*welcome = pool_welcome_hold(
-				    relay->client->pool);
+	struct pool_welcome	*welcome = relay_welcome_hold(relay);
 
 	pool_welcome_release(welcome);
 	return welcome != NULL;
 }
 
-/* The settings of the startup packet, as they came. */
-static void
+/* pgweir.route is not PostgreSQL's to know. */
+static bool
+relay_start_route(struct relay *relay, const char *value)
+{
+	if (config_route_parse(value, &relay->start_route)) {
+		relay->route = relay->start_route;
+		return true;
+	}
+	client_fail(relay->client, REASON_BAD_PARAMETER, "invalid value for "
+	    "parameter \"pgweir.route\": \"%.60s\"; there are split, "
+	    "primary, replica and any", value);
+	return false;
+}
+
+/* The settings of the startup packet, as they came; false: refused. */
+static bool
 relay_take_defaults(struct relay *relay, const struct client_start *start)
 {
 	struct settings_draft	*draft = settings_draft_new(settings_none());
 
 	for (size_t i = 0; start->settings != NULL &&
-	    start->settings[i] != NULL; i += 2)
-		settings_draft_set(draft, start->settings[i],
-		    start->settings[i + 1]);
+	    start->settings[i] != NULL; i += 2) {
+		if (!text_equal_nocase(start->settings[i], "pgweir.route"))
+			settings_draft_set(draft, start->settings[i],
+			    start->settings[i + 1]);
+		else if (!relay_start_route(relay, start->settings[i + 1])) {
+			settings_draft_free(draft);
+			return false;
+		}
+	}
 	settings_release(relay->defaults);
 	relay->defaults = settings_draft_intern(draft);
 	relay_set_settings(relay, relay->defaults);
+	return true;
 }
 
 static void
@@ -81,7 +101,9 @@ relay_greet_take(struct relay *relay)
 
 	relay->ticket.is_impatient = true;
 	relay->ticket.wish = relay->settings;
-	server = pool_take(relay->client->pool, &relay->ticket);
+	relay_choose(relay, NULL, 0);
+	relay->has_need = false;
+	server = relay_ask(relay);
 	if (server == NULL)
 		return;
 	server->user = relay;
@@ -91,12 +113,22 @@ relay_greet_take(struct relay *relay)
 }
 
 void
+relay_greet_again(struct relay *relay)
+{
+	relay_greet_take(relay);
+}
+
+void
 relay_greet(struct relay *relay, const struct client_start *start)
 {
 	struct client	*client = relay->client;
 
-	relay_take_defaults(relay, start);
-	pool_fill(client->pool, client->loop);
+	if (!relay_take_defaults(relay, start))
+		return;
+	if (pool_has_choice(client->pool))
+		pool_set_fill(client->pool->set, client->loop);
+	else
+		pool_fill(client->pool, client->loop);
 	if (relay_is_known(relay) &&
 	    settings_are_reported(relay->settings, client->pool)) {
 		relay_greet_now(relay);
@@ -151,7 +183,7 @@ relay_greet_done(struct relay *relay, bool failed)
 	relay->ticket.is_impatient = false;
 	relay->server = NULL;
 	if (!failed) {
-		pool_give(client->pool, &server);
+		pool_give(server->pool, &server);
 		relay_greet_now(relay);
 		return;
 	}
@@ -161,7 +193,7 @@ relay_greet_done(struct relay *relay, bool failed)
 	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
 	buf_done(&session->error);
 	session->has_failed = false;
-	pool_give(client->pool, &server);
+	pool_give(server->pool, &server);
 	client_fail_as(client, REASON_BAD_PARAMETER, sqlstate, text, NULL);
 }
 
@@ -202,7 +234,7 @@ relay_on_greet_timeout(struct loop *loop, struct deadline *deadline)
 	if (relay->server != NULL)
 		relay_drop_server(relay, REASON_SERVER_LOST,
 		    "it did not answer a login in time");
-	else if (!pool_withdraw(client->pool, &relay->ticket))
+	else if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
 		return;
 	if (relay_is_known(relay)) {
 		relay_greet_now(relay);

@@ -17,6 +17,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "pool/cancel.h"
+#include "pool/monitor.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -250,11 +251,12 @@ relay_switch_done(struct relay *relay)
 static void
 relay_cancel_now(struct relay *relay)
 {
-	const struct expectation *head =
-	    expected_head(&relay->server->session->expected);
+	const struct expectation	*head;
 
-	if (relay->cancelled == NULL ||
-	    (head != NULL && head->purpose == PURPOSE_BASELINE))
+	if (relay->cancelled == NULL)
+		return;
+	head = expected_head(&relay->server->session->expected);
+	if (head != NULL && head->purpose == PURPOSE_BASELINE)
 		return;
 	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -329,7 +331,7 @@ relay_hold_over(struct relay *relay)
 	if (is_after && relay_listen_goes_on(relay))
 		return;
 	relay->is_holding = false;
-	if (session->has_failed && !is_after) {
+	if (session->has_failed && !is_after && purpose != PURPOSE_RETRY) {
 		if (purpose == PURPOSE_SETTINGS) {
 			relay_settings_refused(relay);
 			return;
@@ -341,6 +343,8 @@ relay_hold_over(struct relay *relay)
 	}
 	if (is_after)
 		relay_finish(relay);
+	else if (purpose == PURPOSE_RETRY)
+		relay_retry(relay);
 	if (relay->state != RELAY_CLOSED)
 		relay_go_on(relay);
 }
@@ -358,21 +362,24 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	struct error_fields	 fields;
 	char			 text[500];
 	struct relay_io		 io;
-	bool			 unsent = relay->is_holding &&
-				    session->draft == NULL &&
-				    !relay->owes_ready;
+	bool			 unsent;
 
+	relay_forget_retry(relay);
+	unsent = relay->is_holding && session->draft == NULL &&
+	    !relay->owes_ready;
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
-	    relay->client->pool->backend->name, what);
+	    relay->server->pool->backend->name, what);
 	if (type != 0)
 		snprintf(text, sizeof text, "%s (type 0x%02x)", what, type);
 	if (buf_length(&session->error) > 0 && !session->has_failed) {
 		error_fields_parse(buf_bytes(&session->error),
 		    buf_length(&session->error), &fields);
 		snprintf(text, sizeof text, "the connection to %s was lost: "
-		    "%s", relay->client->pool->backend->name, fields.message);
+		    "%s", relay->server->pool->backend->name, fields.message);
 	}
 	log_warning(relay_who(relay), "%s", text);
+	if (relay->server->pool->set != NULL)
+		monitor_look(relay->server->pool->backend);
 	if (relay->state == RELAY_GREETING) {
 		relay_drop_server(relay, reason, what);
 		relay_greet_lost(relay, sqlstate, text);
@@ -384,6 +391,8 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		relay_go_on(relay);
 		return;
 	}
+	if (relay_survive(relay, reason, what, text))
+		return;
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL || relay->has_changed ||
 	    relay->owes_ready ||

@@ -1,12 +1,9 @@
 /*
- * What the server says: every answer belongs to the entry at the head of
- * what is expected, which says who gets it.
+ * What the server says, message by message: every answer belongs to the entry
+ * at the head of what is expected, which says who gets it.
  *
- * Rows and copy data are passed on as runs without a look; a message that is
- * larger than the buffer streams through.  What says something about the
- * state of affairs has a handler in the table at the end.  The transaction is
- * over at ReadyForQuery 'I' with nothing expected; that is acted upon after
- * all bytes were used, in relay_finish().
+ * What says something about the state of affairs has a handler in the table
+ * at the end, by which relay_read.c goes.
  */
 
 #include <assert.h>
@@ -14,25 +11,13 @@
 
 #include "base/errors.h"
 #include "base/mem.h"
+#include "pool/monitor.h"
+#include "relay/relay_answers.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 
-/* What becomes of an answer. */
-enum answer_fate {
-	ANSWER_PASS,
-	ANSWER_DROP,
-	ANSWER_WRONG,	/* the server and we are out of step */
-};
-
-struct answer {
-	uint8_t		 type;
-	const uint8_t	*body;
-	size_t		 length;
-	struct expectation *head;	/* NULL: nothing is expected */
-};
-
-typedef enum answer_fate answer_handler(struct relay *, struct relay_io *,
-    const struct answer *);
+/* Parameters that take more are passed on at once. */
+enum { DESCRIBED_BYTES = 4096 };
 
 static enum answer_fate
 answer_fate_of(const struct expectation *head)
@@ -69,6 +54,18 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+static void
+relay_pass_described(struct relay *relay, struct relay_io *io)
+{
+	struct buf	*described = &relay->server->session->described;
+
+	if (buf_length(described) == 0)
+		return;
+	parcel_piece(&io->to_client, buf_bytes(described),
+	    buf_length(described));
+	buf_clear(described);
+}
+
 /* 'T', 'n': the end of a description, or the shape of a query's rows. */
 static enum answer_fate
 relay_on_description(struct relay *relay, struct relay_io *io,
@@ -76,10 +73,29 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	(void)io;
+	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
 		relay_strike(relay);
 	return fate;
+}
+
+/*
+ * 't': the parameters of a statement.  Its rows come next, and if they have
+ * changed, the client shall not have heard anything.
+ */
+static enum answer_fate
+relay_on_parameters(struct relay *relay, struct relay_io *io,
+    const struct answer *answer)
+{
+	enum answer_fate	fate = answer_fate_of(answer->head);
+
+	(void)io;
+	if (fate != ANSWER_PASS || answer->head->number == 0 ||
+	    answer->length > DESCRIBED_BYTES)
+		return fate;
+	buf_add(&relay->server->session->described,
+	    answer->body - MSG_HEAD_BYTES, answer->length + MSG_HEAD_BYTES);
+	return ANSWER_DROP;
 }
 
 /* What the session has lost is known only when PostgreSQL says so. */
@@ -159,7 +175,7 @@ relay_on_copy_in(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(expected_head(&session->expected));
 }
 
-/* 't', 'H', 'W', 'V', 'd', 'c': no end of anything. */
+/* 'H', 'W', 'V', 'd', 'c': no end of anything. */
 static enum answer_fate
 relay_on_middle(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -189,6 +205,20 @@ relay_on_notification(struct relay *relay, struct relay_io *io,
 	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
+/* Its host has been promoted: the monitor shall see for itself. */
+static bool
+relay_is_about_role(struct relay *relay, const struct answer *answer)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL ||
+	    answer->length < sizeof name ||
+	    memcmp(answer->body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -196,6 +226,8 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (relay_is_about_role(relay, answer))
+		return ANSWER_DROP;
 	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
 		/* Whatever set it, a function perhaps: ask what is set. */
 		relay->touches |= SQL_TOUCHES_SETTINGS;
@@ -208,28 +240,6 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
-/*
- * Everything up to Sync was skipped, simple queries too: nothing of it has
- * happened.  It is undone from the end, as each was done on top of those
- * before it.
- */
-static void
-relay_skip_batch(struct relay *relay)
-{
-	struct expected		*expected = &relay->server->session->expected;
-	uint32_t		 n = 0;
-
-	while (n < expected->count &&
-	    expected_at(expected, n)->kind != EXPECT_SYNC)
-		n++;
-	for (uint32_t i = n; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), i > 0);
-	while (n-- > 0)
-		expected_strike(expected);
-	if (expected->count == 0 && relay->is_unsynced)
-		relay->is_refusing = true;
-}
-
 static void
 relay_keep_error(struct server_session *session, const struct answer *answer)
 {
@@ -239,16 +249,26 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 
 /*
  * The server has lost a statement, or a table of it has changed: nobody shall
- * meet the same error again, it is prepared anew at its next use.
+ * meet the same error again, it is prepared anew at its next use.  True: that
+ * is now, and the client does not hear of it.
  */
-static void
-relay_mistrust_shelf(struct server_session *session,
-    const struct expectation *head, const char *sqlstate)
+static bool
+relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
+    const char *sqlstate)
 {
-	if ((head->kind == EXPECT_BIND || head->kind == EXPECT_DESCRIBE) &&
-	    head->number != 0 && (strcmp(sqlstate, "26000") == 0 ||
-	    strcmp(sqlstate, "0A000") == 0))
-		shelf_forget_number(&session->shelf, head->number);
+	struct server_session	*session = relay->server->session;
+	bool			 has_changed = strcmp(sqlstate, "0A000") == 0;
+
+	if ((head->kind != EXPECT_BIND && head->kind != EXPECT_DESCRIBE) ||
+	    head->number == 0 ||
+	    (!has_changed && strcmp(sqlstate, "26000") != 0))
+		return false;
+	shelf_forget_number(&session->shelf, head->number, has_changed);
+	if (!relay_may_retry(relay, has_changed))
+		return false;
+	relay_skip_batch(relay);
+	relay_expect_retry(relay);
+	return true;
 }
 
 static void
@@ -282,9 +302,16 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
+		buf_clear(&session->described);
+		return ANSWER_DROP;
+	}
+	relay_pass_described(relay, io);
 	session->has_said_error = true;
+	if (relay->server->pool->set != NULL &&
+	    strcmp(fields.sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
 	relay_note_error(relay, fields.sqlstate);
-	relay_mistrust_shelf(session, answer->head, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
 		    answer->head->made_bytes);
@@ -304,6 +331,10 @@ relay_count_ready(struct relay *relay)
 	int64_t			 now = loop_now_us(relay->client->loop);
 	int64_t			 slow_us;
 
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now,
+		    memory_order_relaxed);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
@@ -356,6 +387,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	relay->may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->hearer != NULL) &&
 	    relay_withholds_ready(relay, io))
@@ -373,16 +405,13 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
-static const struct {
-	answer_handler	*handle;
-	bool		 is_whole;	/* waits until all of it is here */
-} answers[256] = {
+const struct answer_kind	answers[256] = {
 	[MSG_PARSE_COMPLETE] = { relay_on_complete, true },
 	[MSG_BIND_COMPLETE] = { relay_on_complete, true },
 	[MSG_CLOSE_COMPLETE] = { relay_on_complete, true },
 	[MSG_ROW_DESCRIPTION] = { relay_on_description, false },
 	[MSG_NO_DATA] = { relay_on_description, true },
-	[MSG_PARAMETER_DESCRIPTION] = { relay_on_middle, false },
+	[MSG_PARAMETER_DESCRIPTION] = { relay_on_parameters, true },
 	[MSG_DATA_ROW] = { relay_on_data, false },
 	[MSG_COMMAND_COMPLETE] = { relay_on_command_end, true },
 	[MSG_EMPTY_QUERY] = { relay_on_command_end, true },
@@ -399,182 +428,3 @@ static const struct {
 	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
 	[MSG_READY] = { relay_on_ready, true },
 };
-
-/* The end of the run of whole rows that begins here. */
-static const uint8_t *
-relay_rows_end(const uint8_t *at, const uint8_t *end)
-{
-	struct msg_head	head;
-
-	while (msg_peek(at, (size_t)(end - at), &head) == MSG_OK &&
-	    at[0] == MSG_DATA_ROW &&
-	    (size_t)(end - at) >= MSG_HEAD_BYTES + (size_t)head.length)
-		at += MSG_HEAD_BYTES + (size_t)head.length;
-	return at;
-}
-
-/*
- * A server that does not speak the protocol is not spoken to again.  What it
- * said before is good, and may be what the client waits for.
- */
-static void
-relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
-{
-	relay_io_send(io, relay);
-	relay_lose_server(relay, REASON_SERVER_RUBBISH,
-	    "the server sent a message that was not expected", type);
-}
-
-/* Use one message; 0: more bytes are needed, or the relay is done with. */
-static size_t
-relay_read_answer(struct relay *relay, struct relay_io *io,
-    const uint8_t *at, size_t left)
-{
-	struct server_session	*session = relay->server->session;
-	struct msg_head		 msg;
-	struct answer		 answer;
-	enum answer_fate	 fate;
-	size_t			 total, here;
-
-	switch (msg_peek(at, left, &msg)) {
-	case MSG_SHORT:
-		return 0;
-	case MSG_BAD:
-		relay_on_rubbish(relay, io, at[0]);
-		return 0;
-	case MSG_OK:
-		break;
-	}
-	total = MSG_HEAD_BYTES + (size_t)msg.length;
-	here = left < total ? left : total;
-	answer.type = at[0];
-	answer.body = at + MSG_HEAD_BYTES;
-	answer.length = here - MSG_HEAD_BYTES;
-	answer.head = expected_head(&session->expected);
-	if (here < total && total <= LOOP_BUFFER_BYTES &&
-	    (answers[at[0]].is_whole || (answer.head != NULL &&
-	    answer.head->purpose != PURPOSE_NONE)))
-		return 0;
-	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
-	    answers[at[0]].handle(relay, io, &answer);
-	if (relay->state == RELAY_CLOSED)
-		return 0;
-	if (fate == ANSWER_WRONG) {
-		relay_on_rubbish(relay, io, at[0]);
-		return 0;
-	}
-	if (fate == ANSWER_PASS)
-		parcel_run(&io->to_client, at, here);
-	session->skip = (uint32_t)(total - here);
-	session->skip_passes = fate == ANSWER_PASS;
-	relay_answer_due(relay, io);
-	return here;
-}
-
-static size_t
-relay_read_rest(struct relay *relay, struct relay_io *io, const uint8_t *at,
-    size_t n)
-{
-	struct server_session	*session = relay->server->session;
-
-	if (n > session->skip)
-		n = session->skip;
-	if (session->skip_passes)
-		parcel_run(&io->to_client, at, n);
-	session->skip -= (uint32_t)n;
-	return n;
-}
-
-static size_t
-relay_read_answers(struct relay *relay, struct relay_io *io,
-    const uint8_t *data, size_t n)
-{
-	const uint8_t		*at = data, *end = data + n, *rows;
-	const struct expectation *head;
-	size_t			 used;
-
-	while (at < end) {
-		if (relay->server->session->skip > 0) {
-			at += relay_read_rest(relay, io, at,
-			    (size_t)(end - at));
-			continue;
-		}
-		head = expected_head(&relay->server->session->expected);
-		if (at[0] == MSG_DATA_ROW && head != NULL &&
-		    head->fate == FATE_PASS) {
-			rows = relay_rows_end(at, end);
-			parcel_run(&io->to_client, at, (size_t)(rows - at));
-			if (rows != at) {
-				at = rows;
-				continue;
-			}
-		}
-		used = relay_read_answer(relay, io, at, (size_t)(end - at));
-		if (used == 0 || relay->server == NULL)
-			break;
-		at += used;
-	}
-	return (size_t)(at - data);
-}
-
-/* After all bytes were used: what comes next. */
-static void
-relay_after_answers(struct relay *relay)
-{
-	enum relay_state	before = relay->state;
-
-	if (before == RELAY_GREETING) {
-		if (!relay_has_expected(relay))
-			relay_greet_done(relay,
-			    relay->server->session->has_failed);
-		return;
-	}
-	if (relay->is_holding && !relay_has_expected(relay)) {
-		relay_hold_over(relay);
-		return;
-	}
-	if (relay->is_pausing && !relay_has_expected(relay)) {
-		relay->is_pausing = false;
-		relay_finish(relay);
-		if (relay->state != RELAY_CLOSED && !relay->is_holding)
-			relay_go_on(relay);
-		return;
-	}
-	relay_finish(relay);
-}
-
-void
-relay_read_server(struct relay *relay)
-{
-	struct server		*server = relay->server;
-	struct server_session	*session = server->session;
-	uint8_t			*buffer = relay->client->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
-	struct relay_io		 io;
-	ssize_t			 n;
-
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
-	if (n == STREAM_AGAIN)
-		return;
-	if (n <= 0) {
-		relay_lose_server(relay, REASON_SERVER_LOST, n == STREAM_EOF ?
-		    "the server closed the connection" :
-		    stream_error(&server->stream), 0);
-		return;
-	}
-	all = held + (size_t)n;
-	relay_io_init(&io, relay);
-	used = relay_read_answers(relay, &io, buffer, all);
-	if (relay->state == RELAY_CLOSED || relay->server != server)
-		return;
-	relay_io_send(&io, relay);
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else if (held > 0)
-		buf_done(&session->held);
-	relay_after_answers(relay);
-}

@@ -226,7 +226,7 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 	    relay_cancel_running(relay, done, arg))
 		return;
 	if (relay->state == RELAY_WAITING &&
-	    pool_withdraw(client->pool, &relay->ticket)) {
+	    pool_withdraw(relay->ticket.pool, &relay->ticket)) {
 		deadline_clear(client->loop, &client->deadline);
 		relay_set_state(relay, RELAY_IDLE);
 		relay_refuse_held(relay, "57014",
@@ -278,6 +278,7 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->ticket.loop = client->loop;
 	relay->ticket.granted = relay_on_granted;
 	relay->ticket.refused = relay_on_refused;
+	relay->ticket.moved = relay_on_moved;
 	buf_init(&relay->held);
 	buf_add(&relay->held, start->early, start->early_length);
 	relay->settings = settings_hold(settings_none());
@@ -304,7 +305,7 @@ relay_on_stop(struct client *client)
 	if (relay->server != NULL)
 		relay_abandon_server(relay);
 	on_its_way = relay->ticket.state != TICKET_NONE &&
-	    !pool_leave(client->pool, &relay->ticket);
+	    !pool_leave(relay->ticket.pool, &relay->ticket);
 	deadline_clear(client->loop, &client->deadline);
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
@@ -350,4 +351,5 @@ relay_init(void)
 {
 	server_hooks.session_free = session_free;
 	server_hooks.session_reset = session_reset;
+	server_hooks.condemn = relay_condemn;
 }

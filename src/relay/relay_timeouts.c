@@ -37,7 +37,7 @@ void
 relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 {
 	struct relay	*relay = relay_of_deadline(deadline);
-	struct pool	*pool = relay->client->pool;
+	struct pool	*pool = relay->ticket.pool;
 	char		 text[1000], limit[32];
 
 	(void)loop;

@@ -1,18 +1,44 @@
 /*
- * Taking back what was noted of requests that PostgreSQL has skipped or
- * refused.
+ * Taking back what requests did here that PostgreSQL has refused or skipped.
  *
- * A request is noted when it is sent, because those behind it count on it;
- * its expectation carries what was there before.
+ * The client may have said more meanwhile, so what a name meant before is
+ * put where the next one that changes it will look for it.
+ *
+ * Runs on the client's thread.
  */
 
 #include "relay/relay_private.h"
 
+/*
+ * Where the meaning of the unnamed statement is kept: with the first request
+ * from this one on that has changed it again, or with the relay.  NULL: it
+ * means nothing any more.
+ */
+static struct statement **
+relay_unnamed_place(struct relay *relay, uint32_t from)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+
+	for (uint32_t i = from; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->fate != FATE_PASS)
+			continue;
+		if (entry->kind > EXPECT_SYNC)
+			return NULL;
+		if (entry->kind == EXPECT_PARSE && entry->number == 0 &&
+		    !entry->is_named)
+			return &entry->before;
+	}
+	return &relay->unnamed;
+}
+
 static void
 relay_undo_parse(struct relay *relay, const struct expectation *entry,
-    bool skipped)
+    bool skipped, uint32_t from)
 {
 	struct server_session	*session = relay->server->session;
+	struct statement	**place, *before;
 
 	if (entry->number != 0)
 		shelf_remove_number(&session->shelf, entry->statement,
@@ -22,15 +48,22 @@ relay_undo_parse(struct relay *relay, const struct expectation *entry,
 	if (entry->number != 0 || entry->is_named)
 		return;
 	session_set_unnamed(session, NULL);
-	if (entry->fate == FATE_PASS)
-		relay_set_unnamed(relay, skipped ? entry->before : NULL);
+	if (entry->fate != FATE_PASS ||
+	    (place = relay_unnamed_place(relay, from)) == NULL)
+		return;
+	before = skipped && entry->before != NULL ?
+	    statement_hold(entry->before) : NULL;
+	if (*place != NULL)
+		statement_release(*place);
+	*place = before;
 }
 
 void
-relay_undo(struct relay *relay, const struct expectation *entry, bool skipped)
+relay_undo(struct relay *relay, const struct expectation *entry, bool skipped,
+    uint32_t from)
 {
 	if (entry->kind == EXPECT_PARSE)
-		relay_undo_parse(relay, entry, skipped);
+		relay_undo_parse(relay, entry, skipped, from);
 	else if (entry->kind == EXPECT_CLOSE && skipped) {
 		if (entry->fate == FATE_SWALLOW)
 			shelf_restore(&relay->server->session->shelf,
@@ -38,4 +71,26 @@ relay_undo(struct relay *relay, const struct expectation *entry, bool skipped)
 		else if (entry->before != NULL && entry->name != NULL)
 			names_set(&relay->names, entry->name, entry->before);
 	}
+}
+
+/*
+ * Everything up to Sync was skipped, simple queries too: nothing of it has
+ * happened.  It is undone from the end, as each was done on top of those
+ * before it.
+ */
+void
+relay_skip_batch(struct relay *relay)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	uint32_t		 n = 0;
+
+	while (n < expected->count &&
+	    expected_at(expected, n)->kind != EXPECT_SYNC)
+		n++;
+	for (uint32_t i = n; i-- > 0;)
+		relay_undo(relay, expected_at(expected, i), i > 0, n);
+	while (n-- > 0)
+		expected_strike(expected);
+	if (expected->count == 0 && relay->is_unsynced)
+		relay->is_refusing = true;
 }

@@ -23,6 +23,8 @@ session_of(struct server *server)
 	server->mark = session->settings;
 	shelf_init(&session->shelf);
 	buf_init(&session->held);
+	buf_init(&session->batch);
+	buf_init(&session->described);
 	buf_init(&session->reported);
 	buf_init(&session->error);
 	return session;
@@ -139,6 +141,8 @@ session_free(struct server *server)
 	settings_draft_free(session->draft);
 	expected_done(&session->expected);
 	buf_done(&session->held);
+	buf_done(&session->batch);
+	buf_done(&session->described);
 	buf_done(&session->reported);
 	buf_done(&session->error);
 	free(session);

@@ -46,6 +46,12 @@ shelf_find(struct shelf *shelf, const struct statement *statement)
 {
 	struct shelf_entry	*entry = shelf_lookup(shelf, statement);
 
+	if (entry != NULL && entry->shape != atomic_load_explicit(
+	    &statement->shape, memory_order_relaxed)) {
+		/* PostgreSQL keeps it under a name that is not used again. */
+		shelf_remove(shelf, entry);
+		return NULL;
+	}
 	if (entry != NULL && entry != TAILQ_FIRST(&shelf->used)) {
 		TAILQ_REMOVE(&shelf->used, entry, next);
 		TAILQ_INSERT_HEAD(&shelf->used, entry, next);
@@ -61,6 +67,8 @@ shelf_put(struct shelf *shelf, struct statement *statement, uint32_t number)
 	assert(shelf_lookup(shelf, statement) == NULL);
 	entry->statement = statement_hold(statement);
 	entry->number = number;
+	entry->shape = atomic_load_explicit(&statement->shape,
+	    memory_order_relaxed);
 	hash_table_add(&shelf->table, &entry->node, shelf_hash(statement));
 	TAILQ_INSERT_HEAD(&shelf->used, entry, next);
 	return entry;
@@ -99,14 +107,18 @@ shelf_remove_number(struct shelf *shelf, const struct statement *statement,
 		shelf_remove(shelf, entry);
 }
 
-/* By its number alone: slow, for errors. */
+/* Slow, for errors. */
 void
-shelf_forget_number(struct shelf *shelf, uint32_t number)
+shelf_forget_number(struct shelf *shelf, uint32_t number, bool has_changed)
 {
 	struct shelf_entry	*entry;
 
 	TAILQ_FOREACH(entry, &shelf->used, next)
 		if (entry->number == number) {
+			if (has_changed)
+				(void)atomic_compare_exchange_strong(
+				    &entry->statement->shape, &entry->shape,
+				    entry->shape + 1);
 			shelf_remove(shelf, entry);
 			break;
 		}

@@ -38,7 +38,7 @@ PASSWORD = "s:e/c@r t%ü"
 DATABASE = "story"
 POOL = 4
 CLIENTS = 10
-LIMIT = 120
+LIMIT = 60
 GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
 JDBC = "/usr/share/java/postgresql.jar"
 

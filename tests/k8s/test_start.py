@@ -78,16 +78,40 @@ class Group:
         with open(self.path("secret", name), "w") as f:
             f.write(value)
 
+    def pooler(self):
+        """pgweir as k8s/base configures it, at 127.0.2.1 in the group."""
+        base = self.tools.kustomize("base")
+        data = next(d for d in base if d["kind"] == "ConfigMap")["data"]
+        folder = self.path("pooler")
+        os.makedirs(folder)
+        with open(os.path.join(folder, "users.txt"), "w") as f:
+            with open(self.path("secret", "POOLER_PASSWORD")) as password:
+                f.write(f'"pgweir" "{password.read()}"\n')
+        for name, text in data.items():
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(text.replace("/etc/pgweir-secret", folder))
+        log = open(self.path("log-pooler"), "w")
+        self.running["pooler"] = subprocess.Popen(
+            self.inside(self.tools.binary,
+                        os.path.join(folder, "pgweir.ini")),
+            stdout=log, stderr=log, cwd="/",
+            env={"PATH": os.environ["PATH"],
+                 "PGWEIR_LISTEN_ADDR": "127.0.2.1"})
+        wait_until("pgweir is ready\n", lambda:
+                   "is ready" in self.log("pooler"))
+
     def write_hosts(self):
         # In place: the file itself is mounted over /etc/hosts.
         with open(self.hosts, "w") as f:
             f.write("127.0.0.1 localhost\n")
+            f.write("127.0.1.1 postgres-rw\n")
             for i in self.running:
-                f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n")
+                if i != "pooler":
+                    f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n")
 
     def environment(self, i, **more):
         return {"PATH": os.environ["PATH"], "POD_NAME": f"postgres-{i}",
-                "REPLICAS": "3", "LC_ALL": "C.UTF-8",
+                "REPLICAS": "3", "LC_ALL": "C.UTF-8", "HOME": self.dir,
                 "PGDATA": self.path(f"volume-{i}", "postgres"),
                 "SECRET_DIR": self.path("secret"),
                 "CONFIG_DIR": self.path("config"),
@@ -141,7 +165,8 @@ class Group:
         return subprocess.run(
             self.inside("psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "-d",
                         words, "-c", text),
-            capture_output=True, text=True, cwd="/", timeout=60)
+            capture_output=True, text=True, cwd="/", timeout=60,
+            env=self.environment(i))
 
     def sql(self, i, text):
         done = self.psql(i, text)
@@ -248,6 +273,26 @@ def test_the_poolers_role_learns_secrets_of_logins_and_nothing_else(tools):
     group.close()
 
 
+def test_applications_log_in_through_the_pooler_with_their_passwords(tools):
+    group = Group(tools)
+    group.started(0, "primary")
+    group.sql(0, "create role reader login password 'r\\ead'")
+    group.pooler()
+
+    def ask(user, password, mode="require"):
+        return group.psql(0, "select current_user, current_database()",
+                          host="127.0.2.1", user=user, password=password,
+                          sslmode=mode)
+
+    for user, password in ("owner", r"ad\'min"), ("reader", r"r\\ead"):
+        done = ask(user, password)
+        assert done.stdout == f"{user}|shop\n", \
+            done.stderr + group.log("pooler")
+    for user in "owner", "replicator", "nobody":
+        assert "password authentication failed" in ask(user, "x").stderr
+    group.close()
+
+
 def test_a_changed_password_is_taken_over_when_the_primary_restarts(tools):
     group = Group(tools)
     group.started(0, "primary")
@@ -295,6 +340,28 @@ def test_writes_that_nobody_received_do_not_stop_the_old_primary(tools):
     for i in 0, 2:
         group.started(i, "replica")
         group.has(i, "select count(*) from t", "1")
+    group.close()
+
+
+def test_a_switchover_loses_nothing(tools):
+    group = Group(tools)
+    group.three()
+    group.sql(0, "create table t as select generate_series(1, 5000) n")
+    process = group.running[0]
+    done = group.script(0, "demote.sh")
+    assert done.returncode == 0, done.stderr
+    assert process.wait(30) == 0
+    group.running.pop(0)
+    group.start(0)
+    group.wait(0, "waits", lambda: "demoted, and nobody" in group.log(0))
+    done = group.script(1, "promote.sh")
+    assert done.returncode == 0, done.stderr
+    group.wait(0, "is replica", lambda: group.role(0) == "replica")
+    assert "copying" not in group.log(0), group.log(0)
+    for i in 0, 2:
+        group.has(i, "select count(*) from t", "5000")
+    group.sql(1, "insert into t values (1)")
+    group.has(0, "select count(*) from t", "5001")
     group.close()
 
 

@@ -24,10 +24,10 @@ def slow(function):
 
 def run(*command, **more):
     """The output of a program that must succeed."""
-    done = subprocess.run(command, stdout=subprocess.PIPE,
-                          stderr=subprocess.STDOUT, text=True,
+    done = subprocess.run(command, capture_output=True, text=True,
                           timeout=LIMIT, **more)
-    assert done.returncode == 0, f"{' '.join(command)}:\n{done.stdout}"
+    assert done.returncode == 0, \
+        f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
     return done.stdout
 
 

@@ -47,8 +47,22 @@ class Ground:
                               database=database)
         self.weir = self.world.start("\n".join(
             f"{name} = {value}" for name, value in options.items()))
-        return Player((self.world.pg.port, "direct", {})[:2],
-                      (self.weir.port, "app"))
+        self.player = Player((self.world.pg.port, "direct"),
+                             (self.weir.port, "app"))
+        return self.player
+
+    def who(self):
+        """What pgweir says of the clients that have a server or want one."""
+        ports = {}
+        for client, sides in self.player.sides.items():
+            ports[str(sides[1].local_port)] = client
+        found = []
+        for line in self.weir.console("show clients").split("\n"):
+            row = line.split("|")
+            client = ports.get(row[6])
+            if client is not None and (row[-1] or row[4] != "idle"):
+                found.append(f"client {client}: {row[4]} {row[-1]}")
+        return "\n".join(found)
 
     def play(self, events, options):
         """The difference that this program shows, or None."""

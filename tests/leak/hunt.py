@@ -61,6 +61,8 @@ def hunt(field, seed, statements, seconds):
             events += wanted
             player.play_round(wanted)
     except Difference as difference:
+        if difference.key == "stall":
+            print(field.who(), flush=True)
         return events, options, difference, player.statements
     finally:
         player.close()
@@ -71,6 +73,13 @@ def show(events, options):
     lines = [json.dumps({"options": options})]
     lines += [json.dumps(event) for event in events]
     return "\n".join(lines)
+
+
+def show_end(events, options):
+    """A long program is of use only in a file."""
+    if len(events) <= 40:
+        return show(events, options)
+    return "...\n" + show(events[-8:], options)
 
 
 def replay(field, name):
@@ -85,13 +94,11 @@ def report(field, found, arguments):
     events, options, difference, _ = found
     print(f"a difference ({difference.key}) at {difference.event}:\n"
           f"{difference}", flush=True)
-    if difference.key == "stall":
-        print(field.weir.console("show clients", args=["-x"]))
     if arguments.shrink_seconds > 0:
         events, options, difference = shrink(
             field, events, options, difference, arguments.shrink_seconds)
         print(f"\ncut down to {len(events)} events:\n"
-              f"{show(events, options)}\n{difference}")
+              f"{show_end(events, options)}\n{difference}")
     if arguments.save:
         with open(arguments.save, "w") as f:
             f.write(show(events, options) + "\n")

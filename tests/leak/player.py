@@ -8,10 +8,12 @@ of a round run at the same time, each on a client of its own.  An op is a list:
     ["Q", text]                 a simple query
     ["P", name, text, types]    and B, D, E, C, H, S: the extended protocol
     ["d", text] ["c"] ["f", text]  CopyData, CopyDone, CopyFail
-    A text may hold <70000>, which stands for so many bytes of x.
     ["wait"]                    read until something that ran has ended
     ["hear"]                    read until a notice
     ["cancel"]                  a cancel request on a connection of its own
+
+A text may hold <70000>, which stands for so many bytes of x, and <probe>, which
+stands for program.PROBE.
 
 Every client has two connections: "direct" to PostgreSQL and "pooled" to
 pgweir.  What both answered is compared message by message when both have
@@ -38,9 +40,10 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
                                 "..", "system"))
 
 import wire  # noqa: E402
+from program import PROBE  # noqa: E402
 
 PATIENCE = 20
-FILLER = re.compile("<([0-9]+)>")
+FILLER = re.compile("<([0-9]+|probe)>")
 ENDINGS = frozenset(b"CEsI")
 
 
@@ -53,12 +56,17 @@ class Difference(Exception):
         self.event = event
 
 
+def filled(found):
+    what = found.group(1)
+    return PROBE if what == "probe" else "x" * int(what)
+
+
 def encode(op):
     """The bytes of an op that is a message."""
     kind = op[0]
     if kind in "QP":
-        op = [FILLER.sub(lambda found: "x" * int(found.group(1)), part)
-              if isinstance(part, str) else part for part in op]
+        op = [FILLER.sub(filled, part) if isinstance(part, str) else part
+              for part in op]
     if kind == "Q":
         return wire.query(op[1])
     if kind == "P":
@@ -121,6 +129,7 @@ class Side:
         self.socket = socket.create_connection(("127.0.0.1", port), 30)
         self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         self.socket.setblocking(False)
+        self.local_port = self.socket.getsockname()[1]
         self.database = database
         self.data, self.out = bytearray(), b""
         self.parameters = {}
@@ -241,13 +250,18 @@ def plain_row_description(body):
     return out
 
 
+# The server's own name of the statement is told here instead of the client's.
+SUPPLIES = re.compile('(but prepared statement) ".*"')
+
+
 def plain(message, pid):
     """The message as it is compared and shown."""
     kind, body = chr(message[0]), message[1]
     if kind in "EN":
         found = [part.decode("utf8", "backslashreplace")
                  for part in body.split(b"\0") if part]
-        return kind, {p[0]: p[1:] for p in found if p[0] not in "FLR"}
+        return kind, {p[0]: SUPPLIES.sub("\\1", p[1:]) for p in found
+                      if p[0] not in "FLR"}
     if kind == "T":
         return kind, plain_row_description(body)
     if kind == "A":
@@ -288,8 +302,8 @@ def compare(direct, pooled):
                 f"{key_of(a)}/{key_of(b)}",
                 f"message {at}\n  PostgreSQL: {short(a)}\n"
                 f"  pgweir:     {short(b)}\n"
-                f"  all PostgreSQL said: {short(one, 1500)}\n"
-                f"  all pgweir said:     {short(two, 1500)}")
+                f"  all PostgreSQL said: {short(one)}\n"
+                f"  all pgweir said:     {short(two)}")
     if direct.ended != pooled.ended:
         raise Difference("end", "only one connection ended: " +
                          ("PostgreSQL's" if direct.ended else "pgweir's"))
@@ -302,7 +316,7 @@ def compare(direct, pooled):
             for n in names))
 
 
-def short(value, limit=600):
+def short(value, limit=700):
     if isinstance(value, tuple) and value and value[0] == "D" and \
             isinstance(value[1], bytes):
         value = ("D", value[1][:200], len(value[1]))

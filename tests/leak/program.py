@@ -330,7 +330,7 @@ class Writer:
             return self.transaction()
         ops = [["B", "", "probe", []], ["D", "P", ""], ["E", "", 0], ["S"]]
         if not self.has_probe:
-            ops.insert(0, ["P", "probe", PROBE])
+            ops.insert(0, ["P", "probe", "<probe>"])
             self.has_probe = True
         return ops
 

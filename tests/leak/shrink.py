@@ -85,7 +85,7 @@ def cut_ops(shrinker, events):
 
 def shrink(ground, events, options, difference, seconds):
     """(events, options, difference), as short as was found in the time."""
-    patience, player.PATIENCE = player.PATIENCE, 4
+    patience, player.PATIENCE = player.PATIENCE, 2
     found = Shrinker(ground, options, difference.key, seconds)
     try:
         single = dict(options, workers=1)

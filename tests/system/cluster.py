@@ -238,3 +238,179 @@ class World:
             self.pg.stop("immediate")
         finally:
             shutil.rmtree(self.top, ignore_errors=True)
+
+
+class Node(Postgres):
+    """One host of a Cluster."""
+
+    def __init__(self, top, name, port=None, address="127.0.0.1"):
+        self.name = name
+        self.dir = os.path.join(top, name)
+        self.address = address
+        self.port = port or free_port()
+
+    def initdb(self, synchronous):
+        self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
+                 "-D", self.dir)
+        self.append("postgresql.conf", f"""
+fsync = off
+max_connections = 100
+shared_buffers = 32MB
+wal_log_hints = on
+max_wal_senders = 10
+wal_keep_size = 256MB
+hot_standby = on
+wal_receiver_status_interval = 1s
+wal_retrieve_retry_interval = 100ms
+synchronous_standby_names = '{synchronous}'
+""")
+        self.append("pg_hba.conf", "host all all 127.0.0.0/8 trust\n"
+                    "host replication all 127.0.0.0/8 trust\n")
+        self.place()
+        self.start()
+
+    def place(self):
+        """Where it listens; in a file of its own, which is not copied."""
+        self.append("postgresql.auto.conf", f"""
+port = {self.port}
+listen_addresses = '{self.address}'
+unix_socket_directories = ''
+""")
+
+    def follow(self, primary):
+        self.run("pg_basebackup", "-h", primary.address, "-p",
+                 str(primary.port), "-U", "postgres", "-R", "-X", "stream",
+                 "-c", "fast", "--no-sync", "-D", self.dir)
+        self.place()
+        self.start()
+
+    def turn_to(self, primary):
+        """A replica follows another primary from now on."""
+        self.append("postgresql.auto.conf", "primary_conninfo = 'user=postgres"
+                    f" host={primary.address} port={primary.port}'\n")
+        self.reload()
+
+    def rejoin(self, primary):
+        """A primary that was killed follows the one that came after it."""
+        self.run("pg_rewind", "--target-pgdata", self.dir, "--no-sync", "-R",
+                 f"--source-server=host={primary.address} "
+                 f"port={primary.port} user=postgres dbname=postgres")
+        self.place()
+        self.start()
+
+    def pid(self):
+        with open(os.path.join(self.dir, "postmaster.pid")) as f:
+            return int(f.readline())
+
+    def is_running(self):
+        return os.path.exists(os.path.join(self.dir, "postmaster.pid"))
+
+    def everybody(self):
+        """The postmaster and what it has started."""
+        children = subprocess.run(
+            ["ps", "-o", "pid=", "--ppid", str(self.pid())],
+            capture_output=True, text=True).stdout.split()
+        return [self.pid(), *map(int, children)]
+
+    def signal_all(self, number):
+        for pid in self.everybody():
+            try:
+                os.kill(pid, number)
+            except ProcessLookupError:
+                pass
+
+    def kill(self):
+        """As if its machine had lost power."""
+        self.signal_all(signal.SIGKILL)
+        os.unlink(os.path.join(self.dir, "postmaster.pid"))
+
+    def freeze(self):
+        self.signal_all(signal.SIGSTOP)
+
+    def thaw(self):
+        self.signal_all(signal.SIGCONT)
+
+    def promote(self):
+        self.run("pg_ctl", "-w", "-D", self.dir, "promote")
+
+    def sql(self, text, database="postgres", **more):
+        return psql(text, host=self.address, port=self.port, dbname=database,
+                    **more)
+
+    def lsn(self):
+        """How much it has received."""
+        return int(self.sql("select pg_wal_lsn_diff(greatest("
+                            "pg_last_wal_receive_lsn(), "
+                            "pg_last_wal_replay_lsn()), '0/0')::int8"))
+
+    def has_replayed(self, lsn):
+        return self.sql("select pg_last_wal_replay_lsn() >= "
+                        f"'{lsn}'") == "t"
+
+
+class Cluster:
+    """A primary and replicas that stream from it: a context manager."""
+
+    def __init__(self, world, replicas=2, synchronous="", one_port=False):
+        self.top = tempfile.mkdtemp(prefix="cluster-", dir=world.top)
+        if os.getuid() == 0:
+            user = pwd.getpwnam("postgres")
+            os.chown(self.top, user.pw_uid, user.pw_gid)
+        self.world = world
+        port = free_port() if one_port else None
+        self.nodes = [Node(self.top, f"node{i}", port,
+                           f"127.0.0.{i + 2}" if one_port else "127.0.0.1")
+                      for i in range(replicas + 1)]
+        self.synchronous = synchronous
+
+    def __enter__(self):
+        try:
+            self.nodes[0].initdb(self.synchronous)
+            self.nodes[0].sql(["set synchronous_commit = local",
+                               "create database app"])
+            for node in self.nodes[1:]:
+                node.follow(self.nodes[0])
+        except BaseException:
+            self.__exit__()
+            raise
+        return self
+
+    def __exit__(self, *_):
+        self.world.settle()
+        for node in self.nodes:
+            try:
+                node.thaw()
+                node.run("pg_ctl", "-m", "immediate", "-D", node.dir, "stop")
+            except (OSError, subprocess.CalledProcessError):
+                pass
+
+    def fail_over(self):
+        """The most advanced replica is promoted, the others follow it."""
+        standbys = [n for n in self.nodes if n.is_running()]
+        new = max(standbys, key=Node.lsn)
+        new.promote()
+        for node in standbys:
+            if node is not new:
+                node.turn_to(new)
+        return new
+
+    def hosts(self):
+        return ("host=" + ",".join(n.address for n in self.nodes) +
+                " port=" + ",".join(str(n.port) for n in self.nodes))
+
+    def start(self, options="", database="", **more):
+        more.setdefault("section", "pgweir")
+        weir = self.world.start(
+            options="role_check_interval = 100ms\n" + options,
+            databases=f"app = {self.hosts()} {database}", **more)
+        return weir
+
+    def caught_up(self):
+        """Every replica has replayed what the primary has written."""
+        primary = next(n for n in self.nodes if n.sql(
+            "select pg_is_in_recovery()") == "f")
+        lsn = primary.sql("select pg_current_wal_insert_lsn()")
+        for node in self.nodes:
+            if node is not primary:
+                wait_until(f"{node.name} has replayed {lsn}",
+                           lambda: node.has_replayed(lsn))

@@ -169,7 +169,8 @@ def postgres_hba(world, lines):
     try:
         yield
     finally:
-        world.pg.hba("local all all trust\nhost all all all trust\n")
+        world.pg.hba("local all all trust\nhost all all all trust\n"
+                      "host replication all all trust\n")
 
 
 class TlsClient(Client):

@@ -27,7 +27,8 @@ def with_hba(world, method, test):
     try:
         test()
     finally:
-        world.pg.hba("local all all trust\nhost all all all trust\n")
+        world.pg.hba("local all all trust\nhost all all all trust\n"
+                      "host replication all all trust\n")
 
 
 def test_md5_plain_and_scram_let_in_who_knows_the_password(world):

@@ -390,7 +390,9 @@ OTHER = {
     "log_format": "json", "metrics_addr": "127.0.0.1",
     "dashboard_token_file": None, "unix_socket_mode": "0700",
     "ignore_startup_parameters": "a,b",
-    "pin": "off", "max_pinned": "7",
+    "route": "replica", "monitor_user": "app", "role_check_interval": "2s",
+    "monitor_password": None,  # never shown
+    "pin": "off", "max_pinned": "7", "max_statement_memory": "1000000",
 }
 
 

@@ -59,3 +59,31 @@ def test_a_bound_deallocate_leaves_other_portals_alone(world):
                         FLUSH + bind("one") + execute() + SYNC)
     assert kinds(answer) == "22DC2DCZ"
     assert kinds(client.ask(run("s"))) == "2DCZ"
+
+
+def test_a_parse_behind_a_batch_that_fails_is_kept(world):
+    client = Client(world.start("default_pool_size = 1").port)
+    for bad in (parse("", "select nosuch"),
+                parse("", "select 1 / (n - 1) from generate_series(1, 1) n")):
+        client.send(bad + describe("S") + bind("") + execute() + SYNC +
+                    parse("", "select 'next'") + describe("S") + FLUSH)
+        assert error_of(client.until_ready()) is not None
+        assert [client.read()[0] for _ in range(3)] == ["1", "t", "T"]
+        answer = client.ask(bind("") + execute() + SYNC)
+        assert kinds(answer) == "2DCZ" and answer[1][1].endswith(b"next")
+
+
+def test_the_unnamed_statement_before_two_failures_is_still_there(world):
+    client = Client(world.start("default_pool_size = 1").port)
+    client.ask(parse("", "select 'first'") + SYNC)
+    client.send(parse("a", "select nosuch") + parse("", "select 2") + SYNC +
+                parse("b", "select absent") + parse("", "select 3") + SYNC)
+    for _ in range(2):
+        assert error_of(client.until_ready())["C"] == "42703"
+    answer = client.ask(bind("") + execute() + SYNC)
+    assert kinds(answer) == "2DCZ" and answer[1][1].endswith(b"first")
+    client.send(parse("a", "select nosuch") + parse("", "select 2") + SYNC +
+                query("select 'it is gone now'"))
+    assert error_of(client.until_ready())["C"] == "42703"
+    assert kinds(client.until_ready()) == "TDCZ"
+    assert error_of(client.ask(bind("") + SYNC))["C"] == "26000"

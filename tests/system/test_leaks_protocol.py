@@ -328,3 +328,23 @@ def test_what_a_waiting_client_sends_is_not_kept_without_end(world):
     a.ask(query("rollback"))
     c = Client(weir.port)
     is_free(c)
+
+
+def test_copy_in_behind_settings_that_are_applied_first_is_in_step(world):
+    weir = world.start("default_pool_size = 1")
+    world.pg.sql("create table copied (a text)", database="app")
+    try:
+        other = Client(weir.port, search_path="pg_catalog, public")
+        client = Client(weir.port)
+        for end, shape in ((message("c"), "12GCZ"),
+                           (message("f", b"no\0"), "12GEZ")):
+            other.one("select 1")
+            answer = client.ask(
+                parse("", "copy copied from stdin"), bind(""), execute(),
+                message("d", b"one\n"), end, SYNC)
+            assert kinds(answer) == shape, answer
+            assert client.one("select count(*) from copied") == "1"
+        client.close()
+        other.close()
+    finally:
+        world.pg.sql("drop table copied", database="app")

@@ -243,8 +243,9 @@ def test_an_unknown_option_names_file_line_and_the_nearest_one(world):
                 "client_tls_key_file = /nonexistent"):
         code, text, path = check(world, f"[pgweir]\n{bad}\n")
         assert code == 1, bad
-    code, text, _ = check(world, "[databases]\na = host=b,c\n[pgweir]\n")
-    assert code == 1 and "several hosts" in text
+    code, text, _ = check(
+        world, "[databases]\na = host=b,c port=1,2,3\n[pgweir]\n")
+    assert code == 1 and "there are more ports than hosts" in text
 
 
 def test_long_values_semicolons_and_includes_arrive_intact(world):

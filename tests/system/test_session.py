@@ -3,7 +3,7 @@ they follow the client, and nobody else ever sees them."""
 
 from cluster import psql_run
 from wire import (Client, Error, SYNC, bind, close, describe, error_of,
-                  execute, kinds, parse, query)
+                  execute, kinds, parse, query, row)
 
 
 def raises(sqlstate, call, *args):
@@ -342,3 +342,117 @@ def test_twenty_servers_serve_a_thousand_clients(world):
         client.send(query("select pg_backend_pid()"))
     pids = {client.until_ready()[1][1] for client in clients}
     assert len(pids) <= 20
+
+
+def test_a_statement_whose_rows_have_changed_is_prepared_again_unseen(world):
+    weir = world.start("default_pool_size = 2")
+    world.pg.sql("create table reshaped (a int); grant all on reshaped to "
+                 "app; insert into reshaped values (1)", database="app")
+    text = "select * from reshaped"
+    whole = bind("s") + describe("P") + execute() + SYNC
+    old, new, late = (Client(weir.port) for _ in range(3))
+    other = busy(weir, 1)
+    old.ask(parse("s", text) + whole)
+    other[0].ask(query("rollback"))
+    other = busy(weir, 1)
+    old.ask(bind("s") + execute() + SYNC)
+    other[0].ask(query("rollback"))
+    world.pg.sql("alter table reshaped add b text default 'new'",
+                 database="app")
+    # Prepared by others before: a connection of its own would not know.
+    answer = new.ask(parse("s", text) + whole)
+    assert kinds(answer) == "12TDCZ", error_of(answer)
+    assert row_of(answer) == ["1", "new"]
+    for held in range(2):
+        others = busy(weir, held)
+        assert kinds(new.ask(bind("s") + execute() + SYNC)) == "2DCZ"
+        assert kinds(late.ask(parse(f"s{held}", text) + SYNC)) == "1Z"
+        answer = late.ask(bind(f"s{held}") + execute() + SYNC)
+        assert row_of(answer) == ["1", "new"]
+        for client in others:
+            client.ask(query("rollback"))
+            client.close()
+    # Asked for the shape together with the rows, old gets it as well.
+    world.pg.sql("alter table reshaped add c int default 3", database="app")
+    answer = old.ask(whole)
+    assert kinds(answer) == "2TDCZ" and row_of(answer) == ["1", "new", "3"]
+    assert kinds(old.ask(describe("S", "s") + SYNC)) == "tTZ"
+    world.pg.sql("alter table reshaped drop c", database="app")
+    assert kinds(old.ask(describe("S", "s") + SYNC)) == "tTZ"
+
+
+def test_rows_of_a_shape_that_the_client_does_not_know_stay_an_error(world):
+    weir = world.start("default_pool_size = 1")
+    world.pg.sql("create table other_shape (a int); grant all on other_shape "
+                 "to app; insert into other_shape values (1)",
+                 database="app")
+    client = Client(weir.port)
+    client.ask(parse("s", "select * from other_shape") + bind("s") +
+               execute() + SYNC)
+    world.pg.sql("alter table other_shape add b int", database="app")
+    answer = client.ask(bind("s") + execute() + SYNC)
+    assert kinds(answer) == "EZ" and error_of(answer)["C"] == "0A000"
+    answer = client.ask(bind("s") + describe("P") + execute() + SYNC)
+    assert kinds(answer) == "2TDCZ"
+    world.pg.sql("alter table other_shape add c int", database="app")
+    client.ask(query("begin"))
+    answer = client.ask(bind("s") + describe("P") + execute() + SYNC)
+    assert kinds(answer) == "EZ" and answer[-1][1] == b"E"
+
+
+def row_of(answer):
+    return [row(body) for kind, body in answer if kind == "D"][0]
+
+
+def kept(weir):
+    """SHOW MEM: how many statements there are, and their bytes."""
+    for line in weir.console("show mem").splitlines():
+        if line.startswith("statement|"):
+            return int(line.split("|")[2]), int(line.split("|")[4])
+    return None
+
+
+def test_the_text_of_a_statement_is_held_once_for_everybody(world):
+    weir = world.start("default_pool_size = 3")
+    text = "select 1 /* " + "x" * 10000 + " */"
+    clients = [Client(weir.port) for _ in range(20)]
+    for client in clients:
+        for name in ("a", "b"):
+            assert kinds(client.ask(parse(name, text) + SYNC)) == "1Z"
+    count, size = kept(weir)
+    assert count == 1 and 10000 < size < 11000
+
+
+def test_max_statement_memory_bounds_the_texts_of_all_statements(world):
+    weir = world.start("default_pool_size = 1\nmax_statement_memory = 50kB\n"
+                       "max_prepared_statements = 1")
+    a, b = Client(weir.port), Client(weir.port)
+
+    def text(n):
+        return f"select {n} /* " + "x" * 12000 + " */"
+    for n in range(4):
+        assert kinds(a.ask(parse(f"s{n}", text(n)) + SYNC)) == "1Z"
+    answer = b.ask(parse("s", text(9)) + SYNC)
+    assert kinds(answer) == "EZ" and error_of(answer)["C"] == "53400"
+    assert "max_statement_memory" in error_of(answer)["M"]
+    assert kinds(b.ask(parse("s", text(3)) + bind("s") + execute() +
+                       SYNC)) == "12DCZ"
+    # An unnamed one works, on a server of its own until the next one.
+    assert kinds(b.ask(parse("", text(9)) + SYNC)) == "1Z"
+    assert kinds(b.ask(bind("") + execute() + SYNC)) == "2DCZ"
+    assert kinds(b.ask(parse("", "select 1") + bind("") + execute() +
+                       SYNC)) == "12DCZ"
+    assert kept(weir)[1] <= 50 * 1024
+    a.ask(query("deallocate all"))
+    assert kinds(b.ask(parse("t", text(9)) + SYNC)) == "1Z"
+
+
+def test_max_client_statements_bounds_the_names_of_a_client(world):
+    weir = world.start("max_client_statements = 5")
+    client = Client(weir.port)
+    for n in range(5):
+        assert kinds(client.ask(parse(f"s{n}", "select 1") + SYNC)) == "1Z"
+    answer = client.ask(parse("late", "select 1") + SYNC)
+    assert kinds(answer) == "EZ" and error_of(answer)["C"] == "53400"
+    assert kinds(client.ask(close("S", "s0") + parse("late", "select 1") +
+                            bind("late") + execute() + SYNC)) == "312DCZ"

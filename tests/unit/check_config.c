@@ -217,7 +217,73 @@ START_TEST(connect_strings_and_urls_say_the_same)
 	    300));
 	ck_assert_ptr_null(database_parse("d", "postgresql://%zz@h/d", error,
 	    300));
-	ck_assert_ptr_null(database_parse("d", "host=a,b", error, 300));
+}
+END_TEST
+
+START_TEST(hosts_and_ports_are_lists_in_step_or_one_port_serves_all)
+{
+	static const struct {
+		const char	*text;
+		const char	*names[3];	/* NULL: refused */
+		int		 ports[3];
+	} cases[] = {
+		{ "host=a,b,c", { "a", "b", "c" }, { 5432, 5432, 5432 } },
+		{ "host=a,b port=7", { "a", "b" }, { 7, 7 } },
+		{ "port=7,8 host=a,b", { "a", "b" }, { 7, 8 } },
+		{ "dbname=x", { "/var/run/postgresql" }, { 5432 } },
+		{ "postgresql://a:1,[::1]:2,b/x", { "a", "::1", "b" },
+		    { 1, 2, 5432 } },
+		{ "host=a,b port=7,8,9", { NULL }, { 0 } },
+		{ "host=a,b,c port=7,8", { NULL }, { 0 } },
+		{ "host=a,,b", { NULL }, { 0 } },
+		{ "host=a,b port=7,0", { NULL }, { 0 } },
+		{ "host=a,b,c,d,e,f,g,h,i,j,k,l,m,n,o,p,q", { NULL }, { 0 } },
+	};
+	char	error[300];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		struct database	*database = database_parse("d",
+				    cases[i].text, error, sizeof error);
+
+		ck_assert_msg((database == NULL) ==
+		    (cases[i].names[0] == NULL), "%s", cases[i].text);
+		if (database == NULL)
+			continue;
+		for (size_t n = 0; n < database->host_count; n++) {
+			ck_assert_str_eq(database->hosts[n].name,
+			    cases[i].names[n]);
+			ck_assert_int_eq(database->hosts[n].port,
+			    cases[i].ports[n]);
+		}
+		ck_assert(database->host_count == 3 ||
+		    cases[i].names[database->host_count] == NULL);
+		database_free(database);
+	}
+}
+END_TEST
+
+START_TEST(a_route_is_the_users_else_the_databases_else_the_general_one)
+{
+	struct pool_settings	 settings;
+	struct config		*config;
+
+	config = read_text("[databases]\n"
+	    "d = host=a,b route=any\ne = host=a,b\n"
+	    "[users]\nu = route=primary\n"
+	    "[pgweir]\nroute = replica\n", NULL);
+	ck_assert_ptr_nonnull(config);
+	config_pool_settings(config, config_database(config, "d"), "u",
+	    &settings);
+	ck_assert_int_eq(settings.route, ROUTE_PRIMARY);
+	config_pool_settings(config, config_database(config, "e"), "v",
+	    &settings);
+	ck_assert_int_eq(settings.route, ROUTE_REPLICA);
+	config_pool_settings(config, config_database(config, "d"), "v",
+	    &settings);
+	ck_assert_int_eq(settings.route, ROUTE_ANY);
+	config_release(config);
+	refuses("[pgweir]\nroute = nowhere\n", "is not split, primary, "
+	    "replica or any");
 }
 END_TEST
 
@@ -312,6 +378,8 @@ CHECK_MAIN("config",
     values_of_8_kib_with_semicolons_and_indentation_are_intact,
     an_include_that_includes_itself_ends,
     connect_strings_and_urls_say_the_same,
+    hosts_and_ports_are_lists_in_step_or_one_port_serves_all,
+    a_route_is_the_users_else_the_databases_else_the_general_one,
     the_environment_goes_before_the_file,
     a_users_override_goes_before_a_databases,
     every_option_prints_what_it_can_read_again,

@@ -13,8 +13,8 @@
 
 /*
  * Names with a sign for what they must be: f( function, r: relation, t::
- * type, .c perhaps a function, w= defined by WITH, <o symbol, t? perhaps a type; plain names
- * are left out.
+ * type, .c perhaps a function, t? perhaps a type, w= defined by WITH, <o
+ * symbol; plain names are left out.
  */
 static void
 print_names(const struct sqlroute *route, char *text, size_t size)

@@ -165,11 +165,16 @@ prepare() {
 		if [ -n "$primary" ] && [ "$primary_timeline" -ge "$timeline" ]
 		then
 			be_replica_of "$primary"
+			rm -f "$PGDATA.demoted"
 			return
 		fi
 		if [ -f "$PGDATA.rejoining" ]; then
 			wait_or_give_up "a rejoin was interrupted, and nobody \
 is primary"
+		elif [ -f "$PGDATA.demoted" ]; then
+			# As long as it takes: somebody promotes another.
+			waited=0
+			wait_or_give_up "demoted, and nobody is primary yet"
 		elif [ "$timeline" -gt 0 ]; then
 			if [ -f "$PGDATA/standby.signal" ] ||
 			    [ "$newest_replica" -le "$timeline" ]; then

@@ -1,0 +1,98 @@
+/*
+ * A pool set: the pools of one database and user over the hosts of a cluster,
+ * one a host.
+ *
+ * A client holds one pool of it, its home, which has the client's statistics
+ * and limits and stays the same whoever is the primary.  Which pool serves it
+ * is chosen anew for each transaction, by what the transaction needs.  Where
+ * nobody can serve it now, its ticket is parked here.
+ *
+ * When the roles change, everybody who waits in the line of a pool that
+ * cannot serve him any more, or is parked, is told to ask again: moved().  His
+ * place in the line is kept by the time at which he began to wait.
+ *
+ * Any thread, unless it says otherwise.
+ */
+
+#ifndef POOL_POOL_SET_H
+#define POOL_POOL_SET_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+#include <stdbool.h>
+
+#include "pool/cluster.h"
+#include "pool/pool.h"
+
+enum { POOL_SET_POOLS_MAX = CLUSTER_MEMBERS_MAX };
+
+struct pool_set {
+	struct pool_set		*older;		/* of the cluster */
+	struct cluster		*cluster;
+	struct pool		*home;
+	_Atomic(struct pool *)	 pools[POOL_SET_POOLS_MAX]; /* as they are
+						 * needed; never freed */
+	_Atomic uint32_t	 turn;		/* for taking turns */
+	struct {
+		pthread_mutex_t	   mutex;
+		struct ticket_list parked;
+	} shared;				/* guarded by shared.mutex */
+};
+
+/*
+ * Whether this set has to be asked at all: false where there is only one
+ * host, and for a client's pool without a set.
+ */
+static inline bool
+pool_has_choice(const struct pool *pool)
+{
+	return pool->set != NULL && !cluster_is_plain(pool->set->cluster);
+}
+
+/* Whether clients hold it, and not only their servers come from it. */
+static inline bool
+pool_is_home(const struct pool *pool)
+{
+	return pool->set == NULL || pool->set->home == pool;
+}
+
+/* pool_table.c: for a new home, which is in the table of pools then. */
+struct pool_set	*pool_set_new(struct cluster *, struct pool *home);
+void		 pool_set_free(struct pool_set *);
+/* The secret that was learned at home counts everywhere. */
+void		 pool_set_learn(struct pool_set *,
+		    const struct pool_secret *);
+
+/*
+ * As pool_take(), from the pool that serves this need now.  favourite: the
+ * pool that served the client's reads before, taken while it may; or NULL.
+ * With a NULL answer the ticket is in a line (TICKET_QUEUED or on its way) or
+ * TICKET_PARKED.
+ */
+struct server	*pool_set_take(struct pool_set *, enum need,
+		    struct pool *favourite, struct ticket *);
+/* The pool that a need is served from now; NULL: none. */
+struct pool	*pool_set_choose(struct pool_set *, enum need,
+		    struct pool *favourite);
+/* Whether this pool may serve that need now. */
+bool		 pool_serves(const struct pool *, enum need);
+/* The pool of this set at that host; made if there is none yet. */
+struct pool	*pool_set_pool(struct pool_set *, struct backend *);
+/* min_pool_size, at every host. */
+void		 pool_set_fill(struct pool_set *, struct loop *);
+/* ParameterStatus messages of whichever pool has some; as pool_welcome_hold */
+struct pool_welcome	*pool_set_welcome_hold(struct pool_set *);
+
+/* pool.c: out of the parking place.  False: it is not there any more. */
+bool		 pool_set_unpark(struct ticket *);
+
+/*
+ * Main thread: the roles have changed; the epoch has, already.  gone: a host
+ * that is no member any more; former: its connections belong to a former life
+ * and are closed, the ones in use too.  Either may be NULL.
+ */
+void		 pool_sets_changed(struct cluster *, struct backend *gone);
+void		 pool_sets_close_former(struct cluster *,
+		    struct backend *former, const char *why);
+
+#endif

@@ -1,0 +1,62 @@
+/*
+ * See pool/libpq.h.  libpq verifies certificates in every mode in which it is
+ * given authorities; we do not.
+ */
+
+#include <stdio.h>
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "net/tls.h"
+#include "pool/backend.h"
+#include "pool/libpq.h"
+
+/* libpq has files in the home directory for what is empty, not for this. */
+#define NO_FILE		"/dev/null/none"
+
+static const char *
+libpq_file(const char *path)
+{
+	return path[0] != '\0' ? path : NO_FILE;
+}
+
+PGconn *
+libpq_start(const struct libpq_login *login)
+{
+	const struct option_values *option = &login->config->option;
+	char		 host[ADDR_TEXT_BYTES], port[16];
+	bool		 is_unix = addr_is_unix(login->addr);
+	bool		 verifies = option->server_tls_sslmode >=
+			    TLS_VERIFY_CA;
+	const struct {
+		const char	*name, *value;
+	} parameters[] = {
+		{ "host", login->backend->host },
+		{ "hostaddr", is_unix ? "" :
+		    addr_print_host(login->addr, host, sizeof host) },
+		{ "port", port },
+		{ "user", login->user },
+		{ "password", login->password != NULL ? login->password : "" },
+		{ "dbname", login->database },
+		{ "sslmode", is_unix ? "disable" :
+		    tls_mode_name((enum tls_mode)option->server_tls_sslmode) },
+		{ "sslrootcert", verifies ?
+		    libpq_file(option->server_tls_ca_file) : NO_FILE },
+		{ "sslcert", libpq_file(option->server_tls_cert_file) },
+		{ "sslkey", libpq_file(option->server_tls_key_file) },
+		{ "options", "-csearch_path=pg_catalog" },
+		{ "application_name", login->name },
+		{ "passfile", "/dev/null" },
+		{ "gssencmode", "disable" },
+		{ "target_session_attrs", "any" },
+	};
+	const char	*names[ARRAY_LENGTH(parameters) + 1] = { NULL };
+	const char	*values[ARRAY_LENGTH(parameters) + 1] = { NULL };
+
+	snprintf(port, sizeof port, "%d", login->backend->port);
+	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++) {
+		names[i] = parameters[i].name;
+		values[i] = parameters[i].value;
+	}
+	return PQconnectStartParams(names, values, 0);
+}

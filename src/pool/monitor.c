@@ -1,0 +1,597 @@
+/*
+ * Asking a host what it is; see pool/monitor.h.
+ *
+ *	CLOSED -> RESOLVING -> CONNECTING -> IDLE <-> ASKING
+ *	any -> CLOSED		failed, or silent for role_check_timeout
+ *
+ * A tick every role_check_interval moves it on: a closed one connects, an
+ * idle one asks.  monitor_look() does the same between two ticks, and after a
+ * failure of a connection that was good there is one more attempt at once,
+ * so that a host that is gone is found out without waiting for a tick.
+ *
+ * libpq does not tell the SQLSTATE of a refused login.  It is known whether a
+ * connection was made at all, and what libpq itself says (in English: no
+ * locale is set) when the other side closes without a word; anything else
+ * are words of PostgreSQL's, and say nothing about its role.
+ */
+
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#include <event2/event.h>
+
+#include "base/clock.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "config/userlist.h"
+#include "net/loop.h"
+#include "pool/backend.h"
+#include "pool/cluster.h"
+#include "pool/libpq.h"
+#include "pool/monitor.h"
+
+/* Shorter ones would ask without a pause. */
+#define INTERVAL_LEAST_US	(10 * US_PER_MS)
+
+enum monitor_state {
+	MONITOR_CLOSED,
+	MONITOR_RESOLVING,
+	MONITOR_CONNECTING,
+	MONITOR_IDLE,
+	MONITOR_ASKING,
+};
+
+struct monitor {
+	struct backend		*backend;
+	char			*database;	/* the entry's name */
+	enum monitor_state	 state;
+	bool			 is_stopped;
+	bool			 was_good;	/* it has answered here */
+	bool			 is_met;	/* the connection was made */
+	uint32_t		 doubts;	/* when it was asked */
+	PGconn			*connection;
+	struct event		*event;
+	struct config		*config;	/* held unless closed */
+	struct deadline		 tick, limit;
+	struct letter		 resolved;
+};
+
+static struct loop	*monitors_main;
+
+static void	monitor_move(struct monitor *);
+static void	monitor_go_on(struct monitor *);
+
+/*
+ * Its role; system, start and timeline, which is not in the control file
+ * before the first checkpoint after a promotion; how far it is.  What only a
+ * primary or only a replica can be asked stands behind CASE.
+ */
+static const char	monitor_query[] =
+    "SELECT r.standby, s.system_identifier, "
+    "(extract(epoch FROM pg_postmaster_start_time()) * 1000000)::int8, "
+    "CASE WHEN r.standby THEN (SELECT greatest((SELECT received_tli FROM "
+    "pg_stat_wal_receiver), x.min_recovery_end_timeline, c.timeline_id) FROM "
+    "pg_control_recovery() x, pg_control_checkpoint() c)::int8 ELSE "
+    "('x' || substr(pg_walfile_name(pg_current_wal_insert_lsn()), 1, 8))"
+    "::bit(32)::int8 END, "
+    "pg_wal_lsn_diff(CASE WHEN r.standby THEN "
+    "coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE "
+    "pg_current_wal_insert_lsn() END, '0/0')::int8, "
+    "CASE WHEN r.standby THEN coalesce(extract(epoch FROM clock_timestamp() "
+    "- pg_last_xact_replay_timestamp()) * 1000000, 0)::int8 ELSE 0 END "
+    "FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) r, "
+    "pg_control_system() s";
+
+enum { MONITOR_COLUMNS = 6 };
+
+void
+monitors_init(struct loop *main_loop)
+{
+	monitors_main = main_loop;
+}
+
+/*
+ * What was found.
+ */
+
+static void
+monitor_tell(struct monitor *monitor, enum health health, const char *error)
+{
+	struct backend	*backend = monitor->backend;
+	enum health	 before = (enum health)atomic_load(&backend->health);
+	size_t		 n;
+
+	snprintf(backend->report.error, sizeof backend->report.error, "%s",
+	    error);
+	/* libpq's have several lines. */
+	n = strlen(backend->report.error);
+	while (n > 0 && backend->report.error[n - 1] == '\n')
+		backend->report.error[--n] = '\0';
+	for (n = 0; backend->report.error[n] != '\0'; n++)
+		if (strchr("\n\t", backend->report.error[n]) != NULL)
+			backend->report.error[n] = ' ';
+	if (health != before && health != HEALTH_UP)
+		log_warning(NULL, "host %s %s: %s", backend->name,
+		    health == HEALTH_DOWN ? "is down" :
+		    "cannot be asked what it is", backend->report.error);
+	else if (health != before)
+		log_info(NULL, "host %s answers: it is a %s", backend->name,
+		    backend->report.role == ROLE_PRIMARY ? "primary" :
+		    "replica");
+	atomic_store(&backend->health, health);
+	clusters_judge(backend);
+}
+
+static void
+monitor_unwatch(struct monitor *monitor)
+{
+	if (monitor->event != NULL)
+		event_free(monitor->event);
+	monitor->event = NULL;
+}
+
+static void
+monitor_close(struct monitor *monitor)
+{
+	monitor_unwatch(monitor);
+	PQfinish(monitor->connection);
+	monitor->connection = NULL;
+	deadline_clear(monitors_main, &monitor->limit);
+	config_release(monitor->config);
+	monitor->config = NULL;
+	monitor->state = MONITOR_CLOSED;
+	monitor->is_met = false;
+}
+
+/* Ordinary connections may be answered although we are not. */
+static bool
+monitor_is_alive_elsewhere(const struct monitor *monitor)
+{
+	struct config	*config = config_current();
+	int64_t		 limit_us = config->option.role_check_timeout_us;
+
+	config_release(config);
+	return loop_now_us(monitors_main) -
+	    atomic_load(&monitor->backend->alive_us) < limit_us;
+}
+
+static bool
+monitor_lacks_descriptors(void)
+{
+	int	fd = dup(STDERR_FILENO);
+
+	if (fd < 0)
+		return errno == EMFILE || errno == ENFILE;
+	close(fd);
+	return false;
+}
+
+static bool
+monitor_was_refused(const struct monitor *monitor, const char *error)
+{
+	static const char	*const libpqs[] = {
+		"server closed the connection unexpectedly",
+		"could not receive data from server",
+		"could not send data to server",
+		"SSL SYSCALL error",
+	};
+
+	if (!monitor->is_met)
+		return !monitor_lacks_descriptors();
+	for (size_t i = 0; i < ARRAY_LENGTH(libpqs); i++)
+		if (strstr(error, libpqs[i]) != NULL)
+			return true;
+	return false;
+}
+
+static void
+monitor_fail(struct monitor *monitor, const char *why)
+{
+	bool	again = monitor->was_good;
+	bool	refused = monitor_was_refused(monitor, why);
+	char	error[300];
+
+	snprintf(error, sizeof error, "%s", why);
+	monitor_close(monitor);
+	monitor->was_good = false;
+	if (again) {
+		/* It may have been restarted: a new connection will tell. */
+		monitor_move(monitor);
+		return;
+	}
+	monitor_tell(monitor, refused ? HEALTH_DOWN : HEALTH_MUTE, error);
+}
+
+static void
+monitor_on_limit(struct loop *loop, struct deadline *deadline)
+{
+	struct monitor	*monitor = container_of(deadline, struct monitor,
+			    limit);
+
+	(void)loop;
+	monitor_close(monitor);
+	monitor->was_good = false;
+	monitor_tell(monitor, monitor_is_alive_elsewhere(monitor) ?
+	    HEALTH_MUTE : HEALTH_DOWN,
+	    "it did not answer within role_check_timeout");
+}
+
+/*
+ * Asking.
+ */
+
+static int64_t
+monitor_number(PGresult *result, int column)
+{
+	return strtoll(PQgetvalue(result, 0, column), NULL, 10);
+}
+
+static void
+monitor_take_result(struct monitor *monitor, PGresult *result)
+{
+	struct backend		*backend = monitor->backend;
+	struct backend_report	*report = &backend->report;
+	int64_t			 started_us = monitor_number(result, 2);
+	bool			 renewed = report->started_us != 0 &&
+				    report->started_us != started_us;
+
+	report->role = PQgetvalue(result, 0, 0)[0] == 't' ? ROLE_REPLICA :
+	    ROLE_PRIMARY;
+	report->system_identifier = strtoull(PQgetvalue(result, 0, 1), NULL,
+	    10);
+	report->started_us = started_us;
+	report->timeline = (uint32_t)monitor_number(result, 3);
+	report->lsn = monitor_number(result, 4);
+	atomic_store(&backend->says, report->role);
+	atomic_store(&backend->timeline, report->timeline);
+	atomic_store(&backend->lsn, report->lsn);
+	atomic_store(&backend->lag_us, monitor_number(result, 5));
+	atomic_store(&backend->seen_us, loop_now_us(monitors_main));
+	atomic_store(&backend->settled, monitor->doubts);
+	monitor->was_good = true;
+	if (renewed)
+		clusters_renew(backend);
+	monitor_tell(monitor, HEALTH_UP, "");
+}
+
+static void
+monitor_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	(void)fd;
+	(void)what;
+	monitor_go_on(arg);
+	loop_run_tasks(monitors_main);
+}
+
+static void
+monitor_watch(struct monitor *monitor, short what)
+{
+	monitor_unwatch(monitor);
+	monitor->event = event_new(monitors_main->base,
+	    PQsocket(monitor->connection), (short)(what | EV_PERSIST),
+	    monitor_on_event, monitor);
+	event_add(monitor->event, NULL);
+}
+
+static void
+monitor_ask(struct monitor *monitor)
+{
+	monitor->doubts = atomic_load(&monitor->backend->doubts);
+	if (PQsendQuery(monitor->connection, monitor_query) != 1) {
+		monitor_fail(monitor, PQerrorMessage(monitor->connection));
+		return;
+	}
+	monitor->state = MONITOR_ASKING;
+	deadline_set(monitors_main, &monitor->limit,
+	    monitor->config->option.role_check_timeout_us, monitor_on_limit);
+	PQflush(monitor->connection);
+	monitor_watch(monitor, EV_READ);
+}
+
+static void
+monitor_read_result(struct monitor *monitor, PGresult *result)
+{
+	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
+	    PQntuples(result) == 1 && PQnfields(result) == MONITOR_COLUMNS)
+		monitor_take_result(monitor, result);
+	else
+		/* Promoted between two of its functions, perhaps. */
+		monitor_tell(monitor, HEALTH_MUTE,
+		    PQresultErrorMessage(result));
+}
+
+static void
+monitor_read(struct monitor *monitor)
+{
+	PGresult	*result;
+
+	if (PQconsumeInput(monitor->connection) != 1) {
+		monitor_fail(monitor, PQerrorMessage(monitor->connection));
+		return;
+	}
+	while (monitor->state == MONITOR_ASKING &&
+	    PQisBusy(monitor->connection) == 0) {
+		if ((result = PQgetResult(monitor->connection)) == NULL) {
+			monitor->state = MONITOR_IDLE;
+			deadline_clear(monitors_main, &monitor->limit);
+			if (monitor->doubts !=
+			    atomic_load(&monitor->backend->doubts))
+				monitor_ask(monitor);
+			return;
+		}
+		if (PQstatus(monitor->connection) == CONNECTION_BAD) {
+			PQclear(result);
+			monitor_fail(monitor,
+			    PQerrorMessage(monitor->connection));
+			return;
+		}
+		monitor_read_result(monitor, result);
+		PQclear(result);
+	}
+}
+
+static void
+monitor_poll(struct monitor *monitor)
+{
+	PostgresPollingStatusType	status;
+
+	/* It may close its socket and make another one. */
+	monitor_unwatch(monitor);
+	status = PQconnectPoll(monitor->connection);
+	switch (PQstatus(monitor->connection)) {
+	case CONNECTION_BAD:
+	case CONNECTION_STARTED:
+	case CONNECTION_NEEDED:
+		break;
+	default:
+		monitor->is_met = true;
+		break;
+	}
+	if (status == PGRES_POLLING_OK)
+		monitor_ask(monitor);
+	else if (status == PGRES_POLLING_FAILED)
+		monitor_fail(monitor, PQerrorMessage(monitor->connection));
+	else
+		monitor_watch(monitor, status == PGRES_POLLING_READING ?
+		    EV_READ : EV_WRITE);
+}
+
+static void
+monitor_go_on(struct monitor *monitor)
+{
+	if (monitor->state == MONITOR_CONNECTING)
+		monitor_poll(monitor);
+	else
+		monitor_read(monitor);
+}
+
+/*
+ * Connecting.
+ */
+
+static bool
+monitor_secret_is_plain(const char *secret)
+{
+	return secret != NULL && strncmp(secret, "md5", 3) != 0 &&
+	    strncmp(secret, "SCRAM-SHA-256$", 14) != 0;
+}
+
+static const char *
+monitor_user(const struct config *config, const struct database *entry)
+{
+	const struct option_values	*option = &config->option;
+	const char			*name;
+
+	if (option->monitor_user[0] != '\0')
+		return option->monitor_user;
+	if (entry != NULL && entry->auth_user != NULL)
+		return entry->auth_user;
+	if (option->auth_user[0] != '\0')
+		return option->auth_user;
+	if (entry != NULL && entry->user != NULL)
+		return entry->user;
+	for (size_t i = 0; i < userlist_count(config->userlist); i++) {
+		name = userlist_name(config->userlist, i);
+		if (monitor_secret_is_plain(userlist_secret(
+		    config->userlist, name)))
+			return name;
+	}
+	return NULL;
+}
+
+static const char *
+monitor_password(const struct config *config, const struct database *entry,
+    const char *user)
+{
+	const char	*secret;
+
+	if (config->option.monitor_password[0] != '\0')
+		return config->option.monitor_password;
+	if (entry != NULL && entry->user != NULL &&
+	    strcmp(entry->user, user) == 0 && entry->password != NULL)
+		return entry->password;
+	secret = userlist_secret(config->userlist, user);
+	return monitor_secret_is_plain(secret) ? secret : NULL;
+}
+
+static void
+monitor_connect(struct monitor *monitor, const struct addr *addr)
+{
+	const struct database	*entry = config_database(monitor->config,
+				    monitor->database);
+	struct libpq_login	 login = {
+		.config = monitor->config,
+		.backend = monitor->backend,
+		.addr = addr,
+		.user = monitor_user(monitor->config, entry),
+		.name = "pgweir monitor",
+	};
+
+	if (login.user == NULL) {
+		monitor->is_met = true;
+		monitor_fail(monitor, "no user is known who could ask: set "
+		    "monitor_user and monitor_password");
+		return;
+	}
+	login.password = monitor_password(monitor->config, entry, login.user);
+	if (login.password == NULL && userlist_secret(
+	    monitor->config->userlist, login.user) != NULL)
+		log_debug(NULL, "the secret of user \"%s\" in auth_file is "
+		    "not plain: nobody can log in with it where a password "
+		    "is asked for; set monitor_password", login.user);
+	login.database = entry != NULL && entry->dbname != NULL ?
+	    entry->dbname : strcmp(monitor->database, "*") == 0 ?
+	    "postgres" : monitor->database;
+	monitor->state = MONITOR_CONNECTING;
+	monitor->connection = libpq_start(&login);
+	if (monitor->connection == NULL ||
+	    PQstatus(monitor->connection) == CONNECTION_BAD) {
+		monitor_fail(monitor, monitor->connection == NULL ?
+		    "out of memory" : PQerrorMessage(monitor->connection));
+		return;
+	}
+	monitor_watch(monitor, EV_WRITE);
+}
+
+static void
+monitor_on_resolved(struct loop *loop, struct letter *letter)
+{
+	struct monitor	*monitor = container_of(letter, struct monitor,
+			    resolved);
+	struct addr	 addr;
+
+	(void)loop;
+	if (monitor->state != MONITOR_RESOLVING)
+		return;
+	if (backend_address(monitor->backend, &addr, monitors_main, NULL))
+		monitor_connect(monitor, &addr);
+	else
+		monitor_fail(monitor, "its name cannot be resolved");
+}
+
+static void
+monitor_open(struct monitor *monitor)
+{
+	struct addr	addr;
+
+	monitor->config = config_current();
+	monitor->state = MONITOR_RESOLVING;
+	monitor->resolved.read = monitor_on_resolved;
+	deadline_set(monitors_main, &monitor->limit,
+	    monitor->config->option.role_check_timeout_us, monitor_on_limit);
+	/* Members are literal or pinned: they have an address. */
+	if (backend_address(monitor->backend, &addr, monitors_main, NULL))
+		monitor_connect(monitor, &addr);
+	else
+		monitor_fail(monitor, "its name cannot be resolved");
+}
+
+static void
+monitor_move(struct monitor *monitor)
+{
+	if (monitor->is_stopped)
+		return;
+	if (monitor->state == MONITOR_CLOSED)
+		monitor_open(monitor);
+	else if (monitor->state == MONITOR_IDLE)
+		monitor_ask(monitor);
+}
+
+static void
+monitor_on_tick(struct loop *loop, struct deadline *deadline)
+{
+	struct monitor	*monitor = container_of(deadline, struct monitor,
+			    tick);
+	struct config	*config = config_current();
+	int64_t		 interval_us = config->option.role_check_interval_us;
+
+	config_release(config);
+	deadline_set(loop, &monitor->tick, interval_us > INTERVAL_LEAST_US ?
+	    interval_us : INTERVAL_LEAST_US, monitor_on_tick);
+	monitor_move(monitor);
+}
+
+void
+monitor_start(struct backend *backend, const char *database)
+{
+	struct monitor	*monitor = backend->monitor;
+
+	if (monitor != NULL && !monitor->is_stopped)
+		return;
+	if (monitor == NULL) {
+		monitor = backend->monitor = mem_new(sizeof *monitor);
+		monitor->backend = backend;
+	}
+	free(monitor->database);
+	monitor->database = mem_string(database);
+	monitor->is_stopped = false;
+	/* What it was in a former life does not count. */
+	memset(&backend->report, 0, sizeof backend->report);
+	atomic_store(&backend->says, ROLE_UNKNOWN);
+	atomic_store(&backend->health, HEALTH_UNKNOWN);
+	deadline_set(monitors_main, &monitor->tick, INTERVAL_LEAST_US,
+	    monitor_on_tick);
+}
+
+void
+monitor_stop(struct backend *backend)
+{
+	struct monitor	*monitor = backend->monitor;
+
+	if (monitor == NULL)
+		return;
+	monitor->is_stopped = true;
+	monitor->was_good = false;
+	deadline_clear(monitors_main, &monitor->tick);
+	monitor_close(monitor);
+}
+
+/*
+ * From other threads.
+ */
+
+struct monitor_wish {
+	struct letter	 letter;
+	struct backend	*backend;
+};
+
+static void
+monitor_on_wish(struct loop *loop, struct letter *letter)
+{
+	struct monitor_wish	*wish = container_of(letter,
+				    struct monitor_wish, letter);
+	struct backend		*backend = wish->backend;
+
+	(void)loop;
+	free(wish);
+	atomic_store(&backend->is_looked_for, false);
+	clusters_judge(backend);
+	if (backend->monitor != NULL)
+		monitor_move(backend->monitor);
+}
+
+void
+monitor_look(struct backend *backend)
+{
+	struct monitor_wish	*wish;
+
+	if (monitors_main == NULL ||
+	    atomic_exchange(&backend->is_looked_for, true))
+		return;
+	wish = mem_new(sizeof *wish);
+	wish->backend = backend;
+	wish->letter.read = monitor_on_wish;
+	loop_post(monitors_main, &wish->letter);
+}
+
+void
+monitor_doubt(struct backend *backend)
+{
+	atomic_fetch_add(&backend->doubts, 1);
+	monitor_look(backend);
+}

@@ -1,0 +1,276 @@
+/*
+ * Which host may serve the next transaction of a client.
+ *
+ * That is asked where there are several hosts (pool_has_choice()), of the
+ * first statement of a transaction.  What counts is, in this order: a comment
+ * in front of the statement, SET pgweir.route, pgweir.route at the start of
+ * the connection, and the configuration's route for user, database, or all.
+ *
+ * Under split everything is a write that is not declared READ ONLY.
+ *
+ * A client under split or primary sees one server that can be written to: it
+ * is never told what the hosts report of their roles.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/text.h"
+#include "config/config.h"
+#include "pool/pool_set.h"
+#include "relay/relay_private.h"
+#include "wire/put.h"
+#include "wire/sqlwish.h"
+
+/* After this the client hears why it waits. */
+#define NOTICE_US	(5 * US_PER_SECOND)
+
+#define ROUTE_NAME	"pgweir.route"
+
+static void	relay_on_no_host(struct loop *, struct deadline *);
+
+/*
+ * The need.
+ */
+
+static enum route
+relay_route(const struct relay *relay)
+{
+	return relay->route != ROUTE_DEFAULT ? relay->route :
+	    relay_limits(relay)->route;
+}
+
+/* Statements begin with few letters that are of interest here. */
+static bool
+text_may_wish(const char *text, size_t n)
+{
+	return n > 0 && strchr("/bBsS \t\r\n-", text[0]) != NULL &&
+	    text[0] != '\0';
+}
+
+static enum need
+relay_need(const struct relay *relay, const char *text, size_t n)
+{
+	enum route	route = relay_route(relay);
+	char		value[SQLWISH_VALUE_BYTES];
+	bool		wishes = text != NULL && text_may_wish(text, n);
+
+	if (wishes && sqlwish_comment(text, n, ROUTE_NAME, value))
+		config_route_parse(value, &route);
+	switch (route) {
+	case ROUTE_REPLICA:
+		return NEED_READ;
+	case ROUTE_ANY:
+		return NEED_ANY;
+	case ROUTE_SPLIT:
+		return wishes &&
+		    relay_limits(relay)->mode != POOL_MODE_SESSION &&
+		    sqlwish_is_read_only_begin(text, n) ? NEED_READ :
+		    NEED_WRITE;
+	default:
+		return NEED_WRITE;
+	}
+}
+
+void
+relay_choose(struct relay *relay, const char *text, size_t n)
+{
+	if (!pool_has_choice(relay->client->pool))
+		return;
+	relay->need = relay_need(relay, text, n);
+	relay->has_need = true;
+	/* A login needs no more than an answer. */
+	if (relay->state == RELAY_GREETING &&
+	    pool_set_choose(relay->client->pool->set, relay->need,
+	    NULL) == NULL)
+		relay->need = NEED_ANY;
+}
+
+struct server *
+relay_ask(struct relay *relay)
+{
+	struct pool	*pool = relay->client->pool;
+
+	if (pool_has_choice(pool))
+		return pool_set_take(pool->set, relay->need, relay->reader,
+		    &relay->ticket);
+	relay->ticket.set = pool->set;
+	relay->ticket.need = relay->need;
+	return pool_take(pool, &relay->ticket);
+}
+
+/*
+ * Waiting.
+ */
+
+void
+relay_watch_wait(struct relay *relay)
+{
+	const struct pool_settings *limits = relay_limits(relay);
+	struct client	*client = relay->client;
+
+	if (relay->ticket.waits_for_host)
+		deadline_set(client->loop, &client->deadline,
+		    limits->failover_wait_us > NOTICE_US ? NOTICE_US :
+		    limits->failover_wait_us, relay_on_no_host);
+	else
+		deadline_set(client->loop, &client->deadline,
+		    limits->query_wait_timeout_us, relay_on_wait_timeout);
+}
+
+static void
+relay_explain_no_host(struct relay *relay, char *text, size_t size)
+{
+	char	trouble[400], limit[32];
+
+	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	text_seconds(relay_limits(relay)->failover_wait_us, limit,
+	    sizeof limit);
+	snprintf(text, size, "no host for this %s was there within "
+	    "failover_wait (%s): %s", relay->need == NEED_WRITE ?
+	    "transaction that may write" : "transaction", limit, trouble);
+}
+
+static void
+relay_notice_no_host(struct relay *relay)
+{
+	struct error_fields	 fields = { .severity = "NOTICE",
+				    .sqlstate = "57P03" };
+	char			 text[600], trouble[400], limit[32];
+	struct buf		 notice;
+
+	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	text_seconds(relay_limits(relay)->failover_wait_us, limit,
+	    sizeof limit);
+	snprintf(text, sizeof text, "waiting for a host, %s at most: %s",
+	    limit, trouble);
+	fields.message = text;
+	buf_init(&notice);
+	put_notice(&notice, &fields);
+	stream_write(&relay->client->stream, buf_bytes(&notice),
+	    buf_length(&notice));
+	buf_done(&notice);
+}
+
+static void
+relay_on_no_host(struct loop *loop, struct deadline *deadline)
+{
+	struct client	*client = container_of(deadline, struct client,
+			    deadline);
+	struct relay	*relay = relay_of_client(client);
+	int64_t		 limit_us = relay_limits(relay)->failover_wait_us;
+	char		 text[1000];
+
+	if (loop_now_us(loop) - relay->ticket.since_us < limit_us) {
+		relay_notice_no_host(relay);
+		deadline_set(loop, &client->deadline, limit_us - NOTICE_US,
+		    relay_on_no_host);
+		return;
+	}
+	relay_explain_no_host(relay, text, sizeof text);
+	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
+		return;		/* one has come after all */
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
+	    NULL);
+}
+
+/* The roles have changed: from the line of one host to that of another. */
+void
+relay_on_moved(struct ticket *ticket)
+{
+	struct relay	*relay = container_of(ticket, struct relay, ticket);
+	struct server	*server;
+
+	if (relay->state == RELAY_CLOSED) {
+		relay_free(relay);
+		return;
+	}
+	if (relay->state == RELAY_GREETING) {
+		relay_greet_again(relay);
+		return;
+	}
+	ticket->keeps_since = true;
+	if ((server = relay_ask(relay)) != NULL)
+		relay_on_granted(ticket, server);
+	else
+		relay_watch_wait(relay);
+}
+
+/*
+ * SET pgweir.route.
+ */
+
+bool
+relay_take_route(struct relay *relay, struct relay_io *io, const char *text,
+    size_t n)
+{
+	char			 value[SQLWISH_VALUE_BYTES];
+	enum sqlwish_set	 wish;
+	enum route		 route = relay->start_route;
+	struct buf		 answer;
+
+	if (relay->server != NULL &&
+	    relay->server->transaction_status == STATUS_FAILED)
+		return false;
+	wish = sqlwish_set(text, n, ROUTE_NAME, value);
+	if (wish == SQLWISH_NO_SET)
+		return false;
+	if (wish == SQLWISH_SET && !config_route_parse(value, &route)) {
+		relay_answer_error(relay, io, true,
+		    reason_sqlstate(REASON_BAD_PARAMETER), "There are split, "
+		    "primary, replica and any.", "invalid value for parameter "
+		    "\"" ROUTE_NAME "\": \"%s\"", value);
+		return true;
+	}
+	relay->route = route;
+	buf_init(&answer);
+	put_command_complete(&answer, wish == SQLWISH_SET ? "SET" : "RESET");
+	relay_answer(relay, io, EXPECT_QUERY, &answer);
+	buf_done(&answer);
+	return true;
+}
+
+/*
+ * The greeting.
+ */
+
+struct pool_welcome *
+relay_welcome_hold(const struct relay *relay)
+{
+	struct pool	*pool = relay->client->pool;
+
+	return pool->set != NULL ? pool_set_welcome_hold(pool->set) :
+	    pool_welcome_hold(pool);
+}
+
+void
+relay_add_welcome(const struct relay *relay, struct buf *greeting,
+    const struct pool_welcome *welcome)
+{
+	static const char	 name[] = "in_hot_standby";
+	const uint8_t		*at = welcome->bytes;
+	const uint8_t		*end = at + welcome->length;
+	enum route		 route = relay_route(relay);
+	struct buf		 kept;
+	struct msg_head		 head;
+	size_t			 total;
+
+	buf_init(&kept);
+	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
+	    at += total) {
+		total = MSG_HEAD_BYTES + (size_t)head.length;
+		if (relay->client->pool->set != NULL && head.length >=
+		    sizeof name &&
+		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
+			put_parameter_status(&kept, name,
+			    route == ROUTE_REPLICA ? "on" : "off");
+		else
+			buf_add(&kept, at, total);
+	}
+	settings_greeting(greeting, relay->settings, relay->client->pool,
+	    buf_bytes(&kept), buf_length(&kept));
+	buf_done(&kept);
+}

@@ -1,0 +1,407 @@
+/*
+ * A client goes on although its server is gone.
+ *
+ * It is told what became of what it said:
+ *
+ *	COMMIT or a statement	ERROR 08007: nobody knows whether it was done
+ *	of its own in flight
+ *	in a transaction	ERROR 40001: nothing was committed; the
+ *				transaction is a failed one until the client
+ *				ends it, as PostgreSQL would have it
+ *	a read at a replica	ERROR 08006
+ *
+ * A client that said nothing when it happened hears of it as the answer to
+ * what it says next; a ROLLBACK is simply done.  Only who cannot be told,
+ * because a part of a message has gone to it already, and who was tied to its
+ * server (its session is lost) is sent away.
+ *
+ * This is for clients whose database has several hosts.
+ */
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "pool/cluster.h"
+#include "relay/relay_private.h"
+#include "wire/put.h"
+#include "wire/sqlwish.h"
+
+#define LOST_TEXT							\
+	"nothing of this transaction was committed: the connection to its "\
+	"server was lost"
+
+/*
+ * What may be committed.
+ */
+
+/* In a transaction only its end is; else everything but its beginning. */
+void
+relay_note_commit(struct relay *relay, const char *text, size_t n)
+{
+	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
+
+	if (relay->may_commit)
+		return;
+	/* Only these letters begin an end, or a beginning. */
+	if (n == 0 || memchr(text, ';', n - 1) != NULL ||
+	    strchr("bBsScCeEpP/- \t\r\n", text[0]) != NULL) {
+		struct sqlscan	scan;
+
+		sqlscan_text(&scan, text, n);
+		if (!is_open && scan.statements <= 1 &&
+		    (scan.first == SQL_BEGIN || scan.first == SQL_START))
+			return;
+		if (is_open && scan.statements <= 1 &&
+		    scan.first != SQL_COMMIT &&
+		    scan.first != SQL_PREPARE_TRANSACTION)
+			return;
+		relay->may_commit = true;
+	} else
+		relay->may_commit = !is_open;
+}
+
+void
+relay_note_statement(struct relay *relay, const struct statement *statement)
+{
+	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
+
+	if (statement == NULL)
+		relay->may_commit = true;
+	else if (is_open)
+		relay->may_commit |= statement->verb == SQL_COMMIT ||
+		    statement->verb == SQL_PREPARE_TRANSACTION;
+	else
+		relay->may_commit |= statement->verb != SQL_BEGIN &&
+		    statement->verb != SQL_START;
+}
+
+/*
+ * Surviving.
+ */
+
+static bool
+relay_is_in_flight(const struct relay *relay)
+{
+	const struct expected	*expected =
+				    &relay->server->session->expected;
+
+	if (relay->is_unsynced)
+		return true;
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->fate != FATE_SWALLOW)
+			return true;
+	return false;
+}
+
+static bool
+relay_can_survive(const struct relay *relay)
+{
+	const struct server_session *session = relay->server->session;
+	bool			 is_open =
+				    relay->server->transaction_status !=
+				    STATUS_IDLE;
+
+	return relay->server->pool->set != NULL && relay->pins == 0 &&
+	    session->draft == NULL &&
+	    (session->skip == 0 || !session->skip_passes) &&
+	    (is_open || !relay->has_changed) && relay->scan == NULL;
+}
+
+/* Everything in flight gets its error; is_open: the client's transaction. */
+static void
+relay_tell_lost(struct relay *relay, const char *sqlstate, const char *text,
+    bool is_open)
+{
+	struct relay_io	io;
+
+	relay_io_init(&io, relay);
+	relay->server->transaction_status = is_open ? STATUS_FAILED :
+	    STATUS_IDLE;
+	relay_refuse_expected(relay, &io, sqlstate, text);
+	parcel_send(&io.to_client);
+}
+
+static void
+relay_report_lost(struct relay *relay, const char *text)
+{
+	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
+	char	full[800];
+
+	if (!relay_is_in_flight(relay)) {
+		relay->lost = is_open ? LOST_UNTOLD : LOST_NOTHING;
+		return;
+	}
+	if (relay->need == NEED_READ && !is_open) {
+		relay_tell_lost(relay, reason_sqlstate(REASON_SERVER_LOST),
+		    text, false);
+		return;
+	}
+	if (relay->may_commit) {
+		snprintf(full, sizeof full, "it is not known whether this was "
+		    "committed: %s", text);
+		relay_tell_lost(relay,
+		    reason_sqlstate(REASON_OUTCOME_UNKNOWN), full, false);
+		return;
+	}
+	snprintf(full, sizeof full, LOST_TEXT "; %s", text);
+	relay->lost = is_open ? LOST_TOLD : LOST_NOTHING;
+	relay_tell_lost(relay, reason_sqlstate(REASON_TRANSACTION_LOST), full,
+	    is_open);
+}
+
+bool
+relay_survive(struct relay *relay, enum reason reason, const char *what,
+    const char *text)
+{
+	if (!relay_can_survive(relay))
+		return false;
+	relay_report_lost(relay, text);
+	/* What comes of a message that was on its way goes nowhere. */
+	relay->skip_passes = false;
+	relay->may_commit = false;
+	relay_drop_server(relay, reason, what);
+	relay->query_us = 0;
+	relay_watch_rest(relay);
+	relay_go_on(relay);
+	return true;
+}
+
+void
+relay_condemn(struct server *server, const char *why)
+{
+	if (server->on_event == relay_on_server_event)
+		relay_lose_server(server->user, REASON_SERVER_LOST, why, 0);
+}
+
+/*
+ * What it says afterwards.
+ */
+
+/* The transaction is over. */
+static void
+relay_end_lost(struct relay *relay)
+{
+	relay->lost = LOST_NOTHING;
+	relay->lost_ends = relay->lost_commits = false;
+}
+
+static void
+relay_answer_tag(struct relay *relay, struct relay_io *io,
+    enum expect_kind kind, const char *tag)
+{
+	struct buf	answer;
+
+	buf_init(&answer);
+	if (tag != NULL)
+		put_command_complete(&answer, tag);
+	relay_answer(relay, io, kind, &answer);
+	buf_done(&answer);
+}
+
+static void
+relay_answer_lost(struct relay *relay, struct relay_io *io, bool is_query)
+{
+	bool	told = relay->lost == LOST_TOLD;
+
+	relay->lost = LOST_TOLD;
+	if (told)
+		relay_answer_error(relay, io, is_query, "25P02", NULL,
+		    "current transaction is aborted, commands ignored until "
+		    "end of transaction block");
+	else
+		relay_answer_error(relay, io, is_query,
+		    reason_sqlstate(REASON_TRANSACTION_LOST), NULL,
+		    LOST_TEXT);
+}
+
+/* A COMMIT that has not heard of it may not believe that it succeeded. */
+static void
+relay_finish_lost(struct relay *relay, struct relay_io *io, bool commits,
+    bool is_query)
+{
+	bool	fails = commits && relay->lost == LOST_UNTOLD;
+
+	relay_end_lost(relay);
+	if (fails)
+		relay_answer_error(relay, io, is_query,
+		    reason_sqlstate(REASON_TRANSACTION_LOST), NULL,
+		    LOST_TEXT);
+	else
+		relay_answer_tag(relay, io, is_query ? EXPECT_QUERY :
+		    EXPECT_EXECUTE, "ROLLBACK");
+}
+
+static void
+relay_lost_query(struct relay *relay, struct relay_io *io, const char *text,
+    size_t n)
+{
+	enum sqlwish_end	end = sqlwish_end(text, n);
+
+	if (end == SQLWISH_COMMIT || end == SQLWISH_ROLLBACK)
+		relay_finish_lost(relay, io, end == SQLWISH_COMMIT, true);
+	else
+		relay_answer_lost(relay, io, true);
+}
+
+/* Parse, or Bind of what was parsed before: only an end of it is taken. */
+static void
+relay_lost_statement(struct relay *relay, struct relay_io *io, uint8_t type,
+    const char *text)
+{
+	enum sqlwish_end	end = text == NULL ? SQLWISH_NO_END :
+				    sqlwish_end(text, strlen(text));
+	struct buf		answer;
+
+	if (end != SQLWISH_COMMIT && end != SQLWISH_ROLLBACK) {
+		relay_answer_lost(relay, io, false);
+		return;
+	}
+	relay->lost_ends = true;
+	relay->lost_commits = end == SQLWISH_COMMIT;
+	buf_init(&answer);
+	put_empty(&answer, type == MSG_PARSE ? MSG_PARSE_COMPLETE :
+	    MSG_BIND_COMPLETE);
+	relay_answer(relay, io, EXPECT_BIND, &answer);
+	buf_done(&answer);
+}
+
+static enum relay_verdict
+relay_lost_parse(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *body)
+{
+	size_t			 name = strnlen(body, message->head.length) + 1;
+	const uint8_t		*text = (const uint8_t *)body + name;
+	struct statement	*statement;
+
+	if (name >= message->head.length || !statement_body_is_valid(text,
+	    message->head.length - name))
+		return relay_bad_message(relay, message,
+		    "its text or its parameter types do not fit");
+	relay_lost_statement(relay, io, MSG_PARSE, (const char *)text);
+	if (relay->is_refusing)
+		return RELAY_USED;
+	statement = statement_intern(text, message->head.length - name,
+	    settings_meaning(relay->settings), NULL);
+	if (body[0] == '\0')
+		relay_set_unnamed(relay, statement);
+	else
+		names_set(&relay->names, body, statement);
+	statement_release(statement);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_lost_bind(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *body)
+{
+	size_t			 portal = strnlen(body,
+				    message->head.length) + 1;
+	const char		*name = body + portal;
+	const struct statement	*statement;
+
+	if (portal >= message->head.length || memchr(name, '\0',
+	    message->head.length - portal) == NULL)
+		return relay_bad_message(relay, message,
+		    "a name in it does not end");
+	statement = name[0] == '\0' ? relay->unnamed :
+	    names_find(&relay->names, name);
+	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
+	    (const char *)statement->body);
+	return RELAY_USED;
+}
+
+/* Describe and Close. */
+static void
+relay_lost_other(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *body)
+{
+	struct buf	answer;
+	bool		is_statement = message->head.length > 0 &&
+			    body[0] == 'S';
+
+	if (message->at[0] == MSG_DESCRIBE && !relay->lost_ends) {
+		relay_answer_lost(relay, io, false);
+		return;
+	}
+	buf_init(&answer);
+	if (message->at[0] == MSG_CLOSE)
+		put_empty(&answer, MSG_CLOSE_COMPLETE);
+	else {
+		if (is_statement)
+			put_parameter_description(&answer, NULL, 0);
+		put_empty(&answer, MSG_NO_DATA);
+	}
+	if (message->at[0] == MSG_CLOSE && is_statement &&
+	    memchr(body, '\0', message->head.length) != NULL)
+		names_remove(&relay->names, body + 1);
+	relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+	buf_done(&answer);
+}
+
+/* A message that is whole, or none of whose contents matter. */
+static enum relay_verdict
+relay_lost_message(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	const char	*body = (const char *)message->at + MSG_HEAD_BYTES;
+	size_t		 n = message->head.length;
+
+	switch (message->at[0]) {
+	case MSG_QUERY:
+		if (n == 0 || body[n - 1] != '\0')
+			return relay_bad_message(relay, message,
+			    "the query does not end with a zero byte");
+		relay_lost_query(relay, io, body, n - 1);
+		return RELAY_USED;
+	case MSG_PARSE:
+		return relay_lost_parse(relay, io, message, body);
+	case MSG_BIND:
+		return relay_lost_bind(relay, io, message, body);
+	case MSG_DESCRIBE:
+	case MSG_CLOSE:
+		relay_lost_other(relay, io, message, body);
+		return RELAY_USED;
+	case MSG_EXECUTE:
+		if (relay->lost_ends)
+			relay_finish_lost(relay, io, relay->lost_commits,
+			    false);
+		else
+			relay_answer_lost(relay, io, false);
+		return RELAY_USED;
+	case MSG_FUNCTION_CALL:
+		relay_answer_lost(relay, io, true);
+		return RELAY_USED;
+	default:
+		return RELAY_USED;
+	}
+}
+
+enum relay_verdict
+relay_on_lost(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	uint8_t	type = message->at[0];
+
+	if (type == MSG_SYNC) {
+		relay->is_refusing = false;
+		relay_answer_tag(relay, io, EXPECT_SYNC, NULL);
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (type == MSG_PASSWORD)
+		return relay_bad_message(relay, message,
+		    "a password is not expected after login");
+	if (message->here == message->total)
+		return relay_lost_message(relay, io, message);
+	if (message->total <= LOOP_BUFFER_BYTES)
+		return RELAY_LATER;
+	/* So long a message ends no transaction. */
+	if (type == MSG_QUERY || type == MSG_FUNCTION_CALL)
+		relay_answer_lost(relay, io, true);
+	else if (type != MSG_COPY_DATA)
+		relay_answer_lost(relay, io, false);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}

@@ -1,0 +1,166 @@
+/*
+ * Running a batch once more: a statement that clients share may have been
+ * prepared before a table of it was changed, or be lost on the server; its
+ * client, with a connection of its own, would not have met that error.
+ *
+ * The messages of a batch that begins outside of a transaction, with nothing
+ * else expected, are kept with the server until it is answered.  When Bind or
+ * Describe of a shared statement fails, nothing but ParseComplete was told
+ * and the batch is there up to its Sync, the error is swallowed; at the
+ * ReadyForQuery the messages that are not answered are read again, and the
+ * statement is prepared anew.  Rows of another shape than the client knows
+ * would be worse than the error, so that one is passed on unless the batch
+ * has a Describe.
+ */
+
+#include <string.h>
+
+#include "relay/relay_private.h"
+
+/* A longer batch is not kept. */
+enum { BATCH_BYTES = 8192 };
+
+void
+relay_note_message(struct relay *relay, const struct relay_message *message,
+    bool is_first)
+{
+	struct server_session	*session;
+	struct buf		*batch;
+
+	if (relay->state != RELAY_LINKED)
+		return;
+	session = relay->server->session;
+	batch = &session->batch;
+	if (is_first && session->batch_state != BATCH_AGAIN) {
+		buf_clear(batch);
+		session->batch_state = BATCH_GROWS;
+	}
+	if (session->batch_state != BATCH_GROWS)
+		return;
+	if (message->at[0] == MSG_QUERY || message->here < message->total ||
+	    buf_length(batch) + message->total > BATCH_BYTES ||
+	    relay->server->transaction_status != STATUS_IDLE) {
+		session->batch_state = BATCH_NONE;
+		return;
+	}
+	buf_add(batch, message->at, message->here);
+	if (message->at[0] == MSG_SYNC)
+		session->batch_state = BATCH_WHOLE;
+}
+
+/* How many answers the client still gets; 0: something stands behind. */
+static uint32_t
+relay_count_answers(const struct expected *expected)
+{
+	const struct expectation *entry;
+	uint32_t		 answers = 0;
+
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind == EXPECT_SYNC)
+			return i + 1 == expected->count ? answers + 1 : 0;
+		if (entry->kind > EXPECT_SYNC ||
+		    entry->kind == EXPECT_COPY_END)
+			return 0;
+		answers += entry->fate != FATE_SWALLOW ||
+		    entry->made != NULL;
+	}
+	return 0;
+}
+
+/*
+ * Where the messages begin that have not been answered; false: the client has
+ * heard more than that a statement is prepared.
+ */
+static bool
+relay_find_unanswered(const struct buf *batch, uint32_t answers,
+    bool needs_describe, size_t *from)
+{
+	const uint8_t	*bytes = buf_bytes(batch);
+	size_t		 n = buf_length(batch), at;
+	struct msg_head	 head;
+	uint32_t	 messages = 0;
+	bool		 has_describe = false;
+
+	for (at = 0; at < n; at += MSG_HEAD_BYTES + head.length) {
+		if (msg_peek(bytes + at, n - at, &head) != MSG_OK)
+			return false;
+		messages += bytes[at] != MSG_FLUSH;
+		has_describe |= bytes[at] == MSG_DESCRIBE;
+	}
+	if (messages < answers || (needs_describe && !has_describe))
+		return false;
+	messages -= answers;
+	for (at = 0; messages > 0; at += MSG_HEAD_BYTES + head.length) {
+		(void)msg_peek(bytes + at, n - at, &head);
+		if (bytes[at] == MSG_PARSE)
+			messages--;
+		else if (bytes[at] != MSG_FLUSH)
+			return false;
+	}
+	*from = at;
+	return true;
+}
+
+bool
+relay_may_retry(struct relay *relay, bool needs_describe)
+{
+	struct server_session	*session = relay->server->session;
+	uint32_t		 answers;
+	size_t			 from;
+
+	if (session->batch_state != BATCH_WHOLE || relay->is_holding ||
+	    relay->skip > 0 || relay->is_leaving ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return false;
+	answers = relay_count_answers(&session->expected);
+	if (answers == 0 || !relay_find_unanswered(&session->batch, answers,
+	    needs_describe, &from))
+		return false;
+	buf_consume(&session->batch, from);
+	session->batch_state = BATCH_AGAIN;
+	relay->is_holding = true;
+	return true;
+}
+
+void
+relay_expect_retry(struct relay *relay)
+{
+	struct expectation	*sync =
+				    expected_head(&relay->server->session
+				    ->expected);
+
+	sync->fate = FATE_SWALLOW;
+	sync->purpose = PURPOSE_RETRY;
+}
+
+void
+relay_forget_retry(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct expectation	*head = expected_head(&session->expected);
+
+	if (session->batch_state != BATCH_AGAIN || head == NULL)
+		return;
+	head->fate = FATE_PASS;
+	head->purpose = PURPOSE_NONE;
+	session->batch_state = BATCH_NONE;
+	relay->is_holding = false;
+}
+
+void
+relay_retry(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct buf		 batch = session->batch;
+	struct relay_io		 io;
+
+	buf_init(&session->batch);
+	relay_io_init(&io, relay);
+	(void)relay_read_client(relay, &io, buf_bytes(&batch),
+	    buf_length(&batch));
+	if (relay->state != RELAY_CLOSED)
+		relay_io_send(&io, relay);
+	session->batch_state = BATCH_NONE;
+	buf_done(&batch);
+}

@@ -1,0 +1,138 @@
+/*
+ * What a server lacks of a client's statements is prepared on it, in front of
+ * the message that needs it, under names of the server's own.
+ */
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "relay/relay_private.h"
+#include "wire/put.h"
+
+static void
+relay_close_shelved(struct server_session *session, struct relay_io *io,
+    struct shelf_entry *shelved)
+{
+	struct expectation	*entry;
+	char			 name[STATEMENT_NAME_BYTES];
+	struct buf		 message;
+
+	statement_server_name(shelved->number, name);
+	buf_init(&message);
+	put_close(&message, 'S', name);
+	parcel_piece(&io->to_server, buf_bytes(&message),
+	    buf_length(&message));
+	buf_done(&message);
+	entry = expected_add(&session->expected, EXPECT_CLOSE, FATE_SWALLOW);
+	entry->statement = statement_hold(shelved->statement);
+	entry->number = shelved->number;
+	shelf_remove(&session->shelf, shelved);
+}
+
+/* Room on the shelf: the least recently used statement is closed. */
+static void
+relay_trim_shelf(struct server_session *session, struct relay_io *io,
+    size_t limit)
+{
+	struct shelf_entry	*oldest;
+
+	while ((oldest = shelf_oldest_beyond(&session->shelf, limit)) != NULL)
+		relay_close_shelved(session, io, oldest);
+}
+
+void
+relay_close_private(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	struct shelf_entry	*shelved, *next;
+
+	for (shelved = TAILQ_FIRST(&session->shelf.used); shelved != NULL;
+	    shelved = next) {
+		next = TAILQ_NEXT(shelved, next);
+		if (shelved->is_private)
+			relay_close_shelved(session, io, shelved);
+	}
+	session->shelf.has_private = false;
+}
+
+static size_t
+relay_shelf_size(void)
+{
+	return relay_prepared_max > 1 ? relay_prepared_max - 1 : 0;
+}
+
+struct expectation *
+relay_shelve(struct relay *relay, struct relay_io *io,
+    struct statement *statement, enum expect_fate fate)
+{
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+	struct shelf_entry	*shelved;
+	char			 name[STATEMENT_NAME_BYTES];
+	uint8_t			 head[MSG_HEAD_BYTES];
+	size_t			 bytes;
+	uint32_t		 length;
+
+	relay_trim_shelf(session, io, relay_shelf_size());
+	shelved = shelf_add(&session->shelf, statement);
+	bytes = statement_server_name(shelved->number, name) + 1;
+	length = (uint32_t)(4 + bytes + statement->length);
+	head[0] = MSG_PARSE;
+	head[1] = (uint8_t)(length >> 24);
+	head[2] = (uint8_t)(length >> 16);
+	head[3] = (uint8_t)(length >> 8);
+	head[4] = (uint8_t)length;
+	parcel_piece(&io->to_server, head, sizeof head);
+	parcel_piece(&io->to_server, name, bytes);
+	parcel_run(&io->to_server, statement->body, statement->length);
+	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
+	entry->statement = statement_hold(statement);
+	entry->number = shelved->number;
+	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
+	return entry;
+}
+
+uint32_t
+relay_ensure(struct relay *relay, struct relay_io *io,
+    struct statement *statement, char name[STATEMENT_NAME_BYTES])
+{
+	struct server_session	*session = relay->server->session;
+	struct shelf_entry	*shelved;
+
+	shelved = shelf_find(&session->shelf, statement);
+	if (shelved == NULL) {
+		relay_shelve(relay, io, statement, FATE_SWALLOW);
+		shelved = shelf_find(&session->shelf, statement);
+		/* Parsed now, it has the meaning of the settings now. */
+		if (relay->touches & SQL_TOUCHES_MEANING)
+			shelved->is_private =
+			    session->shelf.has_private = true;
+	}
+	statement_server_name(shelved->number, name);
+	return shelved->number;
+}
+
+void
+relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
+{
+	static const uint8_t	 no_name[1];
+	struct server_session	*session = relay->server->session;
+	struct statement	*statement = relay->unnamed;
+	uint32_t		 length = 4 + 1 + statement->length;
+	uint8_t			 head[MSG_HEAD_BYTES] = { MSG_PARSE,
+				    (uint8_t)(length >> 24),
+				    (uint8_t)(length >> 16),
+				    (uint8_t)(length >> 8),
+				    (uint8_t)length };
+
+	if (session->unnamed == statement)
+		return;
+	parcel_piece(&io->to_server, head, sizeof head);
+	parcel_piece(&io->to_server, no_name, sizeof no_name);
+	parcel_run(&io->to_server, statement->body, statement->length);
+	/* Held until it is answered, so that the text outlives the sending. */
+	expected_add(&session->expected, EXPECT_PARSE,
+	    FATE_SWALLOW)->statement = statement_hold(statement);
+	session_set_unnamed(session, statement);
+	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
+}

@@ -1,0 +1,83 @@
+"""The chart beyond what all manifests are checked for."""
+
+import os
+
+import yaml
+
+from test_agreement import of_kind
+from tools import K8S
+
+CHART = os.path.join(K8S, "chart")
+
+
+def test_helm_lint_is_content_with_every_example(tools):
+    for values in tools.chart_values():
+        more = [word for v in values for word in ("-f", v)]
+        tools.helm("lint", "--strict", CHART, *more)
+
+
+def test_the_schema_refuses_what_would_not_work(tools):
+    tools.from_layer("helm")
+    for fault, word in (("architecture=cluster", "architecture"),
+                        ("service.ports.postgresql=70000", "65535"),
+                        ("auth.username=", "username"),
+                        ("tls.enabled=true", "certificatesSecret"),
+                        ("servicePorts=5", "servicePorts"),
+                        ("primary.persistence.size=big", "size")):
+        try:
+            tools.helm("template", "x", CHART, "--set", fault)
+        except AssertionError as refusal:
+            assert word in str(refusal), refusal
+        else:
+            raise AssertionError(f"{fault} was accepted")
+
+
+def test_the_schema_knows_every_value_and_no_other(tools):
+    import json
+    with open(os.path.join(CHART, "values.yaml")) as f:
+        values = yaml.safe_load(f)
+    with open(os.path.join(CHART, "values.schema.json")) as f:
+        schema = json.load(f)
+
+    def compare(value, part, path):
+        part = schema["definitions"][part["$ref"].split("/")[-1]] \
+            if "$ref" in part else part
+        known = part.get("properties")
+        if not isinstance(value, dict) or known is None \
+                or part.get("additionalProperties") is not False:
+            return
+        missing = set(known) - {"global"} ^ set(value)
+        assert not missing, (path, missing)
+        for name in value:
+            compare(value[name], known[name], f"{path}.{name}")
+
+    compare(values, schema, "")
+
+
+def test_replication_makes_replicas_and_standalone_none(tools):
+    sizes = {}
+    for values in tools.chart_values():
+        sets = of_kind(tools.chart(*values), "StatefulSet")
+        sizes[os.path.basename(values[0]) if values else "defaults"] = [
+            s["spec"]["replicas"] for s in sets]
+    assert sizes == {"defaults": [1], "external.yaml": [],
+                     "production.yaml": [3], "replication.yaml": [3]}, sizes
+
+
+def test_the_scripts_and_rules_are_those_of_the_manifests(tools):
+    documents = tools.chart(os.path.join(CHART, "examples",
+                                         "replication.yaml"))
+    theirs = {}
+    for folder in "postgres", "monitoring":
+        for d in of_kind(tools.kustomize(folder), "ConfigMap"):
+            theirs.update(d["data"])
+    compared = 0
+    for d in of_kind(documents, "ConfigMap"):
+        for name, text in d["data"].items():
+            if name in theirs and name != "pgweir.ini":
+                assert text == theirs[name], name
+                compared += 1
+    assert compared == 9, compared
+    ours = of_kind(documents, "PrometheusRule")[0]["spec"]
+    assert ours == of_kind(tools.kustomize("monitoring"),
+                           "PrometheusRule")[0]["spec"]

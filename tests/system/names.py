@@ -1,0 +1,51 @@
+"""A small DNS server on loopback: names whose addresses a test changes."""
+
+import socket
+import struct
+import threading
+
+
+class Names(threading.Thread):
+    """Answers A questions from a dictionary; TTL one second."""
+
+    def __init__(self, top):
+        super().__init__(daemon=True)
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        self.socket.bind(("127.0.0.1", 0))
+        self.port = self.socket.getsockname()[1]
+        self.addresses = {}
+        self.is_failing = False
+        self.asked = 0
+        self.file = f"{top}/resolv.conf"
+        with open(self.file, "w") as f:
+            f.write(f"nameserver 127.0.0.1:{self.port}\n")
+        self.start()
+
+    def run(self):
+        while True:
+            try:
+                packet, peer = self.socket.recvfrom(4096)
+            except OSError:
+                return
+            self.asked += 1
+            self.socket.sendto(self.answer(packet), peer)
+
+    def answer(self, packet):
+        labels, at = [], 12
+        while packet[at]:
+            labels.append(packet[at + 1:at + 1 + packet[at]].decode().lower())
+            at += 1 + packet[at]
+        question = packet[12:at + 5]
+        kind, = struct.unpack(">H", packet[at + 1:at + 3])
+        name = ".".join(labels)
+        found = self.addresses.get(name, [])
+        code = 2 if self.is_failing else 0 if name in self.addresses else 3
+        records = b"" if code or kind != 1 else b"".join(
+            b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 1, 4) +
+            socket.inet_aton(address) for address in found)
+        count = len(found) if records else 0
+        return (packet[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, count, 0,
+                                         0) + question + records)
+
+    def close(self):
+        self.socket.close()

@@ -27,6 +27,7 @@
 #include "pool/pool.h"
 #include "relay/hearer.h"
 #include "relay/relay.h"
+#include "relay/words.h"
 #include "wire/scram.h"
 #include "worker.h"
 
@@ -121,6 +122,7 @@ lifecycle_apply_limits(const struct config *config)
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
 	statement_memory_max =
 	    (size_t)config->option.max_statement_memory_bytes;
+	words_are_followed = config->option.follow_functions;
 	relay_names_max = (size_t)config->option.max_client_statements;
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&scram_iterations, config->option.scram_iterations);

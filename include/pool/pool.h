@@ -151,6 +151,17 @@ struct pool_secret {
 	uint8_t		 client_key[32];
 };
 
+/* What relay/words.h keeps with a pool. */
+struct pool_words {
+	struct pool_words	*older;
+	uint32_t		 count;
+	size_t			 bytes;		/* behind this struct */
+	struct {
+		uint32_t	 name;		/* where, from entries on */
+		uint32_t	 touches;
+	} entries[];
+};
+
 struct pool {
 	struct hash_node	 node;		/* in the table of pools */
 	char			*database;	/* as clients ask for it */
@@ -160,6 +171,8 @@ struct pool {
 	struct limit		*database_limit;
 	struct limit		*user_limit;
 	_Atomic(struct pool_profile *) profile;
+	_Atomic(struct pool_words *) words;	/* NULL: none */
+	_Atomic int64_t		 words_due_us;	/* to be read again then */
 	_Atomic int		 pinned;	/* clients that keep a server */
 	_Atomic bool		 is_retired;	/* look the pool up again */
 	_Atomic bool		 is_paused;

@@ -45,6 +45,7 @@ enum expect_purpose {
 	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
 	PURPOSE_CLEAR,		/* another client's settings away, at login */
+	PURPOSE_WORDS,		/* relay/words.h */
 	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
 	PURPOSE_BASELINE,	/* the client's channels before its statement */
 	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */

@@ -96,6 +96,19 @@ struct relay {
 	enum route		 route;		/* the client's; or default */
 	enum route		 start_route;	/* of its startup */
 	struct pool		*reader;	/* served its last read */
+	struct causal		*causal;	/* or NULL; joined at need */
+	bool			 wants_read;	/* the next transaction is
+						 * proven to only read */
+	bool			 is_reading;	/* the one that runs is */
+	bool			 waits_for_end;	/* what comes is not, and is
+						 * held until that one ends */
+	bool			 is_batch;	/* of the extended protocol */
+	bool			 batch_reads;	/* the batch that begins does */
+	bool			 needs_primary;	/* a replica has refused */
+	bool			 alters;	/* DDL was sent */
+	struct task		 resume;
+	bool			 has_told;	/* the client has heard of what
+						 * it reads now */
 	enum lost		 lost;
 	bool			 lost_ends;	/* Bind of what ends it */
 	bool			 lost_commits;	/* that is a COMMIT */

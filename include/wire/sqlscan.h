@@ -60,6 +60,7 @@ enum {
 					 * means anything else by it */
 	SQL_TOUCHES_UNTIES = 1 << 20,	/* DROP, CLOSE, unlock, DISCARD: what
 					 * tied the client may be over */
+	SQL_TOUCHES_DEFINES = 1 << 21,	/* CREATE FUNCTION and the like */
 };
 
 /* Whether the settings may be others than they were. */
@@ -77,6 +78,7 @@ struct sqlscan {
 	uint32_t	 touches;
 	uint32_t	 statements;	/* that are not empty */
 	uint8_t		 first, last;	/* enum sql_verb */
+	bool		 alters;	/* CREATE, ALTER, DROP */
 
 	/* The lexer. */
 	uint8_t		 state;

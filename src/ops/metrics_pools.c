@@ -124,6 +124,7 @@ metrics_pin(struct buf *out, const struct overview_pool *pool,
 	metrics_open(out, name);
 	metrics_label(out, "database", pool->database);
 	metrics_label(out, "user", pool->user);
+	metrics_label(out, "host", pool->host);
 	metrics_label(out, "reason", pin_label((enum pin_number)pin));
 	metrics_value(out, (double)count);
 }

@@ -554,7 +554,12 @@ static void
 pool_free(struct pool *pool)
 {
 	struct pool_profile	*profile, *older;
+	struct pool_words	*words;
 
+	while ((words = atomic_load(&pool->words)) != NULL) {
+		atomic_store(&pool->words, words->older);
+		free(words);
+	}
 	for (profile = atomic_load(&pool->profile); profile != NULL;
 	    profile = older) {
 		older = profile->older;

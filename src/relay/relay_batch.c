@@ -16,6 +16,7 @@
 #include "config/config.h"
 #include "relay/relay_private.h"
 #include "relay/verdict.h"
+#include "relay/words.h"
 #include "wire/put.h"
 
 /* The name that the body begins with; NULL: its end is not here. */
@@ -286,7 +287,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 {
 	struct statement	*statement;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number;
+	uint32_t		 number, touches;
 	bool			 passes;
 
 	statement = relay_statement_named(relay, name, &passes);
@@ -308,20 +309,23 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
-		relay_note_statement(relay, statement);
+		relay_note_bound(relay, statement);
 	if (kind == EXPECT_BIND && before == 1)
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
-		if (statement->touches != 0 && !relay_may_tie(relay, io,
-		    relay_pins_of(statement->touches), false)) {
+		touches = statement->touches |
+		    words_touches(relay->client->pool,
+		    (const char *)statement->body, statement->length);
+		if (touches != 0 && !relay_may_tie(relay, io,
+		    relay_pins_of(touches), false)) {
 			relay_drop(relay, message);
 			return RELAY_USED;
 		}
-		if (statement->touches & SQL_TOUCHES_SEQUENCE)
+		if (touches & SQL_TOUCHES_SEQUENCE)
 			relay_forget_sequences(relay, io);
-		relay->touches |= statement->touches;
+		relay->touches |= touches;
 	}
 	if (statement == NULL && kind == EXPECT_BIND && name[0] == '\0')
 		relay->touches |= relay->long_touches;

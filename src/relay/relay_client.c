@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "relay/relay_private.h"
 #include "relay/verdict.h"
+#include "relay/words.h"
 #include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
@@ -124,7 +125,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	touches = verdict_touches(text, n - 1);
+	touches = verdict_touches(text, n - 1) |
+	    words_touches(relay->client->pool, text, n - 1);
 	if (relay_refuses_block(relay, touches)) {
 		relay_answer_error(relay, io, true,
 		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
@@ -154,8 +156,10 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}
-	if (relay->server->pool->set != NULL)
+	if (relay->server->pool->set != NULL) {
 		relay_note_commit(relay, text, n - 1);
+		relay_note_text(relay, text, n - 1);
+	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -341,6 +345,7 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (relay->skip == 0) {
 		sqlscan_end(relay->scan);
 		relay->touches |= relay->scan->touches;
+		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
 		relay->is_pausing = relay_has_expected(relay) &&
 		    relay_listen_may_change(relay);
@@ -383,6 +388,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	}
 	message.total = MSG_HEAD_BYTES + (size_t)message.head.length;
 	message.here = left < message.total ? left : message.total;
+	message.left = left;
 	if (handler == NULL)
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
@@ -394,6 +400,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_USED;
 	} else if (relay->lost != LOST_NOTHING && at[0] != MSG_TERMINATE)
 		verdict = relay_on_lost(relay, io, &message);
+	else if (relay->client->pool->set != NULL &&
+	    !relay_may_follow(relay, &message))
+		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
 	if (verdict == RELAY_USED) {
@@ -416,7 +425,8 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			    n - at);
 			continue;
 		}
-		if (relay->is_holding || relay->state == RELAY_WAITING)
+		if (relay->is_holding || relay->waits_for_end ||
+		    relay->state == RELAY_WAITING)
 			break;
 		verdict = relay_read_message(relay, io, data + at, n - at,
 		    &used);

@@ -16,6 +16,7 @@
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 
 bool
 relay_has_expected(const struct relay *relay)
@@ -79,6 +80,8 @@ relay_unlink(struct relay *relay)
 	relay->has_changed = false;
 	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
 	relay->owes_ready = relay->has_baseline = false;
+	relay->is_reading = false;
+	relay_resume(relay);
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -184,6 +187,8 @@ relay_settle_touches(struct relay *relay)
 	struct relay_io	 io;
 
 	relay->touches = 0;
+	if (touches & SQL_TOUCHES_DEFINES)
+		words_expire(relay->client->pool);
 	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
 		return false;
 	if (touches & SQL_TOUCHES_MEANING)
@@ -296,7 +301,7 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
-	SQL_TOUCHES_UNTIES)
+	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES)
 
 /* Nothing that is known or guessed of it outlives DISCARD ALL. */
 static bool

@@ -19,6 +19,7 @@
 #include "pool/cancel.h"
 #include "pool/monitor.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
@@ -84,6 +85,14 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	struct server_session	*session = session_of(relay->server);
 	bool			 sure = true;
 
+	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    words_are_due(relay->client->pool,
+	    loop_now_us(relay->client->loop))) {
+		words_draft_free(session->words);
+		session->words = words_draft_new();
+		relay_send_own(relay, io, words_query, PURPOSE_WORDS);
+		sure = false;
+	}
 	if (relay_wants_check(relay)) {
 		relay_send_own(relay, io,
 		    pool_profile(relay->client->pool)->check_query,
@@ -247,6 +256,20 @@ relay_switch_done(struct relay *relay)
 	relay->tells_settings = false;
 }
 
+static void
+relay_words_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct words_draft	*words = session->words;
+
+	session->words = NULL;
+	if (session->has_failed) {
+		words_draft_free(words);
+		session->has_failed = false;
+	} else if (words != NULL)
+		words_replace(relay->client->pool, words);
+}
+
 /* A cancel has waited for this. */
 static void
 relay_cancel_now(struct relay *relay)
@@ -267,6 +290,9 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 {
 	relay->server->session->own_purpose = (uint8_t)purpose;
 	switch (purpose) {
+	case PURPOSE_WORDS:
+		relay_words_done(relay);
+		break;
 	case PURPOSE_READ_BACK:
 		relay_read_back_done(relay);
 		break;
@@ -319,6 +345,28 @@ relay_settings_refused(struct relay *relay)
 	    "cannot be applied to a server any more; RESET it.");
 }
 
+/*
+ * A tied client goes on on this server, where RESET has taken its startup
+ * values from it.
+ */
+static bool
+relay_bring_back(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct relay_io		 io;
+
+	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
+	    relay->is_leaving || session->settings == relay->settings ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return false;
+	relay_io_init(&io, relay);
+	relay_send_switch(relay, &io, session->settings, relay->settings,
+	    PURPOSE_SETTINGS);
+	relay->is_holding = true;
+	relay_io_send(&io, relay);
+	return true;
+}
+
 void
 relay_hold_over(struct relay *relay)
 {
@@ -341,6 +389,8 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
+	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+		return;
 	if (is_after)
 		relay_finish(relay);
 	else if (purpose == PURPOSE_RETRY)

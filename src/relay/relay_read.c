@@ -183,6 +183,7 @@ relay_read_server(struct relay *relay)
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
+	relay->has_told |= io.to_client.sent > 0;
 	buf_clear(&session->held);
 	if (used < all)
 		buf_add(&session->held, buffer + used, all - used);

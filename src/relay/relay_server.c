@@ -9,11 +9,10 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/errors.h"
 #include "base/mem.h"
-#include "pool/monitor.h"
 #include "relay/relay_answers.h"
 #include "relay/relay_private.h"
+#include "relay/words.h"
 #include "wire/error_fields.h"
 
 /* Parameters that take more are passed on at once. */
@@ -144,6 +143,10 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_WORDS &&
+	    !words_draft_take_row(session->words, answer->body,
+	    answer->length))
+		session->has_failed = true;
 	if (answer->head != NULL &&
 	    answer->head->purpose == PURPOSE_READ_BACK &&
 	    !settings_draft_take_row(session->draft, answer->body,
@@ -205,20 +208,6 @@ relay_on_notification(struct relay *relay, struct relay_io *io,
 	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
-/* Its host has been promoted: the monitor shall see for itself. */
-static bool
-relay_is_about_role(struct relay *relay, const struct answer *answer)
-{
-	static const char	name[] = "in_hot_standby";
-
-	if (relay->server->pool->set == NULL ||
-	    answer->length < sizeof name ||
-	    memcmp(answer->body, name, sizeof name) != 0)
-		return false;
-	monitor_look(relay->server->pool->backend);
-	return true;
-}
-
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -226,7 +215,7 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
-	if (relay_is_about_role(relay, answer))
+	if (relay_hears_role(relay, answer->body, answer->length))
 		return ANSWER_DROP;
 	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
 		/* Whatever set it, a function perhaps: ask what is set. */
@@ -271,15 +260,6 @@ relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
 	return true;
 }
 
-static void
-relay_note_error(const struct relay *relay, const char *sqlstate)
-{
-	struct log_who	who = { .database = relay->client->database,
-			    .user = relay->client->user };
-
-	errors_note(sqlstate, NULL, &who, NULL);
-}
-
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -302,15 +282,15 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay->is_reading && relay_heal(relay, io, &fields))
+		return ANSWER_DROP;
 	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
 		return ANSWER_DROP;
 	}
 	relay_pass_described(relay, io);
 	session->has_said_error = true;
-	if (relay->server->pool->set != NULL &&
-	    strcmp(fields.sqlstate, "25006") == 0)
-		monitor_look(relay->server->pool->backend);
+	relay_hears_error(relay, fields.sqlstate);
 	relay_note_error(relay, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
@@ -329,17 +309,12 @@ relay_count_ready(struct relay *relay)
 	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
-	int64_t			 slow_us;
 
-	if (relay->server->pool->set != NULL)
-		atomic_store_explicit(
-		    &relay->server->pool->backend->alive_us, now,
-		    memory_order_relaxed);
+	relay_hears_life(relay, now);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
-	slow_us = atomic_load_explicit(&relay_slow_us, memory_order_relaxed);
-	if (slow_us != 0 && now - relay->query_us >= slow_us)
+	if (relay_is_slow(now - relay->query_us))
 		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
@@ -387,6 +362,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	    server->transaction_status == STATUS_IDLE)
+		relay_note_written(relay);
 	relay->may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->hearer != NULL) &&

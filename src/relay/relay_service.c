@@ -140,7 +140,7 @@ relay_on_client_readable(struct relay *relay)
 	struct client	*client = relay->client;
 	bool		 waits = relay->state == RELAY_WAITING ||
 			    relay->state == RELAY_GREETING ||
-			    relay->is_holding;
+			    relay->is_holding || relay->waits_for_end;
 	ssize_t		 n;
 
 	if (waits || buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
@@ -221,6 +221,8 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
+	if (relay->is_reading)
+		relay->has_told = true;	/* it must not run again */
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
 	    relay->server->cancels < CANCELS_MAX &&
 	    relay_cancel_running(relay, done, arg))
@@ -306,6 +308,7 @@ relay_on_stop(struct client *client)
 		relay_abandon_server(relay);
 	on_its_way = relay->ticket.state != TICKET_NONE &&
 	    !pool_leave(relay->ticket.pool, &relay->ticket);
+	relay_split_done(relay);
 	deadline_clear(client->loop, &client->deadline);
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);

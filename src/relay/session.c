@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "pool/server.h"
 #include "relay/session.h"
+#include "relay/words.h"
 
 struct server_session *
 session_of(struct server *server)
@@ -139,6 +140,7 @@ session_free(struct server *server)
 	settings_release(session->settings);
 	settings_release(session->residue);
 	settings_draft_free(session->draft);
+	words_draft_free(session->words);
 	expected_done(&session->expected);
 	buf_done(&session->held);
 	buf_done(&session->batch);

@@ -221,6 +221,14 @@ word_is_temp(const struct sqlscan *scan)
 	    (word_is(scan, "temp") || word_is(scan, "temporary"));
 }
 
+static bool
+word_defines(const struct sqlscan *scan)
+{
+	return !scan->word_is_quoted && (word_is(scan, "function") ||
+	    word_is(scan, "procedure") || word_is(scan, "trigger") ||
+	    word_is(scan, "extension") || word_is(scan, "view"));
+}
+
 /* BEGIN ATOMIC ... END, with CASE ... END inside, in CREATE FUNCTION. */
 static void
 sqlscan_follow_atomic(struct sqlscan *scan)
@@ -247,6 +255,9 @@ sqlscan_later_word(struct sqlscan *scan)
 	    (scan->inner == SQL_CREATE && scan->words <= 5 &&
 	    scan->parens == 0)))
 		scan->touches |= SQL_TOUCHES_TEMP;
+	if (scan->inner == SQL_CREATE && scan->words <= 5 &&
+	    scan->parens == 0 && word_defines(scan))
+		scan->touches |= SQL_TOUCHES_DEFINES;
 	if (scan->inner == SQL_DECLARE && scan->before == BEFORE_WITH &&
 	    word_is(scan, "hold"))
 		scan->touches |= SQL_TOUCHES_HOLD;
@@ -317,6 +328,8 @@ sqlscan_on_end(struct sqlscan *scan)
 		/* Or a statement of that name. */
 		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
 			scan->touches |= SQL_TOUCHES_PREPARE;
+		scan->alters |= scan->verb == SQL_CREATE ||
+		    scan->verb == SQL_ALTER || scan->verb == SQL_DROP;
 		if (scan->statements++ == 0)
 			scan->first = scan->verb;
 		scan->last = scan->verb;

@@ -30,37 +30,57 @@ def tests(only):
                         yield name[5:-3], sentence[5:], function
 
 
-def run(world, function):
+def run(world, subject, sentence, function):
+    """Runs and tells of one test: "ok", "FAILED" or "skipped"."""
+    start = time.monotonic()
+    result, detail = "ok", ""
     try:
-        function(world)
+        try:
+            function(world)
+        finally:
+            world.settle()
+    except Skip as reason:
+        result, detail = "skipped", str(reason)
+    except Exception:
+        result, detail = "FAILED", traceback.format_exc()
+    print(f"{result:8}{time.monotonic() - start:6.1f} s  {subject}: "
+          f"{sentence.replace('_', ' ')}", flush=True)
+    if detail:
+        print(detail, flush=True)
+    return result
+
+
+def run_all(binary, chosen, counts):
+    """Those that failed."""
+    world = World(binary)
+    failed = []
+    try:
+        for test in chosen:
+            result = run(world, *test)
+            counts[result] += 1
+            if result == "FAILED":
+                failed.append(test)
     finally:
-        world.settle()
+        world.close()
+    return failed
 
 
 def main():
     parser = argparse.ArgumentParser()
     parser.add_argument("--binary", required=True)
+    parser.add_argument("--again", action="store_true",
+                        help="what failed gets a second try, and is named")
     parser.add_argument("only", nargs="*")
     arguments = parser.parse_args()
+    binary = os.path.abspath(arguments.binary)
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
-    world = World(os.path.abspath(arguments.binary))
-    try:
-        for subject, sentence, function in tests(arguments.only):
-            start = time.monotonic()
-            result, detail = "ok", ""
-            try:
-                run(world, function)
-            except Skip as reason:
-                result, detail = "skipped", str(reason)
-            except Exception:
-                result, detail = "FAILED", traceback.format_exc()
-            counts[result] += 1
-            print(f"{result:8}{time.monotonic() - start:6.1f} s  {subject}: "
-                  f"{sentence.replace('_', ' ')}", flush=True)
-            if detail:
-                print(detail, flush=True)
-    finally:
-        world.close()
+    failed = run_all(binary, tests(arguments.only), counts)
+    if failed and arguments.again:
+        counts["FAILED"] -= len(failed)
+        still = run_all(binary, failed, counts)
+        for test in failed:
+            if test not in still:
+                print("passed at the second try:", test[0], test[1])
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, "
           f"{counts['skipped']} skipped")
     return 1 if counts["FAILED"] else 0

@@ -314,6 +314,102 @@ def test_no_lock_is_stranded_when_its_client_vanishes(world):
             "select pg_try_advisory_xact_lock(1)") == "t")
 
 
+FUNCTIONS = """
+create function takes(int) returns void language plpgsql as $$
+begin perform pg_advisory_lock($1); end $$;
+create function "Takes too"(n int) returns void language sql
+begin atomic select pg_advisory_lock(n); end;
+create function calls_it(int) returns void language plpgsql as $$
+begin perform takes($1); end $$;
+create function lets_go(int) returns void language plpgsql as $$
+begin perform pg_advisory_unlock($1); end $$;
+create function makes_temp() returns void language plpgsql as $$
+begin create temp table mine (a int); end $$;
+create function tunes() returns void language plpgsql as $$
+begin -- a comment
+  perform set_config('work_mem', '7MB', false); end $$;
+create function tunes_too() returns void language plpgsql as $$
+begin set work_mem = '7MB'; end $$;
+create function marks(text) returns void language plpgsql as $$
+begin perform set_config('app.tenant', $1, false); end $$;
+create procedure marks_too(text) language plpgsql as $$
+begin execute 'set app.tenant = ' || quote_literal($1); end $$;
+create function plain() returns int language plpgsql as $$
+begin update quiet set a = 1; set local work_mem = '7MB';
+perform set_config('app.x', 'y', true); return 1; end $$;
+create table quiet (a int);
+create table loud (a int);
+create function on_loud() returns trigger language plpgsql as $$
+begin perform takes(77); return new; end $$;
+create trigger t before insert on loud for each row
+execute function on_loud();
+create view seen as select takes(78) is null as it;
+"""
+
+
+def test_what_functions_do_inside_is_known_from_their_sources(world):
+    world.pg.sql("drop database if exists words")
+    world.pg.sql("create database words owner app")
+    world.pg.sql(FUNCTIONS, database="words")
+    weir = world.start("default_pool_size = 9")
+
+    def said(text):
+        """The tie that it made, while another client has the server's kin."""
+        client = Client(weir.port, database="words")
+        good(client, text)
+        other = Client(weir.port, database="words")
+        assert other.one("show work_mem") == "4MB"
+        assert other.rows("select current_setting('app.tenant', true)") == [
+            [None]]
+        words = [line.split("|") for line in
+                 weir.console("show clients").splitlines()]
+        words = [line[-1] for line in words if line[2] == "words"]
+        assert words[1] == ""
+        return client, words[0]
+
+    for text in ("select takes(1)", 'select "Takes too"(2)',
+                 "select calls_it(3)", "insert into loud values (1)",
+                 "select * from seen"):
+        client, words = said(text)
+        assert words == "advisory lock", (text, words)
+        client.close()
+        wait_until("nothing is locked", lambda: world.pg.sql(
+            "select count(*) from pg_locks where locktype = 'advisory'")
+            == "0")
+    client, words = said("select takes(1)")
+    good(client, "select lets_go(1)")
+    wait_until("it is over", lambda: "advisory" not in
+               weir.console("show clients"))
+    client.close()
+    client, words = said("select makes_temp()")
+    assert words == "temporary table"
+    client.close()
+    for text in ("select tunes()", "select tunes_too()"):
+        client, words = said(text)
+        assert words == "" and client.one("show work_mem") == "7MB", text
+        client.close()
+    for text in ("select marks('one')", "call marks_too('one')"):
+        client, words = said(text)
+        assert words == "custom setting", (text, words)
+        assert client.one("select current_setting('app.tenant')") == "one"
+        client.close()
+    client, words = said("select plain()")
+    assert words == ""
+    client.close()
+
+
+def test_a_function_that_was_just_created_is_known(world):
+    world.pg.sql("drop database if exists fresh")
+    world.pg.sql("create database fresh owner app")
+    weir = world.start("default_pool_size = 9")
+    client = Client(weir.port, database="fresh")
+    good(client, "select 1")
+    good(client, "create function later() returns void language plpgsql as "
+                 "$$ begin perform pg_advisory_lock(1); end $$")
+    good(client, "select later()")
+    assert "advisory lock" in weir.console("show clients")
+
+
 def raises(sqlstate, call, *args):
     try:
         call(*args)

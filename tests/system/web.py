@@ -46,5 +46,6 @@ def value(found, name, **labels):
     """The sum of the series that have these labels."""
     matching = [v for (n, l), v in found.items()
                 if n == name and set(labels.items()) <= l]
-    assert matching, (name, labels)
+    assert matching, (name, labels, sorted(
+        tuple(sorted(l)) for n, l in found if n == name))
     return sum(matching)

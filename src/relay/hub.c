@@ -24,7 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "pool/pool.h"
+#include "pool/pool_set.h"
 #include "relay/hub_private.h"
 #include "relay/hearer.h"
 #include "wire/error_fields.h"
@@ -272,10 +272,19 @@ hub_open(struct hub *hub)
 	config_release(config);
 	deadline_clear(hub->loop, &hub->deadline);
 	hub->is_opening = true;
-	if (pool == NULL)
+	if (pool == NULL) {
 		hub_refuse(hub, "the database is not in the configuration "
 		    "any more");
-	else if (!pool_open_kept(pool, hub->loop, &hub->keeper))
+		return;
+	}
+	/* Notifications are the primary's. */
+	if (pool_has_choice(pool))
+		pool = pool_set_choose(pool->set, NEED_WRITE, NULL);
+	if (pool == NULL) {
+		/* A failover is short. */
+		hub->pause_us = 0;
+		hub_refuse(hub, "no host can be written to now");
+	} else if (!pool_open_kept(pool, hub->loop, &hub->keeper))
 		hub_refuse(hub, "max_db_connections or max_user_connections "
 		    "is reached");
 }
@@ -337,6 +346,11 @@ hub_on_tick(struct loop *loop, struct deadline *deadline)
 
 	deadline_set(loop, deadline, TICK_US, hub_on_tick);
 	hub->idle_ticks = hub->channels.count > 0 ? 0 : hub->idle_ticks + 1;
+	if (pool_has_choice(pool) && !pool_serves(pool, NEED_WRITE)) {
+		hub_lose(hub, REASON_SERVER_OLD,
+		    "its host cannot be written to any more");
+		return;
+	}
 	if (hub->is_asking)
 		return;
 	if (hub->idle_ticks >= LINGER_TICKS) {

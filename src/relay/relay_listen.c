@@ -29,6 +29,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "pool/pool_set.h"
 #include "relay/hearer.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
@@ -66,6 +67,10 @@ relay_listen_lay(struct relay *relay, struct relay_io *io)
 	    relay->hearer->order != NULL || relay_listens_itself(relay) ||
 	    relay->is_unsynced || relay_has_client_request(relay) ||
 	    relay->server->transaction_status != STATUS_IDLE)
+		return;
+	/* A replica can neither listen nor notify. */
+	if (pool_has_choice(relay->client->pool) &&
+	    !pool_serves(relay->server->pool, NEED_WRITE))
 		return;
 	buf_init(&query);
 	hearer_put_channels(relay->hearer, &query);

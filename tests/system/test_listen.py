@@ -5,7 +5,7 @@ import asyncio
 import struct
 import threading
 
-from cluster import Skip, wait_until
+from cluster import Cluster, Skip, wait_until
 from wire import (Client, SYNC, bind, error_of, execute, kinds, message, parse,
                   query)
 
@@ -411,6 +411,34 @@ def test_drivers_hear_their_notifications(world):
     cursor.execute("notify news, 'own'")
     assert with_psycopg.notifies.pop(0).pid == with_psycopg.info.backend_pid
     with_psycopg.close()
+
+
+def test_listening_goes_on_at_the_new_primary_after_a_failover(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start("default_pool_size = 2\nfailover_wait = 30s")
+        a = listens(weir, user="postgres")
+        assert a.ask(query("notify x, 'before'"))[1][0] == "A"
+        cluster.nodes[0].kill()
+        new = cluster.fail_over()
+        wait_until("it listens again",
+                   lambda: "channels again" in weir.text())
+        new.sql("notify x, 'after'", database="app")
+        hears_nothing_but(a, "x", "after")
+        answer = a.ask(query("notify x, 'own'"))
+        assert heard(answer[1][1]) == (a.pid, "x", "own"), answer
+
+
+def test_a_listener_reads_from_replicas_that_cannot_listen(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start("default_pool_size = 2\nroute = split")
+        cluster.caught_up()
+        a = listens(weir, user="postgres")
+        wait_until("a replica serves it", lambda: [
+            a.ask(query("begin read only")),
+            a.one("select pg_is_in_recovery()"),
+            a.ask(query("commit"))][1] == "t")
+        cluster.nodes[0].sql("notify x, 'still'", database="app")
+        hears_nothing_but(a, "x", "still")
 
 
 def test_a_copy_is_fed_before_it_has_begun_behind_queries_of_ours(world):

@@ -25,6 +25,7 @@
 #include "ops/watch.h"
 #include "pool/cluster.h"
 #include "pool/pool.h"
+#include "relay/hearer.h"
 #include "relay/relay.h"
 #include "relay/words.h"
 #include "wire/scram.h"
@@ -117,6 +118,7 @@ static void
 lifecycle_apply_limits(const struct config *config)
 {
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
+	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
 	statement_memory_max =
 	    (size_t)config->option.max_statement_memory_bytes;

@@ -37,6 +37,7 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool.h"
+#include "relay/catalogue_source.h"
 #include "relay/relay.h"
 #include "worker.h"
 
@@ -234,6 +235,7 @@ main(int argc, char **argv)
 	clusters_init(loop, resolver);
 	monitors_init(loop);
 	auth_query_init(loop);
+	catalogues_init(loop);
 	relay_init();
 	console_init();
 	config_replace(config_hold(config));

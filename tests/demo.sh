@@ -1,6 +1,7 @@
 #!/bin/sh
 # A tour: a throwaway PostgreSQL primary and two streaming replicas on this
-# host, pgweir in front, real statements, the console, a DATABASE_URL to use.
+# host, pgweir in front, real statements with the host that served each, the
+# primary killed and a replica promoted, the console, a DATABASE_URL to use.
 # Stays until Ctrl-C; --once ends after the tour.  Leaves nothing behind.
 cd "$(dirname "$0")/.." || exit 1
 sh tests/install.sh || exit 1
@@ -68,8 +69,7 @@ psql -X -q -h 127.0.0.1 -p "$primary" -U postgres -d postgres \
 echo '"shop" "shop"' >"$dir/users"
 cat >"$dir/pgweir.ini" <<C
 [databases]
-shop = host=127.0.0.1 port=$primary
-shop-replica = host=127.0.0.1 port=$replica1 dbname=shop
+shop = host=127.0.0.1,127.0.0.1,127.0.0.1 port=$primary,$replica1,$replica2
 [pgweir]
 listen_addr = 127.0.0.1
 listen_port = 0
@@ -94,17 +94,32 @@ set search_path = public;
 prepare find as select name from pets where id = $1;
 execute find(1);
 C
-say "a replica behind the same pgweir, as database shop-replica"
-psql -X -q -A -t "postgresql://shop:shop@127.0.0.1:$port/shop-replica" \
-    -c "select 'in recovery: ' || pg_is_in_recovery()"
+say "writes go to the primary ($primary), reads to the replicas"
+where="select inet_server_port() as served_by, pg_is_in_recovery()"
+psql -X -q "$url" <<C
+begin; insert into pets (name) values ('Kitty'); $where; commit;
+begin read only; $where; commit;
+/* pgweir.route=replica */ $where;
+C
 say "64 clients on 20 servers"
 echo 'select count(*) from pets' >"$dir/one.sql"
 PGPASSWORD=shop PGSSLMODE=disable $bin/pgbench -n -f "$dir/one.sql" \
-    -M prepared -c 64 -j 2 -T 2 -h 127.0.0.1 -p "$port" -U shop shop |
+    -M prepared -c 64 -j 2 -t 50 -h 127.0.0.1 -p "$port" -U shop shop |
     grep -E 'clients|processed|tps'
 say "SHOW POOLS"
 psql -X "postgresql://shop:shop@127.0.0.1:$port/pgweir" \
     -c 'show pools' | cut -c 1-110
+say "the primary is killed; a client goes on meanwhile"
+kill -9 "$(head -n 1 "$dir/data0/postmaster.pid")"
+PGOPTIONS='-c pgweir.route=replica' psql -X -q "$url" -c "$where"
+psql -X -q "$url" -c "insert into pets (name) values ('Snowy')
+returning name, inet_server_port() as served_by" &
+client=$!
+say "a replica ($replica1) is promoted"
+as_postgres $bin/pg_ctl -s -w -D "$dir/data1" promote
+wait $client
+psql -X "postgresql://shop:shop@127.0.0.1:$port/pgweir" \
+    -c 'show hosts' | cut -d '|' -f 2,4-7,9
 say "Use it:  DATABASE_URL='$url'"
 echo "Console: psql 'postgresql://shop:shop@127.0.0.1:$port/pgweir'"
 [ "${1:-}" != --once ] || exit 0

@@ -3,11 +3,11 @@
 # and ends with "N passed, N failed, N skipped".
 #
 #	tests/run.sh [stage ...]	stages: build lint unit talk system
-#				k8s
+#				drivers k8s
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
 build=$top/build-test
-stages=${*:-install build lint unit talk system k8s}
+stages=${*:-install build lint unit talk system drivers k8s}
 passed=0 failed=0 skipped=0
 
 # Output of a stage is shown only when something in it failed.
@@ -99,6 +99,10 @@ run_counted() {
 stage_system() {
 	run_counted system python3 "$top/tests/system/run.py" \
 	    --binary "$build/src/pgweir"
+}
+
+stage_drivers() {
+	run_counted drivers sh "$top/tests/drivers/run.sh"
 }
 
 stage_k8s() {

@@ -40,6 +40,7 @@
 	X(REASON_IDLE_TRANSACTION,	"25P03", "idle_transaction")	\
 	X(REASON_IDLE_CLIENT,		"57P05", "idle_client")		\
 	X(REASON_TRANSACTION_REFUSED,	"0A000", "transaction_refused")	\
+	X(REASON_LISTEN_QUEUE,		"53400", "listen_queue")	\
 	X(REASON_SHUTDOWN,		"57P01", "shutdown")		\
 	X(REASON_KILLED,		"57P01", "killed")		\
 	X(REASON_RELOADED,		"57P01", "reloaded")		\

@@ -32,6 +32,14 @@ enum pool_mode {
 	POOL_MODE_STATEMENT,
 };
 
+/* Whose writes a client reads, even if replicas are behind. */
+enum causal_scope {
+	CAUSAL_OFF,
+	CAUSAL_SESSION,			/* those of its own connection */
+	CAUSAL_APPLICATION,		/* of its database, user and address */
+	CAUSAL_DATABASE,
+};
+
 /* Where the statements of a client go. */
 enum route {
 	ROUTE_DEFAULT,			/* in an override: not given */

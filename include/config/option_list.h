@@ -16,6 +16,7 @@
  *	TLS		libpq's sslmode
  *	MODE		session, transaction or statement
  *	ROUTE		split, primary, replica or any
+ *	SCOPE		off, session, application or database
  *	SECRET		as TEXT, and never shown
  *	AUTH		how clients prove who they are
  *	PIN		auto, error or off
@@ -95,6 +96,10 @@ X(ROUTE, route, route, "split", "any", 0, 0, true,			\
     "a replica), primary, replica, or any in turn")			\
 X(BOOL, replica_fallback, replica_fallback, "1", "1", 0, 0, true,	\
     "let the primary serve reads while no replica can")			\
+X(SCOPE, read_your_writes, read_your_writes, "application",		\
+    "application", 0, 0, true, "with route = split: a replica serves reads "\
+    "once it has replayed what was written before by the same session, "\
+    "application (database, user and address), or database; or off")	\
 X(TIME, failover_wait, failover_wait_us, "30s", "30s", 0, OPTION_DAY,	\
     true, "how long a transaction waits for a primary while there is none; "\
     "0: not at all")							\
@@ -103,6 +108,9 @@ X(TIME, role_check_interval, role_check_interval_us, "500ms", "500ms",	\
     "whether it is the primary")					\
 X(TIME, role_check_timeout, role_check_timeout_us, "1s", "1s", 0, 3600,	\
     true, "a host that has not answered that by then is taken for down")\
+X(TIME, catalogue_interval, catalogue_interval_us, "60s", "60s", 1,	\
+    OPTION_DAY, true, "with several hosts: read again what functions write "\
+    "and which relations only the primary has")				\
 X(TEXT, monitor_user, monitor_user, "", "", 0, 0, true,			\
     "user that asks; empty: auth_user, or one whose password is known")	\
 X(SECRET, monitor_password, monitor_password, "", "", 0, 0, true,	\
@@ -167,6 +175,9 @@ X(BYTES, max_statement_memory, max_statement_memory_bytes, "256MB",	\
 X(INT, max_client_statements, max_client_statements, "10000", "10000",	\
     0, 1000000, true, "prepared statements that one client may have; "	\
     "0: unlimited")							\
+X(BYTES, listen_queue_bytes, listen_queue_bytes, "1MB", "1MB", 1024,	\
+    1024 * 1024 * 1024, true,						\
+    "notifications that wait for one client, which is closed beyond that")\
 X(TEXT, ignore_startup_parameters, ignore_startup_parameters, "", "", 0,\
     0, true, "startup parameters that are dropped; all others are applied")\
 X(BOOL, application_name_add_host, application_name_add_host, "0", "0",	\
@@ -318,6 +329,7 @@ X(auth_ldap_options, "LDAP is not supported: use auth_query or hba")
 #define OPTION_TYPE_TLS		int
 #define OPTION_TYPE_MODE	int
 #define OPTION_TYPE_ROUTE	int
+#define OPTION_TYPE_SCOPE	int
 #define OPTION_TYPE_SECRET	char *
 #define OPTION_TYPE_AUTH	int
 #define OPTION_TYPE_PIN		int

@@ -5,7 +5,7 @@
  *		  HEALTH_LIMIT_US; else 503.  Kubernetes restarts us then.
  *	/readyz	  200 when a login would be served now: pgweir is not shutting
  *		  down and has room for a client.  ?role=rw or ?role=ro asks
- *		  for a host of that kind as well: is one reached?
+ *		  for a host that takes writes, or reads, as well.
  *
  * A database that cannot be reached does not make /readyz alone say no: the
  * clients wait here, and would be refused elsewhere.

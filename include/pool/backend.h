@@ -69,6 +69,7 @@ struct backend {
 	_Atomic int		 health;	/* enum health */
 	_Atomic int		 says;		/* enum role */
 	_Atomic bool		 is_looked_for;	/* monitor_look() said so */
+	struct letter		 look;		/* and this is on its way */
 	_Atomic uint32_t	 doubts;	/* somebody has found it not to
 						 * be the primary; counted */
 	_Atomic uint32_t	 settled;	/* of them, asked about since */

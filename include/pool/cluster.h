@@ -34,6 +34,7 @@
 #include "net/addr.h"
 #include "net/deadline.h"
 #include "net/loop.h"
+#include "pool/tide.h"
 
 struct backend;
 struct config;
@@ -77,10 +78,12 @@ struct cluster {
 	_Atomic uint32_t	 epoch;
 	_Atomic(struct backend *) writer;	/* NULL: no primary now */
 	struct cluster_member	 members[CLUSTER_MEMBERS_MAX];
+	struct tide		 tide;
 	_Atomic(struct pool_set *) sets;	/* newest first, never freed */
 
 	/* The rest is the main thread's. */
-	bool			 is_used;	/* by the configuration */
+	bool			 is_named;	/* by the configuration */
+	bool			 is_used;	/* started, not stopped since */
 	bool			 is_settled; /* everybody was looked at once */
 	char			*database;	/* the entry whose name, user
 						 * and password may be used */
@@ -89,6 +92,8 @@ struct cluster {
 	uint64_t		 system_identifier;	/* 0: not known */
 	uint32_t		 timeline; /* the highest that had writes */
 	struct backend		*last_writer;
+	struct backend		*crowned;	/* had the writes last */
+	uint64_t		 failovers;	/* to another host than that */
 	char			 trouble[400];	/* why there are no writes;
 						 * guarded by clusters' mutex */
 	/* Nobody can be asked, and waiting will not heal that. */
@@ -121,10 +126,22 @@ void		 cluster_doubt(struct cluster *, struct backend *);
 
 /* Main thread: a monitor has heard something, or nothing, of this host. */
 void		 clusters_judge(const struct backend *);
+/* Main thread: it has said how far it is; counts where it is the primary. */
+void		 clusters_tide(const struct backend *, uint64_t number,
+		    uint32_t timeline, int64_t lsn);
 /* Main thread: its postmaster is another one than before. */
 void		 clusters_renew(struct backend *);
 /* Main thread: whether any cluster has this member. */
 bool		 clusters_have(const struct backend *);
+
+/* Main thread: the last failovers, the newest first; how many there are. */
+enum { FAILOVERS_MAX = 20, FAILOVER_TEXT_BYTES = 300 };
+struct failover {
+	int64_t	at_us;		/* the wall's clock */
+	char	text[FAILOVER_TEXT_BYTES];
+};
+void		 failover_note(struct cluster *, const struct backend *);
+size_t		 failovers_list(struct failover [FAILOVERS_MAX]);
 
 static inline bool
 cluster_is_plain(const struct cluster *cluster)

@@ -15,6 +15,7 @@
 
 struct backend;
 struct config;
+struct database;
 
 /* Whose connection it is; texts may be NULL where that makes sense. */
 struct libpq_login {
@@ -29,5 +30,13 @@ struct libpq_login {
 
 /* NULL: out of memory.  Its status may be CONNECTION_BAD at once. */
 PGconn	*libpq_start(const struct libpq_login *);
+
+/*
+ * Who asks: monitor_user, else auth_user, else somebody whose plain password
+ * is known; NULL: nobody.  And the password: NULL when it is not known.
+ */
+const char	*libpq_user(const struct config *, const struct database *);
+const char	*libpq_password(const struct config *,
+		    const struct database *, const char *user);
 
 #endif

@@ -297,6 +297,22 @@ void		 pool_secret_wipe(struct pool_secret *);
 /* A client proved to know this; kept if it can open more doors. */
 void		 pool_secret_learn(struct pool *, const struct pool_secret *);
 
+/*
+ * A server that is not lent to clients but kept by one owner: counted in the
+ * limits that pools share, not in pool_size, so that it never takes a
+ * client's place.  All in the thread of its loop.
+ */
+struct pool_keeper {
+	/* LINKED from now on: on_event and user are the keeper's to set. */
+	void	(*opened)(struct pool_keeper *, struct server *);
+	void	(*failed)(struct pool_keeper *, const struct pool_error *);
+};
+/* False: a shared limit is full; it may be less so the next time. */
+bool		 pool_open_kept(struct pool *, struct loop *,
+		    struct pool_keeper *);
+/* server.c: the place of a closed one is free. */
+void		 pool_release_kept(struct pool *);
+
 /* min_pool_size: open what is missing, on this loop. */
 void		 pool_fill(struct pool *, struct loop *);
 

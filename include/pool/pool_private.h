@@ -8,6 +8,7 @@
  *	pool_limit.c	limits that several pools share
  *	pool_former.c	servers whose host is not what it was
  *	pool_order.c	what the console has paused and disabled
+ *	pool_keep.c	servers that are not lent
  */
 
 #ifndef POOL_POOL_PRIVATE_H

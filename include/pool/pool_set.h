@@ -26,12 +26,15 @@
 
 enum { POOL_SET_POOLS_MAX = CLUSTER_MEMBERS_MAX };
 
+struct catalogue_source;
+
 struct pool_set {
 	struct pool_set		*older;		/* of the cluster */
 	struct cluster		*cluster;
 	struct pool		*home;
 	_Atomic(struct pool *)	 pools[POOL_SET_POOLS_MAX]; /* as they are
 						 * needed; never freed */
+	_Atomic(struct catalogue_source *) catalogue;	/* the relay's */
 	_Atomic uint32_t	 turn;		/* for taking turns */
 	struct {
 		pthread_mutex_t	   mutex;
@@ -74,6 +77,12 @@ struct server	*pool_set_take(struct pool_set *, enum need,
 /* The pool that a need is served from now; NULL: none. */
 struct pool	*pool_set_choose(struct pool_set *, enum need,
 		    struct pool *favourite);
+/*
+ * The pool of a replica that has replayed as far as that, on that timeline
+ * (0: any); favourite if it has.  NULL: there is none.
+ */
+struct pool	*pool_set_choose_reader(struct pool_set *,
+		    struct pool *favourite, uint32_t timeline, int64_t lsn);
 /* Whether this pool may serve that need now. */
 bool		 pool_serves(const struct pool *, enum need);
 /* The pool of this set at that host; made if there is none yet. */

@@ -17,7 +17,9 @@
  *	                               IDLE -> MOVING -> LINKED, CLOSING
  *	any -> CLOSING
  *
- * A place in the pool is counted from before CONNECTING until CLOSING.
+ * A place in the pool is counted from before CONNECTING until CLOSING.  One
+ * that somebody keeps for good (struct pool_keeper) is LINKED from its login
+ * on and never gets into the pool.
  */
 
 #ifndef POOL_SERVER_H
@@ -38,6 +40,7 @@
 struct canceller;
 struct pool;
 struct pool_error;
+struct pool_keeper;
 struct server_login;
 struct server_session;
 struct ticket;
@@ -63,6 +66,8 @@ struct server {
 	char			 transaction_status;	/* 'I', 'T', 'E' */
 	bool			 is_stale;	/* close when given back */
 	bool			 is_reserve;	/* took a reserve place */
+	struct pool_keeper	*keeper;	/* who keeps it; NULL: it is
+						 * lent, through its pool */
 	bool			 is_resetting; /* CLEANING by the reset query */
 	bool			 awaits_cancel;	/* to be given when the last
 						 * cancel is over */
@@ -121,6 +126,8 @@ extern struct server_hooks	server_hooks;
  * pool_give()n; when not, pool_failed() is called and the place released.
  */
 void	server_open(struct pool *, struct loop *, bool is_reserve);
+/* The same for who keeps it, instead of the pool. */
+void	server_open_kept(struct pool *, struct loop *, struct pool_keeper *);
 
 /*
  * Close and free (by task); releases the place.  Takes *server.  Owner only,

@@ -47,6 +47,9 @@ enum expect_purpose {
 	PURPOSE_CLEAR,		/* another client's settings away, at login */
 	PURPOSE_WORDS,		/* relay/words.h */
 	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
+	PURPOSE_BASELINE,	/* the client's channels before its statement */
+	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */
+	PURPOSE_LISTEN_HERE,	/* the client's server listens itself */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
 };
 

@@ -39,6 +39,8 @@ void	parcel_init(struct parcel *, struct stream *, uint8_t *room,
 void	parcel_add(struct parcel *, const void *, size_t);
 /* A piece: copied. */
 void	parcel_piece(struct parcel *, const void *, size_t);
+/* Forget what was not sent yet. */
+void	parcel_clear(struct parcel *);
 /* Send what there is. */
 void	parcel_send(struct parcel *);
 

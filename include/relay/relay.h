@@ -72,11 +72,18 @@ struct relay {
 						 * next switch reports */
 	bool			 has_changed;	/* its server, and was told so;
 						 * we have not asked how */
+	bool			 is_pausing;	/* what was asked has to be
+						 * answered before more is */
+	bool			 owes_ready;	/* the client's ReadyForQuery:
+						 * the hub has to listen */
+	bool			 has_baseline;	/* its server listens to what
+						 * it listens to */
 	bool			 has_pin_place;	/* one of max_pinned */
 	bool			 has_pin_notice;/* it was told of a tie */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */
+	struct hearer		*hearer;	/* NULL: it never listened */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */
@@ -89,6 +96,19 @@ struct relay {
 	enum route		 route;		/* the client's; or default */
 	enum route		 start_route;	/* of its startup */
 	struct pool		*reader;	/* served its last read */
+	struct causal		*causal;	/* or NULL; joined at need */
+	bool			 wants_read;	/* the next transaction is
+						 * proven to only read */
+	bool			 is_reading;	/* the one that runs is */
+	bool			 waits_for_end;	/* what comes is not, and is
+						 * held until that one ends */
+	bool			 is_batch;	/* of the extended protocol */
+	bool			 batch_reads;	/* the batch that begins does */
+	bool			 needs_primary;	/* a replica has refused */
+	bool			 alters;	/* DDL was sent */
+	struct task		 resume;
+	bool			 has_told;	/* the client has heard of what
+						 * it reads now */
 	enum lost		 lost;
 	bool			 lost_ends;	/* Bind of what ends it */
 	bool			 lost_commits;	/* that is a COMMIT */

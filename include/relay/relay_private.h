@@ -8,8 +8,10 @@
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
  *	relay_answer.c	 answers made here
- *	relay_server.c	 what the server says
+ *	relay_read.c	 the bytes of the server
+ *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
@@ -104,6 +106,14 @@ void	relay_watch_rest(struct relay *);
 int64_t	relay_idle_limit(const struct relay *);
 
 /* relay_timeouts.c */
+static inline bool
+relay_is_slow(int64_t us)
+{
+	int64_t	limit_us = atomic_load_explicit(&relay_slow_us,
+		    memory_order_relaxed);
+
+	return limit_us != 0 && us >= limit_us;
+}
 /* A query has ended that took at least log_slow. */
 void	relay_log_slow(const struct relay *, int64_t now_us);
 void	relay_on_wait_timeout(struct loop *, struct deadline *);
@@ -127,6 +137,7 @@ struct relay_message {
 	struct msg_head	 head;
 	size_t		 here;		/* bytes at `at` that belong to it */
 	size_t		 total;		/* head and body */
+	size_t		 left;		/* bytes at `at`, of it or not */
 };
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
@@ -229,6 +240,8 @@ void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)
 	    __attribute__((format(printf, 6, 7)));
+/* PostgreSQL has told the client an error; its text may hold data. */
+void	relay_note_error(const struct relay *, const char *sqlstate);
 /* Answers whose turn has come. */
 void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
@@ -281,10 +294,55 @@ void	relay_watch_wait(struct relay *);
  */
 bool	relay_take_route(struct relay *, struct relay_io *,
 	    const char *text, size_t n);
+/*
+ * What a server says may be news of its host's role: ParameterStatus (true:
+ * it is not the client's), an error, or just that it is ready.
+ */
+bool	relay_hears_role(struct relay *, const uint8_t *, size_t);
+void	relay_hears_error(struct relay *, const char *sqlstate);
+static inline void
+relay_hears_life(struct relay *relay, int64_t now_us)
+{
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now_us,
+		    memory_order_relaxed);
+}
 /* What another host would report of its role is not told. */
 void	relay_add_welcome(const struct relay *, struct buf *,
 	    const struct pool_welcome *);
 struct pool_welcome	*relay_welcome_hold(const struct relay *);
+
+/* relay_split.c */
+/* The client's writes go to the primary and its reads to replicas. */
+bool	relay_is_split(const struct relay *);
+/* This text, or what it has prepared as that, is proven to only read. */
+bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/*
+ * Before a message is handled.  False: it has to wait until the read that
+ * runs at a replica is over.
+ */
+bool	relay_may_follow(struct relay *, const struct relay_message *);
+/* The pool for a read, or NULL: only the primary has what it may see. */
+struct pool	*relay_reader(struct relay *);
+/* A transaction that is no read has ended on the primary. */
+void	relay_note_written(struct relay *);
+/* A server was given back; what waited for that goes on. */
+void	relay_resume(struct relay *);
+void	relay_split_done(struct relay *);
+/* What is sent to the primary: does it change the catalogue? */
+void	relay_note_text(struct relay *, const char *, size_t);
+void	relay_note_bound(struct relay *, const struct statement *);
+
+/* A replica has refused this text, or what was prepared under this name. */
+void	relay_refuse_read(struct relay *, const char *text);
+void	relay_refuse_bound(struct relay *, const char *name);
+
+/* relay_heal.c */
+struct error_fields;
+/* True: the request runs on the primary, its client hears nothing of this. */
+bool	relay_heal(struct relay *, struct relay_io *,
+	    const struct error_fields *);
 
 /* relay_lost.c */
 /*
@@ -300,6 +358,36 @@ void	relay_note_commit(struct relay *, const char *text, size_t n);
 void	relay_note_statement(struct relay *, const struct statement *);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
+/* A query of ours, whose answer is not the client's. */
+void	relay_send_own(struct relay *, struct relay_io *, const char *query,
+	    enum expect_purpose);
+/* Something of the client's own is expected. */
+bool	relay_has_client_request(const struct relay *);
+
+/* relay_listen.c */
+/* What was said may change what it listens to. */
+bool	relay_listen_may_change(const struct relay *);
+/* hearer != NULL, about to use its server: which has to listen first. */
+void	relay_listen_lay(struct relay *, struct relay_io *);
+void	relay_listen_laid(struct relay *);
+/* The server has to be asked what it listens to. */
+bool	relay_listen_must_ask(const struct relay *);
+void	relay_listen_ask(struct relay *, struct relay_io *);
+bool	relay_listen_take_row(struct relay *, const uint8_t *, size_t);
+void	relay_listen_asked(struct relay *);
+void	relay_listen_answered(struct relay *, bool is_good);
+/* What the server had when it was read back; sqlscan's touches. */
+void	relay_listen_found(struct relay *, uint32_t inventory);
+/* True: it is not settled yet what it listens to. */
+bool	relay_listen_goes_on(struct relay *);
+/* owes_ready: it is told now. */
+void	relay_listen_say_ready(struct relay *);
+/* hearer != NULL: what was kept for it, in front of ReadyForQuery. */
+void	relay_listen_put_kept(struct relay *, struct relay_io *);
+/* The same at any time: if it rests. */
+void	relay_listen_flush(struct relay *);
+bool	relay_listen_on_notification(struct relay *, struct relay_io *,
+	    const uint8_t *, size_t);
 
 /* relay_greet.c */
 void	relay_greet(struct relay *, const struct client_start *);

@@ -43,6 +43,8 @@ void	put_parameter_status(struct buf *, const char *name,
 void	put_backend_key(struct buf *, uint32_t pid, const void *key,
 	    size_t length);
 void	put_ready(struct buf *, uint8_t status);
+void	put_notification(struct buf *, uint32_t pid, const char *channel,
+	    const char *payload);
 void	put_command_complete(struct buf *, const char *tag);
 /* A message that is nothing but its type: MSG_PARSE_COMPLETE, ... */
 void	put_empty(struct buf *, uint8_t type);

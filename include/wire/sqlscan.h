@@ -79,6 +79,7 @@ struct sqlscan {
 	uint32_t	 touches;
 	uint32_t	 statements;	/* that are not empty */
 	uint8_t		 first, last;	/* enum sql_verb */
+	bool		 alters;	/* CREATE, ALTER, DROP */
 
 	/* The lexer. */
 	uint8_t		 state;

@@ -247,6 +247,27 @@ config_route_name(enum route route)
 	return names[route];
 }
 
+static const char *const	scope_names[] = {
+	[CAUSAL_OFF] = "off",
+	[CAUSAL_SESSION] = "session",
+	[CAUSAL_APPLICATION] = "application",
+	[CAUSAL_DATABASE] = "database",
+};
+
+static bool
+option_set_scope(const struct option *option, int *value, const char *text,
+    char *error, size_t size)
+{
+	for (int i = CAUSAL_OFF; i <= CAUSAL_DATABASE; i++)
+		if (text_equal_nocase(text, scope_names[i])) {
+			*value = i;
+			return true;
+		}
+	snprintf(error, size, "%s: \"%s\" is not off, session, application "
+	    "or database", option->name, text);
+	return false;
+}
+
 static bool
 option_set_route(const struct option *option, int *value, const char *text,
     char *error, size_t size)
@@ -341,6 +362,8 @@ option_parse(const struct option *option, struct option_values *values,
 		return option_set_octal(option, at, text, error, size);
 	case OPTION_MODE:
 		return option_set_mode(option, at, text, error, size);
+	case OPTION_SCOPE:
+		return option_set_scope(option, at, text, error, size);
 	case OPTION_ROUTE:
 		return option_set_route(option, at, text, error, size);
 	case OPTION_TLS:
@@ -411,6 +434,10 @@ option_print(const struct option *option, const struct option_values *values,
 	case OPTION_SECRET:
 		snprintf(text, size, "%s",
 		    (*(char *const *)at)[0] == '\0' ? "" : "****");
+		break;
+	case OPTION_SCOPE:
+		snprintf(text, size, "%s",
+		    scope_names[*(const int *)at]);
 		break;
 	case OPTION_ROUTE:
 		snprintf(text, size, "%s",

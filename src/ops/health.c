@@ -14,9 +14,9 @@
 #include "config/config.h"
 #include "net/loop.h"
 #include "ops/health.h"
+#include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/process.h"
-#include "pool/pool.h"
 
 #define HEALTH_LIMIT_US		(1 * US_PER_SECOND)
 
@@ -109,34 +109,6 @@ health_serve_healthz(struct evhttp_request *request)
  * Readiness.
  */
 
-/* A pool that has tried to open a server, has none and was refused. */
-static bool
-health_is_reached(struct pool *pool)
-{
-	bool	is_reached;
-
-	pthread_mutex_lock(&pool->shared.mutex);
-	is_reached = !pool->shared.is_backing_off ||
-	    pool->shared.total - pool->shared.opening > 0;
-	pthread_mutex_unlock(&pool->shared.mutex);
-	return is_reached;
-}
-
-/* Some pool reaches its host, or nobody has tried any yet. */
-static bool
-health_has_host(void)
-{
-	struct pool	*pool;
-	bool		 has_pool = false;
-
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
-		if (health_is_reached(pool))
-			return true;
-		has_pool = true;
-	}
-	return !has_pool;
-}
-
 /* NULL: ready. */
 static const char *
 health_misses(const char *role)
@@ -153,7 +125,8 @@ health_misses(const char *role)
 		return NULL;
 	if (strcmp(role, "rw") != 0 && strcmp(role, "ro") != 0)
 		return "role is rw or ro";
-	return health_has_host() ? NULL : "no server can be opened";
+	return hosts_have(strcmp(role, "rw") == 0) ? NULL :
+	    "no host of this role is reached";
 }
 
 void

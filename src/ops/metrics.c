@@ -18,6 +18,7 @@
 #include "client/client.h"
 #include "config/config.h"
 #include "config/userlist.h"
+#include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
 #include "ops/overview.h"
@@ -275,6 +276,7 @@ metrics_write(struct buf *out)
 	metrics_version(out);
 	metrics_lists(out, overview);
 	metrics_pools(out, overview);
+	metrics_hosts(out);
 	metrics_errors(out);
 	metrics_closed(out, "pgweir_client_disconnects_total",
 	    "client connections that ended, by reason",

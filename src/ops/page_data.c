@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "config/config.h"
+#include "ops/hosts.h"
 #include "ops/overview.h"
 #include "ops/page.h"
 #include "ops/process.h"
@@ -178,38 +179,60 @@ page_pools(struct buf *out, const struct overview *overview)
 	buf_add_text(out, "]");
 }
 
-static bool
-page_host_was_told(const struct overview *overview, size_t i)
+struct page_hosts {
+	struct buf		*out;
+	const struct overview	*overview;
+};
+
+static void
+page_on_host(void *arg, const struct host_row *host)
 {
-	for (size_t j = 0; j < i; j++)
-		if (strcmp(overview->pools[j].host,
-		    overview->pools[i].host) == 0)
-			return true;
-	return false;
+	const struct overview	*overview = ((struct page_hosts *)arg)->
+				    overview;
+	struct buf		*out = ((struct page_hosts *)arg)->out;
+	int			 linked = 0, idle = 0;
+
+	for (size_t i = 0; i < overview->pool_count; i++)
+		if (strcmp(overview->pools[i].host,
+		    host->backend->name) == 0) {
+			linked += overview->pools[i].numbers.linked;
+			idle += overview->pools[i].numbers.idle;
+		}
+	page_open_element(out);
+	page_text(out, "name", host->backend->name);
+	page_text(out, "role", host->role);
+	page_text(out, "state", host->state);
+	page_number(out, "linked", linked);
+	page_number(out, "idle", idle);
+	if (host->use == USE_READ)
+		page_number(out, "lag_us",
+		    atomic_load(&host->backend->lag_us));
+	buf_add_text(out, "}");
 }
 
 static void
 page_hosts(struct buf *out, const struct overview *overview)
 {
-	int	linked, idle;
+	struct page_hosts	hosts = { out, overview };
 
 	page_name(out, "hosts");
 	buf_add_text(out, "[");
-	for (size_t i = 0; i < overview->pool_count && i < PAGE_POOLS_MAX;
-	    i++) {
-		if (page_host_was_told(overview, i))
-			continue;
-		linked = idle = 0;
-		for (size_t j = i; j < overview->pool_count; j++)
-			if (strcmp(overview->pools[j].host,
-			    overview->pools[i].host) == 0) {
-				linked += overview->pools[j].numbers.linked;
-				idle += overview->pools[j].numbers.idle;
-			}
+	hosts_each(page_on_host, &hosts);
+	buf_add_text(out, "]");
+}
+
+static void
+page_failovers(struct buf *out)
+{
+	struct failover	list[FAILOVERS_MAX];
+	size_t		n = failovers_list(list);
+
+	page_name(out, "failovers");
+	buf_add_text(out, "[");
+	for (size_t i = 0; i < n; i++) {
 		page_open_element(out);
-		page_text(out, "name", overview->pools[i].host);
-		page_number(out, "linked", linked);
-		page_number(out, "idle", idle);
+		page_number(out, "at_us", list[i].at_us);
+		page_text(out, "text", list[i].text);
 		buf_add_text(out, "}");
 	}
 	buf_add_text(out, "]");
@@ -254,6 +277,7 @@ page_write(struct buf *out)
 	page_totals(out, overview);
 	page_hosts(out, overview);
 	page_pools(out, overview);
+	page_failovers(out);
 	page_errors(out);
 	buf_add_text(out, "}");
 	overview_free(overview);

@@ -133,7 +133,8 @@ show_fill_clients(struct show *show, struct loop *loop)
 static void
 show_server(struct show *show, const struct server *server, bool is_socket)
 {
-	const struct relay	*relay = server->state == SERVER_LINKED ?
+	const struct relay	*relay = server->state == SERVER_LINKED &&
+				    server->keeper == NULL ?
 				    server->user : NULL;
 	char			 connect[64], request[64], tls[128];
 	char			 self[32], link[32];

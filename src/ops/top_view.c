@@ -179,16 +179,20 @@ top_draw_hosts(struct top_canvas *canvas)
 	if (hosts == NULL || PQntuples(hosts) == 0)
 		return;
 	top_line(canvas, NULL, "%s", "");
-	top_line(canvas, TOP_BOLD, "%-32s %-10s %-10s %12s", "HOST", "ROLE",
-	    "STATE", "LAG S");
+	top_line(canvas, TOP_BOLD, "%-26s %-6s %-9s %-9s %-8s %9s %11s",
+	    "HOST", "PORT", "ROLE", "STATE", "USED FOR", "LAG S",
+	    "CONNECTIONS");
 	for (int i = 0; i < PQntuples(hosts); i++) {
 		const char	*state = top_value(hosts, i, "state");
 
 		top_line(canvas, strcmp(state, "up") == 0 ? TOP_GREEN :
-		    TOP_RED, "%-32.32s %-10.10s %-10.10s %12.12s",
+		    strcmp(state, "not asked") == 0 ? NULL : TOP_RED,
+		    "%-26.26s %-6.6s %-9.9s %-9.9s %-8.8s %9.9s %11.11s",
 		    top_value(hosts, i, "host"),
+		    top_value(hosts, i, "port"),
 		    top_value(hosts, i, "role"), state,
-		    top_value(hosts, i, "lag_seconds"));
+		    top_value(hosts, i, "use"), top_value(hosts, i, "lag"),
+		    top_value(hosts, i, "connections"));
 	}
 }
 

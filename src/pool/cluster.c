@@ -76,6 +76,7 @@ cluster_new(const struct database *database, const char *name)
 	struct cluster		*cluster = mem_new(sizeof *cluster);
 	struct cluster_seed	*seed;
 
+	tide_init(&cluster->tide);
 	cluster->name = mem_string(name);
 	cluster->database = mem_string(database->name);
 	cluster->seed_count = database->host_count;
@@ -131,36 +132,43 @@ cluster_of(const struct config *config, const struct database *database)
 	return cluster;
 }
 
+/* Which clusters the configuration names, and a database of each. */
+static void
+clusters_name(const struct config *config)
+{
+	struct cluster	*cluster;
+
+	for (cluster = cluster_each(NULL); cluster != NULL;
+	    cluster = cluster->older)
+		cluster->is_named = false;
+	for (size_t i = 0; i < config->database_count; i++) {
+		cluster = cluster_of(config, config->databases[i]);
+		if (cluster == NULL || cluster->is_named)
+			continue;
+		cluster->is_named = true;
+		free(cluster->database);
+		cluster->database = mem_string(config->databases[i]->name);
+	}
+}
+
 void
 clusters_reload(const struct config *config)
 {
-	struct cluster	*cluster, *used[64] = { NULL };
-	size_t		 n = 0;
+	struct cluster	*cluster;
 
-	for (size_t i = 0; i < config->database_count; i++)
-		if ((cluster = cluster_of(config, config->databases[i])) !=
-		    NULL && n < ARRAY_LENGTH(used)) {
-			used[n++] = cluster;
-			free(cluster->database);
-			cluster->database = mem_string(
-			    config->databases[i]->name);
-		}
+	clusters_name(config);
 	for (cluster = cluster_each(NULL); cluster != NULL;
 	    cluster = cluster->older) {
-		bool	is_used = false;
-
-		for (size_t i = 0; i < n; i++)
-			is_used |= used[i] == cluster;
 		/* Whoever reloads has seen what is wrong with them. */
-		if (cluster->writer == NULL && cluster->is_settled) {
+		if (cluster_writer(cluster) == NULL && cluster->is_settled) {
 			cluster->system_identifier = 0;
 			cluster->timeline = 0;
 		}
-		if (is_used && !cluster->is_used)
+		if (cluster->is_named && !cluster->is_used)
 			cluster_start(cluster);
-		else if (!is_used && cluster->is_used)
+		else if (!cluster->is_named && cluster->is_used)
 			cluster_stop(cluster);
-		else if (is_used)
+		else if (cluster->is_used)
 			cluster_judge(cluster);
 	}
 }

@@ -214,6 +214,8 @@ cluster_crown(struct cluster *cluster, struct backend *writer)
 	cluster->system_identifier = writer->report.system_identifier;
 	cluster->timeline = writer->report.timeline;
 	cluster->last_writer = writer;
+	failover_note(cluster, writer);
+	cluster->crowned = writer;
 	log_info(NULL, "%s is the primary of %s, timeline %u", writer->name,
 	    cluster->name, writer->report.timeline);
 	if (former != NULL && former != writer)
@@ -303,6 +305,18 @@ clusters_judge(const struct backend *backend)
 				cluster_judge(cluster);
 				break;
 			}
+}
+
+void
+clusters_tide(const struct backend *backend, uint64_t number,
+    uint32_t timeline, int64_t lsn)
+{
+	struct cluster	*cluster;
+
+	for (cluster = cluster_each(NULL); cluster != NULL;
+	    cluster = cluster->older)
+		if (cluster_writer(cluster) == backend)
+			tide_answer(&cluster->tide, number, timeline, lsn);
 }
 
 void

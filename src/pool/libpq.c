@@ -4,9 +4,11 @@
  */
 
 #include <stdio.h>
+#include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
+#include "config/userlist.h"
 #include "net/tls.h"
 #include "pool/backend.h"
 #include "pool/libpq.h"
@@ -59,4 +61,49 @@ libpq_start(const struct libpq_login *login)
 		values[i] = parameters[i].value;
 	}
 	return PQconnectStartParams(names, values, 0);
+}
+
+static bool
+libpq_secret_is_plain(const char *secret)
+{
+	return secret != NULL && strncmp(secret, "md5", 3) != 0 &&
+	    strncmp(secret, "SCRAM-SHA-256$", 14) != 0;
+}
+
+const char *
+libpq_user(const struct config *config, const struct database *entry)
+{
+	const struct option_values	*option = &config->option;
+	const char			*name;
+
+	if (option->monitor_user[0] != '\0')
+		return option->monitor_user;
+	if (entry != NULL && entry->auth_user != NULL)
+		return entry->auth_user;
+	if (option->auth_user[0] != '\0')
+		return option->auth_user;
+	if (entry != NULL && entry->user != NULL)
+		return entry->user;
+	for (size_t i = 0; i < userlist_count(config->userlist); i++) {
+		name = userlist_name(config->userlist, i);
+		if (libpq_secret_is_plain(userlist_secret(
+		    config->userlist, name)))
+			return name;
+	}
+	return NULL;
+}
+
+const char *
+libpq_password(const struct config *config, const struct database *entry,
+    const char *user)
+{
+	const char	*secret;
+
+	if (config->option.monitor_password[0] != '\0')
+		return config->option.monitor_password;
+	if (entry != NULL && entry->user != NULL &&
+	    strcmp(entry->user, user) == 0 && entry->password != NULL)
+		return entry->password;
+	secret = userlist_secret(config->userlist, user);
+	return libpq_secret_is_plain(secret) ? secret : NULL;
 }

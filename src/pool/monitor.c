@@ -37,6 +37,8 @@
 
 /* Shorter ones would ask without a pause. */
 #define INTERVAL_LEAST_US	(10 * US_PER_MS)
+/* A replica that somebody waits for is asked this often. */
+#define REPLICA_LEAST_US	(5 * US_PER_MS)
 
 enum monitor_state {
 	MONITOR_CLOSED,
@@ -54,6 +56,9 @@ struct monitor {
 	bool			 was_good;	/* it has answered here */
 	bool			 is_met;	/* the connection was made */
 	uint32_t		 doubts;	/* when it was asked */
+	uint64_t		 number;	/* of that question */
+	int64_t			 asked_us;
+	bool			 again;		/* somebody came too late */
 	PGconn			*connection;
 	struct event		*event;
 	struct config		*config;	/* held unless closed */
@@ -65,6 +70,7 @@ static struct loop	*monitors_main;
 
 static void	monitor_move(struct monitor *);
 static void	monitor_go_on(struct monitor *);
+static void	monitor_hurry(struct monitor *);
 
 /*
  * Its role; system, start and timeline, which is not in the control file
@@ -257,6 +263,9 @@ monitor_take_result(struct monitor *monitor, PGresult *result)
 	if (renewed)
 		clusters_renew(backend);
 	monitor_tell(monitor, HEALTH_UP, "");
+	if (report->role == ROLE_PRIMARY)
+		clusters_tide(backend, monitor->number, report->timeline,
+		    report->lsn);
 }
 
 static void
@@ -282,6 +291,9 @@ static void
 monitor_ask(struct monitor *monitor)
 {
 	monitor->doubts = atomic_load(&monitor->backend->doubts);
+	monitor->number = tide_ask();
+	monitor->asked_us = loop_now_us(monitors_main);
+	monitor->again = false;
 	if (PQsendQuery(monitor->connection, monitor_query) != 1) {
 		monitor_fail(monitor, PQerrorMessage(monitor->connection));
 		return;
@@ -322,6 +334,8 @@ monitor_read(struct monitor *monitor)
 			if (monitor->doubts !=
 			    atomic_load(&monitor->backend->doubts))
 				monitor_ask(monitor);
+			else if (monitor->again)
+				monitor_hurry(monitor);
 			return;
 		}
 		if (PQstatus(monitor->connection) == CONNECTION_BAD) {
@@ -374,51 +388,6 @@ monitor_go_on(struct monitor *monitor)
  * Connecting.
  */
 
-static bool
-monitor_secret_is_plain(const char *secret)
-{
-	return secret != NULL && strncmp(secret, "md5", 3) != 0 &&
-	    strncmp(secret, "SCRAM-SHA-256$", 14) != 0;
-}
-
-static const char *
-monitor_user(const struct config *config, const struct database *entry)
-{
-	const struct option_values	*option = &config->option;
-	const char			*name;
-
-	if (option->monitor_user[0] != '\0')
-		return option->monitor_user;
-	if (entry != NULL && entry->auth_user != NULL)
-		return entry->auth_user;
-	if (option->auth_user[0] != '\0')
-		return option->auth_user;
-	if (entry != NULL && entry->user != NULL)
-		return entry->user;
-	for (size_t i = 0; i < userlist_count(config->userlist); i++) {
-		name = userlist_name(config->userlist, i);
-		if (monitor_secret_is_plain(userlist_secret(
-		    config->userlist, name)))
-			return name;
-	}
-	return NULL;
-}
-
-static const char *
-monitor_password(const struct config *config, const struct database *entry,
-    const char *user)
-{
-	const char	*secret;
-
-	if (config->option.monitor_password[0] != '\0')
-		return config->option.monitor_password;
-	if (entry != NULL && entry->user != NULL &&
-	    strcmp(entry->user, user) == 0 && entry->password != NULL)
-		return entry->password;
-	secret = userlist_secret(config->userlist, user);
-	return monitor_secret_is_plain(secret) ? secret : NULL;
-}
-
 static void
 monitor_connect(struct monitor *monitor, const struct addr *addr)
 {
@@ -428,7 +397,7 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 		.config = monitor->config,
 		.backend = monitor->backend,
 		.addr = addr,
-		.user = monitor_user(monitor->config, entry),
+		.user = libpq_user(monitor->config, entry),
 		.name = "pgweir monitor",
 	};
 
@@ -438,7 +407,7 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 		    "monitor_user and monitor_password");
 		return;
 	}
-	login.password = monitor_password(monitor->config, entry, login.user);
+	login.password = libpq_password(monitor->config, entry, login.user);
 	if (login.password == NULL && userlist_secret(
 	    monitor->config->userlist, login.user) != NULL)
 		log_debug(NULL, "the secret of user \"%s\" in auth_file is "
@@ -516,6 +485,28 @@ monitor_on_tick(struct loop *loop, struct deadline *deadline)
 	monitor_move(monitor);
 }
 
+/*
+ * Before its tick.  The answer to a question that is out may be too old for
+ * who wants to know now.  A replica is not asked more often than it matters.
+ */
+static void
+monitor_hurry(struct monitor *monitor)
+{
+	bool	is_replica = atomic_load(&monitor->backend->says) ==
+		    ROLE_REPLICA;
+
+	if (monitor->is_stopped)
+		return;
+	if (monitor->state == MONITOR_ASKING)
+		monitor->again = true;
+	else if (is_replica && loop_now_us(monitors_main) -
+	    monitor->asked_us < REPLICA_LEAST_US)
+		deadline_set(monitors_main, &monitor->tick, REPLICA_LEAST_US,
+		    monitor_on_tick);
+	else
+		monitor_move(monitor);
+}
+
 void
 monitor_start(struct backend *backend, const char *database)
 {
@@ -555,38 +546,26 @@ monitor_stop(struct backend *backend)
  * From other threads.
  */
 
-struct monitor_wish {
-	struct letter	 letter;
-	struct backend	*backend;
-};
-
 static void
 monitor_on_wish(struct loop *loop, struct letter *letter)
 {
-	struct monitor_wish	*wish = container_of(letter,
-				    struct monitor_wish, letter);
-	struct backend		*backend = wish->backend;
+	struct backend	*backend = container_of(letter, struct backend, look);
 
 	(void)loop;
-	free(wish);
 	atomic_store(&backend->is_looked_for, false);
 	clusters_judge(backend);
 	if (backend->monitor != NULL)
-		monitor_move(backend->monitor);
+		monitor_hurry(backend->monitor);
 }
 
 void
 monitor_look(struct backend *backend)
 {
-	struct monitor_wish	*wish;
-
 	if (monitors_main == NULL ||
 	    atomic_exchange(&backend->is_looked_for, true))
 		return;
-	wish = mem_new(sizeof *wish);
-	wish->backend = backend;
-	wish->letter.read = monitor_on_wish;
-	loop_post(monitors_main, &wish->letter);
+	backend->look.read = monitor_on_wish;
+	loop_post(monitors_main, &backend->look);
 }
 
 void

@@ -208,9 +208,19 @@ pool_busy(struct pool *pool)
 	return busy;
 }
 
+static bool
+backend_has_replayed(const struct backend *backend, uint32_t timeline,
+    int64_t lsn)
+{
+	return timeline == 0 ||
+	    (atomic_load_explicit(&backend->timeline, memory_order_acquire) ==
+	    timeline && atomic_load_explicit(&backend->lsn,
+	    memory_order_acquire) >= lsn);
+}
+
 /* The one with the fewest at work; of equals, in turn. */
 static struct pool *
-pool_set_choose_replica(struct pool_set *set)
+pool_set_choose_replica(struct pool_set *set, uint32_t timeline, int64_t lsn)
 {
 	struct cluster_member	*member;
 	struct backend		*backend;
@@ -224,6 +234,7 @@ pool_set_choose_replica(struct pool_set *set)
 		backend = atomic_load(&member->backend);
 		if (backend == NULL ||
 		    atomic_load(&member->use) != USE_READ ||
+		    !backend_has_replayed(backend, timeline, lsn) ||
 		    (pool = pool_set_pool(set, backend)) == NULL)
 			continue;
 		busy = pool_busy(pool);
@@ -255,6 +266,17 @@ pool_set_choose_any(struct pool_set *set)
 }
 
 struct pool *
+pool_set_choose_reader(struct pool_set *set, struct pool *favourite,
+    uint32_t timeline, int64_t lsn)
+{
+	if (favourite != NULL && favourite->set == set &&
+	    cluster_use(set->cluster, favourite->backend) == USE_READ &&
+	    backend_has_replayed(favourite->backend, timeline, lsn))
+		return favourite;
+	return pool_set_choose_replica(set, timeline, lsn);
+}
+
+struct pool *
 pool_set_choose(struct pool_set *set, enum need need, struct pool *favourite)
 {
 	struct backend	*writer = cluster_writer(set->cluster);
@@ -266,7 +288,7 @@ pool_set_choose(struct pool_set *set, enum need need, struct pool *favourite)
 		if (favourite != NULL && favourite->set == set &&
 		    cluster_use(set->cluster, favourite->backend) == USE_READ)
 			return favourite;
-		if ((pool = pool_set_choose_replica(set)) != NULL)
+		if ((pool = pool_set_choose_replica(set, 0, 0)) != NULL)
 			return pool;
 		if (!pool_set_falls_back(set))
 			return NULL;

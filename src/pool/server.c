@@ -142,20 +142,38 @@ server_on_open(struct loop *loop, struct letter *letter)
 	server_login_start(server);
 }
 
-void
-server_open(struct pool *pool, struct loop *loop, bool is_reserve)
+static struct server *
+server_new(struct pool *pool, struct loop *loop)
 {
 	struct server	*server = mem_new(sizeof *server);
 
 	server->pool = pool;
 	server->loop = loop;
 	server->id = atomic_fetch_add(&server_last_id, 1) + 1;
-	server->is_reserve = is_reserve;
 	server->stream.fd = -1;
 	server->generation = atomic_load(&pool->generation);
 	server->state = SERVER_CONNECTING;
 	buf_init(&server->partial);
 	server->letter.read = server_on_open;
+	return server;
+}
+
+void
+server_open(struct pool *pool, struct loop *loop, bool is_reserve)
+{
+	struct server	*server = server_new(pool, loop);
+
+	server->is_reserve = is_reserve;
+	loop_post(loop, &server->letter);
+}
+
+void
+server_open_kept(struct pool *pool, struct loop *loop,
+    struct pool_keeper *keeper)
+{
+	struct server	*server = server_new(pool, loop);
+
+	server->keeper = keeper;
 	loop_post(loop, &server->letter);
 }
 
@@ -213,16 +231,20 @@ server_close(struct server **closed, enum reason reason, const char *detail)
 	server_set_state(server, SERVER_CLOSING);
 	server->task.run = server_on_free;
 	loop_defer(server->loop, &server->task);
-	pool_release_place(server->pool, server->loop, server->is_reserve,
-	    server->used_us == 0);
+	if (server->keeper != NULL)
+		pool_release_kept(server->pool);
+	else
+		pool_release_place(server->pool, server->loop,
+		    server->is_reserve, server->used_us == 0);
 }
 
 void
 server_fail(struct server **failed, const struct pool_error *error,
     bool is_lasting)
 {
-	struct server	*server = *failed;
-	struct log_who	 who;
+	struct server		*server = *failed;
+	struct pool_keeper	*keeper = server->keeper;
+	struct log_who		 who;
 
 	server_who(server, &who);
 	log_warning(&who, "cannot be opened: %s (%s)%s%s", error->text,
@@ -230,8 +252,11 @@ server_fail(struct server **failed, const struct pool_error *error,
 	    error->hint);
 	if (server->pool->set != NULL)
 		monitor_look(server->pool->backend);
-	pool_failed(server->pool, server->loop, error, is_lasting);
+	if (keeper == NULL)
+		pool_failed(server->pool, server->loop, error, is_lasting);
 	server_close(failed, error->reason, error->text);
+	if (keeper != NULL)
+		keeper->failed(keeper, error);
 }
 
 /*

@@ -266,6 +266,11 @@ login_done(struct server *server)
 	server->opened_us = loop_now_us(server->loop);
 	deadline_clear(server->loop, &server->deadline);
 	server_set_state(server, SERVER_LINKED);
+	if (server->keeper != NULL) {
+		server->used_us = server->opened_us;
+		server->keeper->opened(server->keeper, server);
+		return;
+	}
 	pool_give(pool, &server);
 	/* After a failure this was the only one that was tried. */
 	pool_fill(pool, loop);

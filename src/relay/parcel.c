@@ -74,6 +74,15 @@ parcel_join(struct parcel *parcel, size_t total)
 }
 
 void
+parcel_clear(struct parcel *parcel)
+{
+	parcel->count = 0;
+	parcel->end = NULL;
+	parcel->made = parcel->made_start;
+}
+
+
+void
 parcel_send(struct parcel *parcel)
 {
 	size_t	total = 0;

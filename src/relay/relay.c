@@ -128,7 +128,8 @@ relay_pace(struct relay *relay)
 	}
 	/* An idle client's own message may have to be here whole. */
 	if (relay->state == RELAY_WAITING ||
-	    relay->state == RELAY_GREETING || relay->is_holding)
+	    relay->state == RELAY_GREETING || relay->is_holding ||
+	    relay->is_pausing || relay->waits_for_end)
 		read_client = read_client &&
 		    buf_length(&relay->held) < RELAY_HELD_BYTES;
 	stream_set_reading(&client->stream, read_client);
@@ -189,7 +190,13 @@ relay_link(struct relay *relay, struct server *server)
 	server->on_event = relay_on_server_event;
 	relay->server = server;
 	relay_set_state(relay, RELAY_LINKED);
-	if (relay->need == NEED_READ)
+	relay->is_reading = relay->wants_read;
+	relay->has_told = false;
+	relay->needs_primary = false;
+	/* The primary may have stood in. */
+	if (relay->need == NEED_READ && server->pool->set != NULL &&
+	    cluster_use(server->pool->set->cluster,
+	    server->pool->backend) == USE_READ)
 		relay->reader = server->pool;
 	relay->linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
@@ -241,8 +248,11 @@ relay_take(struct relay *relay)
 bool
 relay_need_server(struct relay *relay, struct relay_io *io)
 {
-	if (relay->state == RELAY_LINKED)
+	if (relay->state == RELAY_LINKED) {
+		if (relay->hearer != NULL && !relay->is_holding)
+			relay_listen_lay(relay, io);
 		return !relay->is_holding;
+	}
 	if (relay->state != RELAY_IDLE || !relay_refresh_pool(relay) ||
 	    !relay_take(relay))
 		return false;

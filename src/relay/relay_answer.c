@@ -69,6 +69,15 @@ relay_answer_due(struct relay *relay, struct relay_io *io)
 	}
 }
 
+void
+relay_note_error(const struct relay *relay, const char *sqlstate)
+{
+	struct log_who	who = { .database = relay->client->database,
+			    .user = relay->client->user };
+
+	errors_note(sqlstate, NULL, &who, NULL);
+}
+
 static void
 relay_put_error(const struct relay *relay, struct buf *buf,
     const char *sqlstate, const char *text, const char *hint)

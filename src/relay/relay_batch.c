@@ -309,7 +309,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
-		relay_note_statement(relay, statement);
+		relay_note_bound(relay, statement);
 	if (kind == EXPECT_BIND && before == 1)
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?

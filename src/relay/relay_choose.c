@@ -6,7 +6,8 @@
  * in front of the statement, SET pgweir.route, pgweir.route at the start of
  * the connection, and the configuration's route for user, database, or all.
  *
- * Under split everything is a write that is not declared READ ONLY.
+ * Under split everything is a write that is not declared READ ONLY and not
+ * proven to only read (relay_split.c).
  *
  * A client under split or primary sees one server that can be written to: it
  * is never told what the hosts report of their roles.
@@ -19,6 +20,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "pool/monitor.h"
 #include "pool/pool_set.h"
 #include "relay/relay_private.h"
 #include "wire/put.h"
@@ -50,8 +52,21 @@ text_may_wish(const char *text, size_t n)
 	    text[0] != '\0';
 }
 
+/* Of a batch all of it has been looked at; see relay_may_follow(). */
+static bool
+relay_proves_read(struct relay *relay, const char *text, size_t n)
+{
+	if (text == NULL || relay->state != RELAY_IDLE ||
+	    relay_limits(relay)->mode == POOL_MODE_SESSION)
+		return false;
+	if (relay->needs_primary)
+		return false;
+	return relay->is_batch ? relay->batch_reads :
+	    relay_text_reads(relay, text, n);
+}
+
 static enum need
-relay_need(const struct relay *relay, const char *text, size_t n)
+relay_need(struct relay *relay, const char *text, size_t n)
 {
 	enum route	route = relay_route(relay);
 	char		value[SQLWISH_VALUE_BYTES];
@@ -65,6 +80,10 @@ relay_need(const struct relay *relay, const char *text, size_t n)
 	case ROUTE_ANY:
 		return NEED_ANY;
 	case ROUTE_SPLIT:
+		if (relay_proves_read(relay, text, n)) {
+			relay->wants_read = true;
+			return NEED_READ;
+		}
 		return wishes &&
 		    relay_limits(relay)->mode != POOL_MODE_SESSION &&
 		    sqlwish_is_read_only_begin(text, n) ? NEED_READ :
@@ -79,6 +98,7 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 {
 	if (!pool_has_choice(relay->client->pool))
 		return;
+	relay->wants_read = false;
 	relay->need = relay_need(relay, text, n);
 	relay->has_need = true;
 	/* A login needs no more than an answer. */
@@ -91,11 +111,16 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 struct server *
 relay_ask(struct relay *relay)
 {
-	struct pool	*pool = relay->client->pool;
+	struct pool	*pool = relay->client->pool, *reader;
 
-	if (pool_has_choice(pool))
-		return pool_set_take(pool->set, relay->need, relay->reader,
-		    &relay->ticket);
+	if (pool_has_choice(pool)) {
+		if (!relay->wants_read)
+			return pool_set_take(pool->set, relay->need,
+			    relay->reader, &relay->ticket);
+		reader = relay_reader(relay);
+		return pool_set_take(pool->set, reader == NULL ? NEED_WRITE :
+		    NEED_READ, reader, &relay->ticket);
+	}
 	relay->ticket.set = pool->set;
 	relay->ticket.need = relay->need;
 	return pool_take(pool, &relay->ticket);
@@ -231,6 +256,30 @@ relay_take_route(struct relay *relay, struct relay_io *io, const char *text,
 	relay_answer(relay, io, EXPECT_QUERY, &answer);
 	buf_done(&answer);
 	return true;
+}
+
+/*
+ * What servers say of their host; the monitor shall see for itself.
+ */
+
+bool
+relay_hears_role(struct relay *relay, const uint8_t *body, size_t n)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL || n < sizeof name ||
+	    memcmp(body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
+void
+relay_hears_error(struct relay *relay, const char *sqlstate)
+{
+	if (relay->server->pool->set != NULL &&
+	    strcmp(sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
 }
 
 /*

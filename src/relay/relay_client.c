@@ -89,6 +89,8 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 	session_set_unnamed(relay->server->session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay_begin_query(relay);
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 }
 
 /* A Query that does not fit into the buffer is scanned as it passes. */
@@ -154,8 +156,10 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay->touches |= touches;
 		relay_forget_shelf(relay, touches);
 	}
-	if (relay->server->pool->set != NULL)
+	if (relay->server->pool->set != NULL) {
 		relay_note_commit(relay, text, n - 1);
+		relay_note_text(relay, text, n - 1);
+	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -244,6 +248,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
+	if (relay->touches != 0)
+		relay->is_pausing = relay_listen_may_change(relay);
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -339,11 +345,26 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (relay->skip == 0) {
 		sqlscan_end(relay->scan);
 		relay->touches |= relay->scan->touches;
+		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
+		relay->is_pausing = relay_has_expected(relay) &&
+		    relay_listen_may_change(relay);
 		free(relay->scan);
 		relay->scan = NULL;
 	}
 	return n;
+}
+
+/*
+ * What it asked before may change what it listens to, and has to be answered
+ * first; but for what belongs to that.
+ */
+static bool
+relay_pauses(const struct relay *relay, uint8_t type)
+{
+	return relay->is_pausing && !relay->is_unsynced &&
+	    type != MSG_COPY_DATA && type != MSG_COPY_DONE &&
+	    type != MSG_COPY_FAIL && type != MSG_FLUSH;
 }
 
 static enum relay_verdict
@@ -367,15 +388,21 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	}
 	message.total = MSG_HEAD_BYTES + (size_t)message.head.length;
 	message.here = left < message.total ? left : message.total;
+	message.left = left;
 	if (handler == NULL)
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
+	if (relay_pauses(relay, at[0]))
+		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);
 		verdict = RELAY_USED;
 	} else if (relay->lost != LOST_NOTHING && at[0] != MSG_TERMINATE)
 		verdict = relay_on_lost(relay, io, &message);
+	else if (relay->client->pool->set != NULL &&
+	    !relay_may_follow(relay, &message))
+		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
 	if (verdict == RELAY_USED) {
@@ -398,7 +425,8 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			    n - at);
 			continue;
 		}
-		if (relay->is_holding || relay->state == RELAY_WAITING)
+		if (relay->is_holding || relay->waits_for_end ||
+		    relay->state == RELAY_WAITING)
 			break;
 		verdict = relay_read_message(relay, io, data + at, n - at,
 		    &used);

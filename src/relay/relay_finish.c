@@ -78,7 +78,10 @@ relay_unlink(struct relay *relay)
 	relay_untie(relay);
 	relay->touches = 0;
 	relay->has_changed = false;
-	relay->is_holding = relay->is_unsynced = false;
+	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
+	relay->owes_ready = relay->has_baseline = false;
+	relay->is_reading = false;
+	relay_resume(relay);
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -179,20 +182,22 @@ relay_settle_touches(struct relay *relay)
 {
 	struct shelf	*shelf = &relay->server->session->shelf;
 	uint32_t	 touches = relay->touches;
+	bool		 listens = relay_listen_must_ask(relay);
+	bool		 asks, reads_back;
 	struct relay_io	 io;
-	bool		 asks;
 
 	relay->touches = 0;
 	if (touches & SQL_TOUCHES_DEFINES)
 		words_expire(relay->client->pool);
-	if (touches == 0 || relay->pins & PIN_MODE)
+	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
 		return false;
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	asks = relay_asks_for_ties(relay, touches);
 	relay->pins |= relay_pins_of(touches);
-	if ((touches & RELAY_TOUCHES_CHANGING) == 0 && !asks &&
-	    !shelf->has_private) {
+	reads_back = touches & RELAY_TOUCHES_CHANGING || asks ||
+	    shelf->has_private;
+	if (!reads_back && !listens) {
 		relay->has_changed = false;
 		return false;
 	}
@@ -204,8 +209,12 @@ relay_settle_touches(struct relay *relay)
 	}
 	relay->has_changed = false;
 	relay_io_init(&io, relay);
-	relay_close_private(relay, &io);
-	relay_start_read_back(relay, &io, asks);
+	if (listens)
+		relay_listen_ask(relay, &io);
+	if (reads_back) {
+		relay_close_private(relay, &io);
+		relay_start_read_back(relay, &io, asks);
+	}
 	relay_io_send(&io, relay);
 	return true;
 }
@@ -238,13 +247,16 @@ relay_finish(struct relay *relay)
 		relay_watch_rest(relay);
 		return;
 	}
-	if (relay->touches != 0 && relay_settle_touches(relay))
+	if ((relay->touches != 0 || relay->has_baseline) &&
+	    relay_settle_touches(relay))
 		return;
 	tie = RELAY_FREE;
 	if ((relay->pins | relay->counted_pins) != 0 || relay->has_pin_place)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;
+	if (relay->owes_ready)
+		relay_listen_say_ready(relay);
 	if (tie == RELAY_TIED)
 		deadline_clear(client->loop, &relay->transaction_deadline);
 	else
@@ -257,6 +269,8 @@ relay_finish(struct relay *relay)
 	else {
 		relay_watch_rest(relay);
 		relay_pace(relay);
+		if (relay->hearer != NULL)
+			relay_listen_flush(relay);
 	}
 }
 
@@ -303,6 +317,7 @@ void
 relay_abandon_server(struct relay *relay)
 {
 	bool		 rests = relay_is_at_rest(relay);
+	bool		 listens = relay->has_baseline;
 	bool		 runs = relay_has_expected(relay);
 	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
@@ -326,12 +341,13 @@ relay_abandon_server(struct relay *relay)
 	} else if (!rests || (touches & ~TOUCHES_FLEETING) != 0 ||
 	    server->session->shelf.has_private)
 		relay_drain(server, runs);
-	else if (server->transaction_status == STATUS_IDLE)
+	else if (server->transaction_status == STATUS_IDLE && !listens)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
 		session_set_unnamed(server->session, NULL);
 		stream_set_reading(&server->stream, true);
-		server_clean(&server, "ROLLBACK", false);
+		server_clean(&server, listens ? "ROLLBACK;UNLISTEN *" :
+		    "ROLLBACK", false);
 	} else
 		relay_drain(server, false);
 }

@@ -23,7 +23,7 @@
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
-static void
+void
 relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
     enum expect_purpose purpose)
 {
@@ -121,8 +121,21 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 		relay_send_switch(relay, io, session->settings,
 		    relay->settings, PURPOSE_SETTINGS);
 	}
+	if (sure && relay->hearer != NULL)
+		relay_listen_lay(relay, io);
 	relay->is_holding = !sure;
 	return sure;
+}
+
+bool
+relay_has_client_request(const struct relay *relay)
+{
+	struct expected	*expected = &relay->server->session->expected;
+
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->fate != FATE_SWALLOW)
+			return true;
+	return false;
 }
 
 /*
@@ -195,6 +208,7 @@ relay_read_back_done(struct relay *relay)
 	if (session->inventory & SQL_TOUCHES_UNTIES)
 		relay->pins &= ~(uint32_t)(PINS_ASKED | PIN_SETTINGS);
 	relay->pins |= relay_pins_of(session->inventory);
+	relay_listen_found(relay, session->inventory);
 	found = settings_draft_intern(draft);
 	if (!settings_are_portable(found)) {
 		settings_release(found);
@@ -281,7 +295,12 @@ relay_words_done(struct relay *relay)
 static void
 relay_cancel_now(struct relay *relay)
 {
+	const struct expectation	*head;
+
 	if (relay->cancelled == NULL)
+		return;
+	head = expected_head(&relay->server->session->expected);
+	if (head != NULL && head->purpose == PURPOSE_BASELINE)
 		return;
 	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
 	relay->cancelled = NULL;
@@ -304,6 +323,17 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 		break;
 	case PURPOSE_CLEAR:
 		relay_clear_done(relay);
+		break;
+	case PURPOSE_BASELINE:
+		relay_listen_laid(relay);
+		if (relay->state != RELAY_CLOSED)
+			relay_cancel_now(relay);
+		break;
+	case PURPOSE_LISTENS:
+		relay_listen_asked(relay);
+		break;
+	case PURPOSE_LISTEN_HERE:
+		relay_listen_laid(relay);
 		break;
 	case PURPOSE_SETTINGS:
 	case PURPOSE_GREETING:
@@ -336,15 +366,41 @@ relay_settings_refused(struct relay *relay)
 	    "cannot be applied to a server any more; RESET it.");
 }
 
+/*
+ * A tied client goes on on this server, where RESET has taken its startup
+ * values from it.
+ */
+static bool
+relay_bring_back(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct relay_io		 io;
+
+	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
+	    relay->is_leaving || session->settings == relay->settings ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return false;
+	relay_io_init(&io, relay);
+	relay_send_switch(relay, &io, session->settings, relay->settings,
+	    PURPOSE_SETTINGS);
+	relay->is_holding = true;
+	relay_io_send(&io, relay);
+	return true;
+}
+
 void
 relay_hold_over(struct relay *relay)
 {
 	struct server_session	*session = relay->server->session;
 	enum expect_purpose	 purpose = session->own_purpose;
+	bool			 is_after = purpose == PURPOSE_READ_BACK ||
+				    purpose == PURPOSE_LISTENS ||
+				    purpose == PURPOSE_LISTEN_HERE;
 
+	if (is_after && relay_listen_goes_on(relay))
+		return;
 	relay->is_holding = false;
-	if (session->has_failed && purpose != PURPOSE_READ_BACK &&
-	    purpose != PURPOSE_RETRY) {
+	if (session->has_failed && !is_after && purpose != PURPOSE_RETRY) {
 		if (purpose == PURPOSE_SETTINGS) {
 			relay_settings_refused(relay);
 			return;
@@ -354,7 +410,9 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
-	if (purpose == PURPOSE_READ_BACK)
+	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+		return;
+	if (is_after)
 		relay_finish(relay);
 	else if (purpose == PURPOSE_RETRY)
 		relay_retry(relay);
@@ -378,7 +436,8 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	bool			 unsent;
 
 	relay_forget_retry(relay);
-	unsent = relay->is_holding && session->draft == NULL;
+	unsent = relay->is_holding && session->draft == NULL &&
+	    !relay->owes_ready;
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
 	    relay->server->pool->backend->name, what);
 	if (type != 0)
@@ -407,6 +466,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL || relay->has_changed ||
+	    relay->owes_ready ||
 	    relay->server->transaction_status != STATUS_IDLE) {
 		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,

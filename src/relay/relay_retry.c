@@ -18,7 +18,7 @@
 #include "relay/relay_private.h"
 
 /* A longer batch is not kept. */
-enum { BATCH_BYTES = 8192 };
+enum { BATCH_BYTES = 16 * 1024 };
 
 void
 relay_note_message(struct relay *relay, const struct relay_message *message,
@@ -37,14 +37,15 @@ relay_note_message(struct relay *relay, const struct relay_message *message,
 	}
 	if (session->batch_state != BATCH_GROWS)
 		return;
-	if (message->at[0] == MSG_QUERY || message->here < message->total ||
+	if ((message->at[0] == MSG_QUERY && !relay->is_reading) ||
+	    message->here < message->total ||
 	    buf_length(batch) + message->total > BATCH_BYTES ||
 	    relay->server->transaction_status != STATUS_IDLE) {
 		session->batch_state = BATCH_NONE;
 		return;
 	}
 	buf_add(batch, message->at, message->here);
-	if (message->at[0] == MSG_SYNC)
+	if (message->at[0] == MSG_SYNC || message->at[0] == MSG_QUERY)
 		session->batch_state = BATCH_WHOLE;
 }
 

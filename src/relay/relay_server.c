@@ -1,43 +1,22 @@
 /*
- * What the server says: every answer belongs to the entry at the head of
- * what is expected, which says who gets it.
+ * What the server says, message by message: every answer belongs to the entry
+ * at the head of what is expected, which says who gets it.
  *
- * Rows and copy data are passed on as runs without a look; a message that is
- * larger than the buffer streams through.  What says something about the
- * state of affairs has a handler in the table at the end.  The transaction is
- * over at ReadyForQuery 'I' with nothing expected; that is acted upon after
- * all bytes were used, in relay_finish().
+ * What says something about the state of affairs has a handler in the table
+ * at the end, by which relay_read.c goes.
  */
 
 #include <assert.h>
 #include <string.h>
 
-#include "base/errors.h"
 #include "base/mem.h"
-#include "pool/monitor.h"
+#include "relay/relay_answers.h"
 #include "relay/relay_private.h"
 #include "relay/words.h"
 #include "wire/error_fields.h"
 
 /* Parameters that take more are passed on at once. */
 enum { DESCRIBED_BYTES = 4096 };
-
-/* What becomes of an answer. */
-enum answer_fate {
-	ANSWER_PASS,
-	ANSWER_DROP,
-	ANSWER_WRONG,	/* the server and we are out of step */
-};
-
-struct answer {
-	uint8_t		 type;
-	const uint8_t	*body;
-	size_t		 length;
-	struct expectation *head;	/* NULL: nothing is expected */
-};
-
-typedef enum answer_fate answer_handler(struct relay *, struct relay_io *,
-    const struct answer *);
 
 static enum answer_fate
 answer_fate_of(const struct expectation *head)
@@ -174,6 +153,9 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
 		session->has_failed = true;
+	if (answer->head != NULL && answer->head->purpose == PURPOSE_LISTENS &&
+	    !relay_listen_take_row(relay, answer->body, answer->length))
+		session->has_failed = true;
 	return answer_fate_of(answer->head);
 }
 
@@ -206,7 +188,7 @@ relay_on_middle(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/* Notice, notification: the client's, unless a query of ours caused it. */
+/* Notice: the client's, unless a query of ours caused it. */
 static enum answer_fate
 relay_on_notice(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -217,35 +199,13 @@ relay_on_notice(struct relay *relay, struct relay_io *io,
 	    ANSWER_DROP : ANSWER_PASS;
 }
 
-/*
- * Also while a query of ours runs it is the client's; but a LISTEN that
- * somebody has left here, inside a function, is none of its business.
- */
+/* Also while a query of ours runs it is the client's. */
 static enum answer_fate
 relay_on_notification(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
-	(void)io;
-	(void)answer;
-	if (relay->pins & (PIN_MODE | PIN_LISTEN) || relay->touches &
-	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN))
-		return ANSWER_PASS;
-	relay->server->is_stale = true;
-	return ANSWER_DROP;
-}
-
-/* Its host has been promoted: the monitor shall see for itself. */
-static bool
-relay_is_about_role(struct relay *relay, const struct answer *answer)
-{
-	static const char	name[] = "in_hot_standby";
-
-	if (relay->server->pool->set == NULL ||
-	    answer->length < sizeof name ||
-	    memcmp(answer->body, name, sizeof name) != 0)
-		return false;
-	monitor_look(relay->server->pool->backend);
-	return true;
+	return relay_listen_on_notification(relay, io, answer->body,
+	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
 static enum answer_fate
@@ -255,7 +215,7 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 
 	(void)io;
-	if (relay_is_about_role(relay, answer))
+	if (relay_hears_role(relay, answer->body, answer->length))
 		return ANSWER_DROP;
 	if (answer->head == NULL || answer->head->purpose == PURPOSE_NONE) {
 		/* Whatever set it, a function perhaps: ask what is set. */
@@ -274,15 +234,6 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 {
 	buf_clear(&session->error);
 	buf_add(&session->error, answer->body, answer->length);
-}
-
-static void
-relay_note_error(const struct relay *relay, const char *sqlstate)
-{
-	struct log_who	who = { .database = relay->client->database,
-			    .user = relay->client->user };
-
-	errors_note(sqlstate, NULL, &who, NULL);
 }
 
 static enum answer_fate
@@ -307,15 +258,15 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (relay->is_reading && relay_heal(relay, io, &fields))
+		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
 		return ANSWER_DROP;
 	}
 	relay_pass_described(relay, io);
 	session->has_said_error = true;
-	if (relay->server->pool->set != NULL &&
-	    strcmp(fields.sqlstate, "25006") == 0)
-		monitor_look(relay->server->pool->backend);
+	relay_hears_error(relay, fields.sqlstate);
 	relay_note_error(relay, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
@@ -334,17 +285,12 @@ relay_count_ready(struct relay *relay)
 	const struct expectation *head;
 	struct pool_lane	*lane = relay_lane(relay);
 	int64_t			 now = loop_now_us(relay->client->loop);
-	int64_t			 slow_us;
 
-	if (relay->server->pool->set != NULL)
-		atomic_store_explicit(
-		    &relay->server->pool->backend->alive_us, now,
-		    memory_order_relaxed);
+	relay_hears_life(relay, now);
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->query_us);
 	histogram_record(&lane->times->query, now - relay->query_us);
-	slow_us = atomic_load_explicit(&relay_slow_us, memory_order_relaxed);
-	if (slow_us != 0 && now - relay->query_us >= slow_us)
+	if (relay_is_slow(now - relay->query_us))
 		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
 	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
@@ -357,6 +303,20 @@ relay_count_ready(struct relay *relay)
 	relay->linked_us = now;
 }
 
+/* A transaction is over: what it listens to has to be settled first? */
+static bool
+relay_withholds_ready(struct relay *relay, struct relay_io *io)
+{
+	if (relay_listen_may_change(relay) && !relay_has_expected(relay) &&
+	    !relay->is_unsynced) {
+		relay->owes_ready = true;
+		return true;
+	}
+	if (relay->hearer != NULL)
+		relay_listen_put_kept(relay, io);
+	return false;
+}
+
 static enum answer_fate
 relay_on_ready(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -365,7 +325,6 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	enum answer_fate	 fate = answer_fate_of(answer->head);
 	enum expect_purpose	 purpose;
 
-	(void)io;
 	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
@@ -379,7 +338,14 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	    server->transaction_status == STATUS_IDLE)
+		relay_note_written(relay);
 	relay->may_commit &= server->session->expected.count > 0;
+	if (server->transaction_status == STATUS_IDLE &&
+	    (relay->touches != 0 || relay->hearer != NULL) &&
+	    relay_withholds_ready(relay, io))
+		return ANSWER_DROP;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))
 		relay->has_changed = true;
@@ -393,10 +359,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
-static const struct {
-	answer_handler	*handle;
-	bool		 is_whole;	/* waits until all of it is here */
-} answers[256] = {
+const struct answer_kind	answers[256] = {
 	[MSG_PARSE_COMPLETE] = { relay_on_complete, true },
 	[MSG_BIND_COMPLETE] = { relay_on_complete, true },
 	[MSG_CLOSE_COMPLETE] = { relay_on_complete, true },
@@ -415,179 +378,7 @@ static const struct {
 	[MSG_FUNCTION_RESULT] = { relay_on_middle, false },
 	[MSG_ERROR] = { relay_on_error, true },
 	[MSG_NOTICE] = { relay_on_notice, false },
-	[MSG_NOTIFICATION] = { relay_on_notification, false },
+	[MSG_NOTIFICATION] = { relay_on_notification, true },
 	[MSG_PARAMETER_STATUS] = { relay_on_parameter, true },
 	[MSG_READY] = { relay_on_ready, true },
 };
-
-/* The end of the run of whole rows that begins here. */
-static const uint8_t *
-relay_rows_end(const uint8_t *at, const uint8_t *end)
-{
-	struct msg_head	head;
-
-	while (msg_peek(at, (size_t)(end - at), &head) == MSG_OK &&
-	    at[0] == MSG_DATA_ROW &&
-	    (size_t)(end - at) >= MSG_HEAD_BYTES + (size_t)head.length)
-		at += MSG_HEAD_BYTES + (size_t)head.length;
-	return at;
-}
-
-/*
- * A server that does not speak the protocol is not spoken to again.  What it
- * said before is good, and may be what the client waits for.
- */
-static void
-relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
-{
-	relay_io_send(io, relay);
-	relay_lose_server(relay, REASON_SERVER_RUBBISH,
-	    "the server sent a message that was not expected", type);
-}
-
-/* Use one message; 0: more bytes are needed, or the relay is done with. */
-static size_t
-relay_read_answer(struct relay *relay, struct relay_io *io,
-    const uint8_t *at, size_t left)
-{
-	struct server_session	*session = relay->server->session;
-	struct msg_head		 msg;
-	struct answer		 answer;
-	enum answer_fate	 fate;
-	size_t			 total, here;
-
-	switch (msg_peek(at, left, &msg)) {
-	case MSG_SHORT:
-		return 0;
-	case MSG_BAD:
-		relay_on_rubbish(relay, io, at[0]);
-		return 0;
-	case MSG_OK:
-		break;
-	}
-	total = MSG_HEAD_BYTES + (size_t)msg.length;
-	here = left < total ? left : total;
-	answer.type = at[0];
-	answer.body = at + MSG_HEAD_BYTES;
-	answer.length = here - MSG_HEAD_BYTES;
-	answer.head = expected_head(&session->expected);
-	if (here < total && total <= LOOP_BUFFER_BYTES &&
-	    (answers[at[0]].is_whole || (answer.head != NULL &&
-	    answer.head->purpose != PURPOSE_NONE)))
-		return 0;
-	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
-	    answers[at[0]].handle(relay, io, &answer);
-	if (relay->state == RELAY_CLOSED)
-		return 0;
-	if (fate == ANSWER_WRONG) {
-		relay_on_rubbish(relay, io, at[0]);
-		return 0;
-	}
-	if (fate == ANSWER_PASS)
-		parcel_run(&io->to_client, at, here);
-	session->skip = (uint32_t)(total - here);
-	session->skip_passes = fate == ANSWER_PASS;
-	relay_answer_due(relay, io);
-	return here;
-}
-
-static size_t
-relay_read_rest(struct relay *relay, struct relay_io *io, const uint8_t *at,
-    size_t n)
-{
-	struct server_session	*session = relay->server->session;
-
-	if (n > session->skip)
-		n = session->skip;
-	if (session->skip_passes)
-		parcel_run(&io->to_client, at, n);
-	session->skip -= (uint32_t)n;
-	return n;
-}
-
-static size_t
-relay_read_answers(struct relay *relay, struct relay_io *io,
-    const uint8_t *data, size_t n)
-{
-	const uint8_t		*at = data, *end = data + n, *rows;
-	const struct expectation *head;
-	size_t			 used;
-
-	while (at < end) {
-		if (relay->server->session->skip > 0) {
-			at += relay_read_rest(relay, io, at,
-			    (size_t)(end - at));
-			continue;
-		}
-		head = expected_head(&relay->server->session->expected);
-		if (at[0] == MSG_DATA_ROW && head != NULL &&
-		    head->fate == FATE_PASS) {
-			rows = relay_rows_end(at, end);
-			parcel_run(&io->to_client, at, (size_t)(rows - at));
-			if (rows != at) {
-				at = rows;
-				continue;
-			}
-		}
-		used = relay_read_answer(relay, io, at, (size_t)(end - at));
-		if (used == 0 || relay->server == NULL)
-			break;
-		at += used;
-	}
-	return (size_t)(at - data);
-}
-
-/* After all bytes were used: what comes next. */
-static void
-relay_after_answers(struct relay *relay)
-{
-	enum relay_state	before = relay->state;
-
-	if (before == RELAY_GREETING) {
-		if (!relay_has_expected(relay))
-			relay_greet_done(relay,
-			    relay->server->session->has_failed);
-		return;
-	}
-	if (relay->is_holding && !relay_has_expected(relay)) {
-		relay_hold_over(relay);
-		return;
-	}
-	relay_finish(relay);
-}
-
-void
-relay_read_server(struct relay *relay)
-{
-	struct server		*server = relay->server;
-	struct server_session	*session = server->session;
-	uint8_t			*buffer = relay->client->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
-	struct relay_io		 io;
-	ssize_t			 n;
-
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
-	if (n == STREAM_AGAIN)
-		return;
-	if (n <= 0) {
-		relay_lose_server(relay, REASON_SERVER_LOST, n == STREAM_EOF ?
-		    "the server closed the connection" :
-		    stream_error(&server->stream), 0);
-		return;
-	}
-	all = held + (size_t)n;
-	relay_io_init(&io, relay);
-	used = relay_read_answers(relay, &io, buffer, all);
-	if (relay->state == RELAY_CLOSED || relay->server != server)
-		return;
-	relay_io_send(&io, relay);
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else if (held > 0)
-		buf_done(&session->held);
-	relay_after_answers(relay);
-}

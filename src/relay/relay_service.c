@@ -11,6 +11,7 @@
 
 #include "base/mem.h"
 #include "pool/cancel.h"
+#include "relay/hearer.h"
 #include "relay/relay_private.h"
 
 /* More at a time tell PostgreSQL nothing, and cost it a process each. */
@@ -139,7 +140,7 @@ relay_on_client_readable(struct relay *relay)
 	struct client	*client = relay->client;
 	bool		 waits = relay->state == RELAY_WAITING ||
 			    relay->state == RELAY_GREETING ||
-			    relay->is_holding;
+			    relay->is_holding || relay->waits_for_end;
 	ssize_t		 n;
 
 	if (waits || buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
@@ -173,6 +174,8 @@ relay_on_client_event(struct client *client, enum stream_event event)
 		break;
 	case STREAM_DRAINED:
 		relay_pace(relay);
+		if (relay->hearer != NULL)
+			relay_listen_flush(relay);
 		break;
 	default:
 		client_close(client, REASON_CLIENT_LOST,
@@ -196,9 +199,11 @@ relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
 				    expected_head(&server->session->expected)
 				    ->purpose;
 
-	if (purpose == PURPOSE_READ_BACK)
+	if (purpose == PURPOSE_READ_BACK || purpose == PURPOSE_LISTENS ||
+	    purpose == PURPOSE_LISTEN_HERE)
 		return false;
-	if (purpose != PURPOSE_SETTINGS || relay->is_holding) {
+	if ((purpose != PURPOSE_SETTINGS && purpose != PURPOSE_BASELINE) ||
+	    relay->is_holding) {
 		cancel_server(server, done, arg);
 		return true;
 	}
@@ -216,6 +221,8 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
+	if (relay->is_reading)
+		relay->has_told = true;	/* it must not run again */
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
 	    relay->server->cancels < CANCELS_MAX &&
 	    relay_cancel_running(relay, done, arg))
@@ -301,6 +308,7 @@ relay_on_stop(struct client *client)
 		relay_abandon_server(relay);
 	on_its_way = relay->ticket.state != TICKET_NONE &&
 	    !pool_leave(relay->ticket.pool, &relay->ticket);
+	relay_split_done(relay);
 	deadline_clear(client->loop, &client->deadline);
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
@@ -308,6 +316,7 @@ relay_on_stop(struct client *client)
 	free(relay->scan);
 	free(relay->dismissal_text);
 	names_clear(&relay->names);
+	hearer_free(relay->hearer);
 	relay_set_unnamed(relay, NULL);
 	settings_release(relay->settings);
 	settings_release(relay->defaults);

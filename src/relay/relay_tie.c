@@ -26,7 +26,6 @@ relay_pins_of(uint32_t touches)
 		uint32_t	touch, pin;
 	} table[] = {
 		{ SQL_TOUCHES_TEMP, PIN_TEMP },
-		{ SQL_TOUCHES_LISTEN, PIN_LISTEN },
 		{ SQL_TOUCHES_HOLD, PIN_HOLD },
 		{ SQL_TOUCHES_LOAD, PIN_LOAD },
 		{ SQL_TOUCHES_PREPARE, PIN_PREPARE },
@@ -47,8 +46,8 @@ relay_asks_for_ties(const struct relay *relay, uint32_t touches)
 {
 	return touches & SQL_TOUCHES_UNKNOWN ||
 	    relay_pins_of(touches) & PINS_ASKED ||
-	    (touches & SQL_TOUCHES_UNTIES &&
-	    relay->pins & (PINS_ASKED | PIN_LISTEN));
+	    (touches & SQL_TOUCHES_UNTIES && relay->pins & PINS_ASKED) ||
+	    (touches & SQL_TOUCHES_UNLISTEN && relay->pins & PIN_LISTEN);
 }
 
 /*

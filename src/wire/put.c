@@ -180,6 +180,18 @@ put_ready(struct buf *buf, uint8_t status)
 }
 
 void
+put_notification(struct buf *buf, uint32_t pid, const char *channel,
+    const char *payload)
+{
+	size_t	mark = put_begin(buf, MSG_NOTIFICATION);
+
+	put_u32(buf, pid);
+	put_string(buf, channel);
+	put_string(buf, payload);
+	put_end(buf, mark);
+}
+
+void
 put_command_complete(struct buf *buf, const char *tag)
 {
 	put_text_message(buf, MSG_COMMAND_COMPLETE, tag);

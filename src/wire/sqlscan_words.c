@@ -335,6 +335,8 @@ sqlscan_on_end(struct sqlscan *scan)
 		/* Or a statement of that name. */
 		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
 			scan->touches |= SQL_TOUCHES_PREPARE;
+		scan->alters |= scan->verb == SQL_CREATE ||
+		    scan->verb == SQL_ALTER || scan->verb == SQL_DROP;
 		if (scan->statements++ == 0)
 			scan->first = scan->verb;
 		scan->last = scan->verb;

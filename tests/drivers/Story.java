@@ -350,8 +350,7 @@ public class Story {
 		Thread thread = new Thread(() -> {
 			try {
 				while (one(watcher, "select count(*) from " +
-				    "pg_stat_activity where state = 'active' and " +
-				    "query = 'select pg_sleep(60)'").equals("0"))
+				    "sleeper").equals("0"))
 					;
 				sleeping.cancel();
 			} catch (SQLException error) {

@@ -164,8 +164,7 @@ sub asynchronous {
 	my $watcher = open_db();
 	$db->do('select pg_sleep(60)', { pg_async => PG_ASYNC });
 	tell_of('cancel', $db->pg_ready);
-	while (!one($watcher, "select count(*) from pg_stat_activity where " .
-	    "state = 'active' and query = 'select pg_sleep(60)'")) {
+	while (!one($watcher, 'select count(*) from sleeper')) {
 	}
 	tell_of('cancel', $db->pg_cancel);
 	tell_of('cancel', one($db, 'select 1'));

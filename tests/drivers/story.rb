@@ -219,8 +219,7 @@ def cancels
   db = connect
   watcher = connect
   db.send_query('select pg_sleep(60)')
-  until one(watcher, "select count(*) from pg_stat_activity where state =
-    'active' and query = 'select pg_sleep(60)'") == '1'
+  until one(watcher, 'select count(*) from sleeper') == '1'
   end
   tell 'cancel', db.cancel
   tell 'cancel', error_of { db.get_last_result }, one(db, 'select 1')

@@ -28,6 +28,11 @@ begin
 	update account set balance = balance - amount where id = src;
 	update account set balance = balance + amount where id = dst;
 end $$;
+-- Who sleeps, of this database and not the one who asks.
+create view sleeper as select pid from pg_stat_activity
+	where datname = current_database() and state = 'active' and
+	query like '%pg_sleep%' and pid <> pg_backend_pid();
+
 create function complain(what text) returns void language plpgsql as $$
 begin
 	raise notice 'complaint: %', what;

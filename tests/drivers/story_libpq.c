@@ -268,8 +268,7 @@ story_cancel(void)
 	PQpipelineSync(conn);
 	PQflush(conn);
 	while (!runs) {
-		result = PQexec(watcher, "select 1 from pg_stat_activity where "
-		    "state = 'active' and query = 'select pg_sleep($1)'");
+		result = PQexec(watcher, "select 1 from sleeper");
 		runs = PQntuples(result) > 0;
 		PQclear(result);
 	}

@@ -250,9 +250,7 @@ cancels()
 	std::thread		thread([&] {
 		pqxx::nontransaction	work(watcher);
 
-		while (one(work, "select count(*) from pg_stat_activity where "
-		    "state = 'active' and query = 'select pg_sleep(60)'") ==
-		    "0")
+		while (one(work, "select count(*) from sleeper") == "0")
 			;
 		db.cancel_query();
 	});

@@ -218,8 +218,7 @@ async function notifications() {
 async function cancels() {
 	const client = await connect(), watcher = await connect();
 	const sleeping = errorOf(client.query('select pg_sleep(60)'));
-	while (await one(watcher, "select count(*) from pg_stat_activity where " +
-	    "state = 'active' and query = 'select pg_sleep(60)'") !== '1')
+	while (await one(watcher, 'select count(*) from sleeper') !== '1')
 		;
 	const { host, port } = client;
 	const wire = require('net').connect(port, host);

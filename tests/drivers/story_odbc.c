@@ -243,9 +243,8 @@ story_cancel(void)
 	SQLAllocHandle(SQL_HANDLE_STMT, watcher, &watching);
 	pthread_create(&thread, NULL, story_sleep, sleeping);
 	while (!runs) {
-		SQLExecDirect(watching, (SQLCHAR *)"select 1 from "
-		    "pg_stat_activity where state = 'active' and query = "
-		    "'select pg_sleep(60)'", SQL_NTS);
+		SQLExecDirect(watching, (SQLCHAR *)"select 1 from sleeper",
+		    SQL_NTS);
 		runs = SQL_SUCCEEDED(SQLFetch(watching));
 		SQLCloseCursor(watching);
 	}

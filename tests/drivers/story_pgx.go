@@ -301,8 +301,7 @@ func cancels() {
 		_, err := conn.Exec(every, "select pg_sleep(60)")
 		told <- code(err)
 	}()
-	for one(watcher, "select count(*) from pg_stat_activity where state = "+
-		"'active' and query = 'select pg_sleep(60)'") == int64(0) {
+	for one(watcher, "select count(*) from sleeper") == int64(0) {
 	}
 	tell("cancel", code(conn.PgConn().CancelRequest(every)), <-told)
 	tell("cancel", one(conn, "select 'after'"))

@@ -196,8 +196,7 @@ func cancels() {
 		_, err := db.ExecContext(limit, "select pg_sleep(60)")
 		told <- code(err)
 	}()
-	for one(watcher, "select count(*) from pg_stat_activity where state = "+
-		"'active' and query = 'select pg_sleep(60)'") == "0" {
+	for one(watcher, "select count(*) from sleeper") == "0" {
 	}
 	cancel()
 	tell("cancel", <-told, one(db, "select 'after'"))

@@ -303,9 +303,7 @@ def cancels():
     watcher.autocommit = True
 
     def cancel():
-        while not one(watcher, "select count(*) from pg_stat_activity where "
-                      "query like '%%pg_sleep(60)%%' and state = 'active' "
-                      "and pid <> pg_backend_pid()"):
+        while not one(watcher, "select count(*) from sleeper"):
             pass
         connection.cancel()
     thread = threading.Thread(target=cancel)

@@ -316,9 +316,7 @@ async def cancels():
     watcher = await psycopg.AsyncConnection.connect(URL, autocommit=True)
     task = asyncio.create_task(connection.execute("select pg_sleep(60)"))
     while True:
-        cursor = await watcher.execute(
-            "select count(*) from pg_stat_activity where state = 'active' "
-            "and query = 'select pg_sleep(60)'")
+        cursor = await watcher.execute("select count(*) from sleeper")
         if (await cursor.fetchone())[0]:
             break
     await asyncio.to_thread(connection.cancel)

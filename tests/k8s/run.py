@@ -4,7 +4,8 @@
 	run.py --binary PGWEIR [--slow] [part ...]
 
 Every test_* function of every test_*.py here; its name is the sentence it
-proves.  Those marked slow (building and running the image) run with --slow.
+proves.  Those marked slow (the image, the rarer ways of a failover) run with
+--slow, and then they alone.
 What cannot run on this machine is said to be skipped, with the reason.  The
 last line is "N passed, N failed, N skipped".
 """
@@ -31,7 +32,7 @@ def tests(only, slow):
             for sentence, function in list(vars(module).items()):
                 if not sentence.startswith("test_"):
                     continue
-                if getattr(function, "slow", False) and not slow:
+                if getattr(function, "slow", False) != slow:
                     continue
                 if not only or any(o in f"{name}:{sentence}" for o in only):
                     yield name[5:-3], sentence[5:], function

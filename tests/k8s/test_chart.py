@@ -81,3 +81,16 @@ def test_the_scripts_and_rules_are_those_of_the_manifests(tools):
     ours = of_kind(documents, "PrometheusRule")[0]["spec"]
     assert ours == of_kind(tools.kustomize("monitoring"),
                            "PrometheusRule")[0]["spec"]
+
+
+def test_options_arrive_as_they_were_written(tools):
+    name = tools.path("options.yaml")
+    given = {"max_client_conn": 1000000, "query_timeout": 0.5,
+             "dns_max_ttl": "500ms", "dashboard": True,
+             "shutdown_delay": 5, "shutdown_timeout": 50}
+    with open(name, "w") as f:
+        yaml.safe_dump({"config": given}, f)
+    text = of_kind(tools.chart(name), "ConfigMap")[0]["data"]["pgweir.ini"]
+    for option in ("max_client_conn = 1000000", "query_timeout = 0.5",
+                   "dns_max_ttl = 500ms", "dashboard = true"):
+        assert option + "\n" in text, text

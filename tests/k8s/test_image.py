@@ -1,6 +1,7 @@
 """The image, built and run for real, without an engine: buildah in a chroot,
 podman with runc, and all their storage in one directory that is removed."""
 
+import base64
 import json
 import os
 import re
@@ -20,7 +21,8 @@ class Engine:
     def __init__(self, tools):
         if os.getuid() != 0:
             raise Skip("images are built by root here")
-        for program in "buildah", "podman", "runc", "mmdebstrap":
+        for program in ("buildah", "podman", "runc", "catatonit",
+                        "mmdebstrap"):
             need(program)
         self.tools = tools
         self.dir = tools.path("engine")
@@ -29,7 +31,9 @@ class Engine:
                         os.path.join(self.dir, "root"), "--runroot",
                         os.path.join(self.dir, "run")]
         with open(os.path.join(self.dir, "containers.conf"), "w") as f:
-            f.write('[containers]\ndefault_ulimits = ["nofile=1024:1024"]\n'
+            # What may not be raised here must not be asked for.
+            f.write('[containers]\ndefault_ulimits = ["nofile=1024:1024", '
+                    '"nproc=1024:1024"]\n'
                     '[engine]\ncgroup_manager = "cgroupfs"\n'
                     'runtime = "runc"\nevents_logger = "file"\n')
         with open(os.path.join(self.dir, "policy.json"), "w") as f:
@@ -103,7 +107,7 @@ class Engine:
                         *arguments, image, *command)
         except AssertionError as fault:
             if re.search("cgroup|mount|permitted", str(fault)):
-                raise Skip("no containers here: " + str(fault)[-300:])
+                raise Skip("no containers here: " + str(fault)[-200:])
             raise
 
     def log(self, name):
@@ -165,7 +169,9 @@ def test_the_image_is_small_and_has_no_compiler(tools):
                                   "localhost/pgweir:latest"))[0]
     assert told["Config"]["User"] == "65532:65532"
     assert told["Config"]["Entrypoint"] == ["/usr/bin/pgweir"]
-    assert told["Size"] < 250 * 2**20, told["Size"]
+    base = json.loads(here.podman("image", "inspect", DEBIAN))[0]
+    assert told["Size"] - base["Size"] < 60 * 2**20, (told["Size"],
+                                                      base["Size"])
     files = here.podman("run", "--rm", "--network=host", "--entrypoint",
                         "/usr/bin/find", "localhost/pgweir:latest",
                         "/usr/bin", "-name", "*gcc*")
@@ -239,8 +245,17 @@ def test_podman_runs_the_deployment_as_it_stands(tools):
             pod["containers"][0]["image"] = "localhost/pgweir:latest"
             # podman would run these with a program inside the image.
             pod["containers"][0].pop("livenessProbe")
-            # runc wants a cgroup for these.
+            # runc wants a cgroup for these, and ports a network of their own.
             pod["containers"][0].pop("resources")
+            pod["containers"][0].pop("ports")
+            pod["containers"][0].pop("readinessProbe")
+            # podman 4.3 falls over a Secret that does not say this.
+            for volume in pod["volumes"]:
+                if "secret" in volume:
+                    volume["secret"]["optional"] = False
+        if d["kind"] == "Secret":
+            d["data"] = {k: base64.b64encode(v.encode()).decode()
+                         for k, v in d.pop("stringData").items()}
     name = tools.path("deployment.yaml")
     with open(name, "w") as f:
         yaml.safe_dump_all(documents, f)
@@ -254,5 +269,5 @@ def test_podman_runs_the_deployment_as_it_stands(tools):
         wait_until("the pod serves", lambda: psql(
             port, "select current_user").communicate()[0] == "app\n")
     except AssertionError as fault:
-        raise AssertionError(f"{fault}\n{said}\n{here.log(container)}")
+        raise AssertionError(f"{fault}\n{said[:2000]}\n{here.log(container)}")
     here.podman("play", "kube", "--down", name)

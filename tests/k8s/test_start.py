@@ -8,7 +8,7 @@ import subprocess
 import tempfile
 
 from cluster import BIN, Skip, wait_until
-from tools import K8S, need
+from tools import K8S, need, slow
 
 SCRIPTS = os.path.join(K8S, "postgres", "scripts")
 
@@ -107,7 +107,8 @@ class Group:
             f.write("127.0.1.1 postgres-rw\n")
             for i in self.running:
                 if i != "pooler":
-                    f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n")
+                    f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n"
+                            f"127.0.1.{i + 1} postgres\n")
 
     def environment(self, i, **more):
         return {"PATH": os.environ["PATH"], "POD_NAME": f"postgres-{i}",
@@ -293,6 +294,29 @@ def test_applications_log_in_through_the_pooler_with_their_passwords(tools):
     group.close()
 
 
+def test_the_pooler_finds_the_primary_also_after_a_failover(tools):
+    group = Group(tools)
+    group.three()
+    group.sql(0, "create table t (n int)")
+    group.pooler()
+
+    def write():
+        done = group.psql(0, "insert into t values (1) returning"
+                          " inet_server_addr()", host="127.0.2.1",
+                          user="owner", password=r"ad\'min")
+        return done.stdout.strip() or done.stderr
+
+    group.wait("pooler", "writes", lambda: write() == "127.0.1.1")
+    group.end(0, signal.SIGKILL)
+    assert group.script(1, "promote.sh").returncode == 0
+    group.wait("pooler", "writes to the new primary",
+               lambda: write() == "127.0.1.2")
+    group.started(0, "replica")
+    assert write() == "127.0.1.2"
+    group.close()
+
+
+@slow
 def test_a_changed_password_is_taken_over_when_the_primary_restarts(tools):
     group = Group(tools)
     group.started(0, "primary")
@@ -325,6 +349,7 @@ def test_after_a_failover_replicas_follow_and_the_old_primary_rejoins(tools):
     group.close()
 
 
+@slow
 def test_writes_that_nobody_received_do_not_stop_the_old_primary(tools):
     group = Group(tools)
     group.three()
@@ -375,6 +400,7 @@ def test_promoting_is_refused_while_there_is_a_primary(tools):
     group.close()
 
 
+@slow
 def test_promoting_is_refused_while_another_replica_has_more(tools):
     group = Group(tools)
     group.three()
@@ -405,6 +431,7 @@ def test_a_replaced_primary_is_not_alive_and_a_healthy_one_is(tools):
     group.close()
 
 
+@slow
 def test_a_replica_whose_wal_is_gone_is_copied_again(tools):
     group = Group(tools)
     group.started(0, "primary")
@@ -427,6 +454,7 @@ def test_a_replica_whose_wal_is_gone_is_copied_again(tools):
     group.close()
 
 
+@slow
 def test_the_whole_group_comes_back_with_the_primary_it_had(tools):
     group = Group(tools)
     group.three()
@@ -445,6 +473,7 @@ def test_the_whole_group_comes_back_with_the_primary_it_had(tools):
     group.close()
 
 
+@slow
 def test_an_old_primary_does_not_start_while_a_replica_is_further(tools):
     group = Group(tools)
     group.three()
@@ -485,6 +514,7 @@ def test_data_of_another_system_is_not_touched(tools):
     group.close()
 
 
+@slow
 def test_an_interrupted_rejoin_ends_in_a_new_copy(tools):
     group = Group(tools)
     group.started(0, "primary")

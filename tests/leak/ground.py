@@ -62,6 +62,9 @@ class Ground:
             client = ports.get(row[6])
             if client is not None and (row[-1] or row[4] != "idle"):
                 found.append(f"client {client}: {row[4]} {row[-1]}")
+        found += self.world.pg.sql(
+            "select pid, state, wait_event, left(query, 60) "
+            "from pg_stat_activity where datname = 'app'").split("\n")
         return "\n".join(found)
 
     def play(self, events, options):

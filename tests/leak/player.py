@@ -30,6 +30,7 @@ on PostgreSQL's own answers only, so that a program plays the same way twice.
 
 import os
 import re
+import select
 import selectors
 import socket
 import struct
@@ -43,6 +44,7 @@ import wire  # noqa: E402
 from program import PROBE  # noqa: E402
 
 PATIENCE = 20
+LATENESS = 1
 FILLER = re.compile("<([0-9]+|probe)>")
 ENDINGS = frozenset(b"CEsI")
 
@@ -260,8 +262,10 @@ def plain(message, pid):
     if kind in "EN":
         found = [part.decode("utf8", "backslashreplace")
                  for part in body.split(b"\0") if part]
+        # Where a cancel has hit is chance.
+        left_out = "FLRW" if "C57014" in found else "FLR"
         return kind, {p[0]: SUPPLIES.sub("\\1", p[1:]) for p in found
-                      if p[0] not in "FLR"}
+                      if p[0] not in left_out}
     if kind == "T":
         return kind, plain_row_description(body)
     if kind == "A":
@@ -307,6 +311,9 @@ def compare(direct, pooled):
     if direct.ended != pooled.ended:
         raise Difference("end", "only one connection ended: " +
                          ("PostgreSQL's" if direct.ended else "pgweir's"))
+
+
+def compare_parameters(direct, pooled):
     if direct.parameters != pooled.parameters:
         one, two = direct.parameters, pooled.parameters
         names = [n for n in sorted(set(one) | set(two))
@@ -393,27 +400,28 @@ class Player:
             side.begin(said)
             if farewell == "leave":
                 side.out += wire.TERMINATE
-            if farewell:
+        if farewell:
+            for side in self.sides[client]:
                 side.write()
+            self.drop(client)
 
     def collect(self, events):
         """Until every side has ended its phases, all at once."""
         end = time.monotonic() + PATIENCE
         waiting = {}
-        for _, client, ops in events:
-            if ops[-1][0] in ("leave", "vanish"):
-                continue
-            for side in self.sides[client]:
+        for _, client, _ in events:
+            for side in self.sides.get(client, ()):
                 waiting[side] = client
         for side in list(waiting):
             self.look(side, waiting)
         while waiting:
             ready = self.selector.select(max(0, end - time.monotonic()))
             if not ready and time.monotonic() >= end:
-                who = sorted({c for s, c in waiting.items()
-                              if s is self.sides[c][1]})
+                who = sorted(
+                    (c, "direct" if s is self.sides[c][0] else "pooled")
+                    for s, c in waiting.items())
                 raise Difference("stall", f"no answer within {PATIENCE} s to "
-                                 f"clients {who}; ties {sorted(self.tied)}, "
+                                 f"{who}; ties {sorted(self.tied)}, "
                                  f"transactions "
                                  f"{sorted(self.holds() - self.tied)}")
             for key, mask in ready:
@@ -440,12 +448,13 @@ class Player:
     def settle(self, event):
         """After a round: compares, and knows again who holds what."""
         _, client, ops = event
-        direct, pooled = self.sides[client]
-        if ops[-1][0] in ("leave", "vanish"):
-            self.drop(client)
+        if client not in self.sides:
             return
+        direct, pooled = self.sides[client]
         try:
             compare(direct, pooled)
+            self.await_parameters(direct, pooled)
+            compare_parameters(direct, pooled)
         except Difference as difference:
             difference.event = event
             raise
@@ -457,6 +466,16 @@ class Player:
         if direct.status == "I" and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
+
+    @staticmethod
+    def await_parameters(direct, pooled):
+        """What a RESET gave back comes behind ReadyForQuery."""
+        end = time.monotonic() + LATENESS
+        while pooled.parameters != direct.parameters and not pooled.ended:
+            if not select.select([pooled.socket], [], [],
+                                 max(0, end - time.monotonic()))[0]:
+                return
+            pooled.read()
 
     def drop(self, client):
         for side in self.sides.pop(client):
@@ -470,7 +489,7 @@ class Player:
 
 
 # What may keep a server behind its transaction, in any text.
-TIES = ("temp", "advisory", "listen", "with hold", "prepare ", "load '",
+TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
         "app.", "\"app\"", "nextval", "currval", "lastval",
          "do $$", "call ")
 # What may leave a transaction open.

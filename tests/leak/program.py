@@ -7,8 +7,9 @@ tables and schemas are a client's own where two would disturb each other.
 
 What is left out on purpose, because pgweir says that it is different:
 settings changed inside functions, currval as the first statement, EXECUTE of
-a statement that was named in the protocol, RESET inside a transaction of a
-setting from the startup packet, SET LOCAL of a custom name.
+a statement that was named in the protocol, RESET of a setting from the
+startup packet inside a transaction or before other statements of a query, SET LOCAL of a custom name, names closed or
+given in a batch that fails when the next one is on its way already.
 """
 
 # Name: values.  The last ones are refused by PostgreSQL.
@@ -89,7 +90,7 @@ STATEMENTS = (
     "insert into t values ('new')", "update t set v = v || '+'",
     "delete from t where v like 'new%'", "insert into t values (1/0)",
     "insert into t select 'many' from generate_series(1,5) returning v",
-    "lock table t", "show transaction_isolation",
+    "lock table t in access share mode", "show transaction_isolation",
     "show transaction_read_only", 
     "copy t to stdout", "copy (select 1, 2) to stdout",
     "explain (costs off) select * from t", "values (1, null), (2, 'x')",
@@ -293,8 +294,6 @@ class Writer:
             kind = self.dice.random()
             if kind < 0.3:
                 found.append(self.set_text())
-            elif kind < 0.4 and not is_open:
-                found.append(self.reset_text())
             elif kind < 0.55:
                 found.append(self.dice.choice((
                     "begin", "commit", "rollback", "commit and chain",
@@ -304,6 +303,8 @@ class Writer:
                 text = self.dice.choice(STATEMENTS)
                 found.append("select 3" if "--" in text or
                              text.startswith("copy") else text)
+        if not is_open and self.dice.random() < 0.3:
+            found.append(self.reset_text())
         return [["Q", self.dice.choice(("; ", ";", " ; ")).join(found)]]
 
     def transaction_text(self):
@@ -461,11 +462,13 @@ class Writer:
         return ops + [["S"]]
 
     def pipeline(self):
-        ops = []
-        for _ in range(self.dice.randrange(2, 5)):
-            ops += self.dice.choice((self.batch, self.batch, self.plain,
-                                     self.set, self.transaction, self.probe,
-                                     self.deallocate))()
+        """Only one of its batches names statements: what follows is read
+        before it is known whether an error has skipped a Close or a Parse."""
+        ops = self.batch()
+        for _ in range(self.dice.randrange(1, 4)):
+            more = self.dice.choice((self.plain, self.set, self.transaction,
+                                     self.probe))()
+            ops = more + ops if self.dice.random() < 0.5 else ops + more
         return ops
 
     def unnamed(self):

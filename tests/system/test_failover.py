@@ -329,3 +329,50 @@ def test_an_error_that_waiting_cannot_heal_comes_at_once(world):
         done = psql_run("select 1", port=weir.port, dbname="app")
         assert "\"missing\" does not exist" in done.stderr, done
         assert time.monotonic() - start < 20
+
+
+def test_a_read_in_flight_at_a_lost_replica_fails_and_the_next_one_goes_elsewhere(world):
+    with Cluster(world) as cluster:
+        weir = cluster.start()
+        cluster.caught_up()
+        client = Client(weir.port, user="postgres",
+                        options="-c pgweir.route=replica")
+        there = int(client.one("select inet_server_port()"))
+        client.send(query("select pg_sleep(60)"))
+        node = next(n for n in cluster.nodes if n.port == there)
+        wait_until("it runs", lambda: node.sql(
+            "select count(*) from pg_stat_activity where query = "
+            "'select pg_sleep(60)' and state = 'active'") == "1")
+        node.kill()
+        answer = client.until_ready()
+        assert error_of(answer)["C"] == "08006", answer
+        assert answer[-1] == ("Z", b"I")
+        assert int(client.one("select inet_server_port()")) != there
+
+
+def test_a_replica_that_is_promoted_keeps_the_connections_to_it(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start()
+        weir.sql("create table t (a int)")
+        cluster.caught_up()
+        client = Client(weir.port, user="postgres",
+                        options="-c pgweir.route=replica")
+        client.rows("begin")
+        pid = client.one("select pg_backend_pid()")
+        cluster.nodes[0].kill()
+        cluster.nodes[1].promote()
+        weir.sql("insert into t values (1)")
+        assert client.one("select pg_backend_pid()") == pid
+        client.rows("commit")
+        assert client.one("select a from t") == "1"
+
+
+def test_a_client_that_is_tied_to_a_lost_server_is_told_and_sent_away(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start()
+        client = Client(weir.port, user="postgres")
+        client.rows("create temporary table x (a int)")
+        assert client.one("select count(*) from x") == "0"
+        cluster.nodes[0].kill()
+        answer = client.until_ready()
+        assert error_of(answer)["S"] == "FATAL", answer

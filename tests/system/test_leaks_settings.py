@@ -308,3 +308,16 @@ def test_a_client_is_told_what_a_reset_gave_it_on_any_server(world):
                 told = body.split(b"\0")[1].decode()
             if kind == "D":
                 assert row(body)[0] == told == "Europe/Berlin"
+
+
+def test_a_tied_client_gets_its_startup_values_back_by_reset(world):
+    weir = world.start()
+    client = Client(weir.port, search_path="pg_catalog, public",
+                    TimeZone="Asia/Tokyo")
+    client.one("create temp table tied (a int); select 1")
+    for reset in ("reset all", "reset search_path; reset timezone",
+                  "discard all"):
+        client.rows("set timezone = 'UTC'; set search_path = public")
+        client.ask(query(reset))
+        assert client.one("show search_path") == "pg_catalog, public", reset
+        assert client.one("show timezone") == "Asia/Tokyo", reset

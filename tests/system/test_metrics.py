@@ -11,7 +11,7 @@ import threading
 import time
 import urllib.request
 
-from cluster import Failed, Skip, free_port, wait_until
+from cluster import Cluster, Failed, Skip, free_port, wait_until
 from web import OPTIONS, get, metrics, port_of, samples, value
 from wire import Client, error_of, query
 
@@ -368,3 +368,40 @@ def test_the_scrape_does_not_stop_the_clients(world):
     stop.set()
     thread.join()
     assert scrapes and time.monotonic() - start < 30
+
+
+def test_roles_lag_and_failovers_of_a_cluster_are_metrics(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start(OPTIONS + "dashboard = on\n")
+        primary, replica = [f"{n.address}:{n.port}" for n in cluster.nodes]
+
+        def is_settled():
+            found = metrics(weir)
+            return all(value(found, "pgweir_host_up", host=h) == 1
+                       for h in (primary, replica)) and found
+        weir.sql("select 1", user="postgres")
+        found = wait_until("both are up", is_settled)
+        assert value(found, "pgweir_host_takes_writes", host=primary) == 1
+        assert value(found, "pgweir_host_takes_writes", host=replica) == 0
+        assert value(found, "pgweir_host_takes_reads", host=replica) == 1
+        assert value(found, "pgweir_host_replay_lag_seconds",
+                     host=replica) >= 0
+        assert value(found, "pgweir_failovers_total") == 0
+        for role in ("rw", "ro"):
+            assert get(weir, "/readyz?role=" + role)[0] == 200
+        cluster.nodes[0].kill()
+        wait_until("writes have no host", lambda: get(
+            weir, "/readyz?role=rw")[0] == 503)
+        assert get(weir, "/readyz")[0] == 200
+        cluster.nodes[1].promote()
+        wait_until("the other takes the writes", lambda: value(
+            metrics(weir), "pgweir_host_takes_writes", host=replica) == 1)
+        assert value(metrics(weir), "pgweir_failovers_total") == 1
+        assert value(metrics(weir), "pgweir_host_up", host=primary) == 0
+        wait_until("writes have a host", lambda: get(
+            weir, "/readyz?role=rw")[0] == 200)
+        data = json.loads(get(weir, "/data.json")[2])
+        roles = {h["name"]: (h["role"], h["state"]) for h in data["hosts"]}
+        assert roles[replica] == ("primary", "up"), data["hosts"]
+        assert roles[primary][1] == "down", data["hosts"]
+        assert f"{replica} is the primary" in data["failovers"][0]["text"]

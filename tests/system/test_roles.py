@@ -1,6 +1,7 @@
-"""Several hosts: who is the primary, where statements go, failover."""
+"""Several hosts: who is the primary, and where statements go."""
 
 from cluster import Cluster, psql_run, wait_until
+from wire import Client
 
 PORT = "select inet_server_port()"
 
@@ -69,3 +70,67 @@ def test_a_split_client_sees_a_server_that_can_be_written_to(world):
             assert weir.sql(PORT, target_session_attrs=attrs) == str(
                 cluster.nodes[0].port)
         assert weir.sql("show transaction_read_only") == "off"
+
+
+def test_a_pgbouncer_file_goes_round_its_hosts(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = world.start(databases=f"app = {cluster.hosts()}",
+                           section="pgbouncer")
+        ports = {n.port for n in cluster.nodes}
+        seen = [port_of(weir) for _ in range(8)]
+        assert set(seen) == ports, seen
+        cluster.nodes[1].stop()
+        wait_until("it is down", lambda: " is down" in weir.text())
+        assert {port_of(weir) for _ in range(8)} == {cluster.nodes[0].port}
+
+
+def test_hosts_that_a_reload_adds_and_takes_away_count_at_once(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        one = f"app = host=127.0.0.1 port={primary.port}"
+        weir = world.start("role_check_interval = 100ms", one)
+        client = Client(weir.port, user="postgres", options="-c pgweir.route=replica")
+        assert client.one(PORT) == str(primary.port)
+        for databases, expected in ((f"app = {cluster.hosts()}", replica),
+                                    (one, primary)):
+            weir.write(world.config("role_check_interval = 100ms",
+                                    databases))
+            weir.console("reload")
+            wait_until("it is served elsewhere", lambda: client.one(
+                PORT) == str(expected.port))
+        wait_until("nobody is asked any more", lambda: primary.sql(
+            "select count(*) from pg_stat_activity where application_name = "
+            "'pgweir monitor'") == "0")
+
+
+def test_every_host_is_asked_over_one_connection_as_monitor_user(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        primary.sql("create role watcher login password 'seen'")
+        cluster.caught_up()
+        for node in cluster.nodes:
+            node.hba("local all all trust\n"
+                     "host replication all all trust\n"
+                     "host all watcher 127.0.0.1/32 scram-sha-256\n"
+                     "host all all 127.0.0.1/32 trust\n")
+        weir = cluster.start("monitor_user = watcher\n"
+                             "monitor_password = seen\n")
+        assert port_of(weir) == primary.port
+        for node in cluster.nodes:
+            wait_until("it is asked", lambda: node.sql(
+                "select usename, count(*) from pg_stat_activity where "
+                "application_name = 'pgweir monitor' group by 1") ==
+                "watcher|1")
+        assert "seen" not in weir.text() + weir.console("show config")
+
+
+def test_a_monitor_that_cannot_log_in_is_named_to_the_client_at_once(world):
+    with Cluster(world, replicas=1) as cluster:
+        for node in cluster.nodes:
+            node.hba("host replication all all trust\n"
+                     "host all app 127.0.0.1/32 scram-sha-256\n"
+                     "host all all 127.0.0.1/32 trust\n")
+        weir = cluster.start("monitor_user = app\nfailover_wait = 60s")
+        done = psql_run("select 1", port=weir.port, dbname="app")
+        assert "no host can be asked" in done.stderr, done
+        assert "\"app\"" in done.stderr, done

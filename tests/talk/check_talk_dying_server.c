@@ -102,7 +102,7 @@ START_TEST(a_server_that_dies_with_something_left_on_it_ends_its_client)
 {
 	struct peer	*two;
 
-	ann_says(query("listen x"));
+	ann_says(query("load 'x'"));
 	answers(one, ann, 'I');
 	leaves(one);
 	hears(ann, fatal("08006", at_host("connect again")), the_end());
@@ -120,7 +120,7 @@ END_TEST
  */
 START_TEST(a_server_that_dies_with_what_was_just_set_ends_its_client)
 {
-	static const char	*const texts[] = { "set x = 1", "listen x",
+	static const char	*const texts[] = { "set x = 1", "load 'x'",
 				    "do ''", "select set_config('a','b',false)",
 	};
 	struct peer		*asker, *canceller;

@@ -201,29 +201,16 @@ START_TEST(fewer_answers_than_asked_end_the_server)
 }
 END_TEST
 
-/* A setting was reported that nobody asked for: what is set is asked. */
-static void
-nothing_is_set(struct peer *server)
-{
-	struct buf	*body = hears_body(server, 'Q');
-
-	ck_assert_ptr_nonnull(strstr((const char *)buf_bytes(body),
-	    "pg_settings"));
-	says(server, complete("SELECT 0"), ready('I'));
-}
-
 START_TEST(an_answer_that_comes_byte_by_byte_is_passed_on_whole)
 {
-	struct peer		*one = talk_begins("");
+	struct peer		*one = talk_begins("pool_mode = session\n");
 	struct peer		*ann = client_enters(1);
 	struct saying		*answer = a_whole_answer();
 
-	asks(ann, one, "listen channel", 'I');
 	says(ann, query("x"));
 	hears(one, query("x"));
 	says_slowly(one, answer);
 	hears(ann, answer);
-	nothing_is_set(one);
 	pool_is("1 linked, 0 idle, 0 waiting");
 	talk_ends();
 }
@@ -231,19 +218,17 @@ END_TEST
 
 START_TEST(an_answer_in_two_parts_is_passed_on_whole_wherever_it_is_cut)
 {
-	struct peer	*one = talk_begins("");
+	struct peer	*one = talk_begins("pool_mode = session\n");
 	struct peer	*ann = client_enters(1);
 	struct saying	*answer = a_whole_answer();
 	size_t		 n = length_of(answer);
 
-	asks(ann, one, "listen channel", 'I');
 	for (size_t at = 1; at < n; at++) {
 		says(ann, query("x"));
 		hears(one, query("x"));
 		says(one, cut(answer, 0, at));
 		says(one, cut(answer, at, n));
 		hears(ann, answer);
-		nothing_is_set(one);
 		pool_is("1 linked, 0 idle, 0 waiting");
 	}
 	talk_ends();
@@ -439,12 +424,11 @@ END_TEST
 /* In a transaction it is hers, between statements too. */
 START_TEST(what_is_said_by_itself_in_a_transaction_is_passed_on)
 {
-	struct peer	*one = talk_begins("");
+	struct peer	*one = talk_begins("pool_mode = session\n");
 	struct peer	*ann = client_enters(1);
 	struct saying	*words = all_of(notice("x"), notification("y"),
 			    parameter("TimeZone", "UTC"));
 
-	asks(ann, one, "listen y", 'I');
 	says(ann, query("begin"));
 	hears(one, query("begin"));
 	says(one, words);
@@ -456,7 +440,6 @@ START_TEST(what_is_said_by_itself_in_a_transaction_is_passed_on)
 	says(ann, query("commit"));
 	hears(one, query("commit"));
 	answers(one, ann, 'I');
-	nothing_is_set(one);
 	pool_is("1 linked, 0 idle, 0 waiting");
 	talk_ends();
 }

@@ -30,6 +30,7 @@
 #include "ops/console.h"
 #include "pool/backend.h"
 #include "pool/pool.h"
+#include "relay/hub.h"
 #include "relay/relay.h"
 #include "talk_private.h"
 #include "wire/msg.h"
@@ -331,6 +332,7 @@ talk_ends(void)
 
 	talk_dismiss_peers();
 	talk_dismiss_pools();
+	hubs_done();
 	pools_done();
 	backends_done();
 	config_replace(NULL);

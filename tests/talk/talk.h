@@ -146,6 +146,8 @@ struct saying	*parameter(const char *name, const char *value);
 struct saying	*backend_key(uint32_t pid, uint32_t secret);
 struct saying	*notice(const char *text);
 struct saying	*notification(const char *channel);
+/* By who has this peer's cancel key. */
+struct saying	*notification_by(const struct peer *, const char *channel);
 /*
  * ErrorResponse.  Heard, it must have this severity and SQLSTATE, and its
  * message and hint must contain this, where ... stands for anything.

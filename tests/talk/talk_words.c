@@ -213,12 +213,17 @@ struct saying *
 notification(const char *channel)
 {
 	struct saying	*saying = saying_new();
-	size_t		 mark = put_begin(&saying->bytes, MSG_NOTIFICATION);
 
-	put_u32(&saying->bytes, 7);
-	put_string(&saying->bytes, channel);
-	put_string(&saying->bytes, "payload");
-	put_end(&saying->bytes, mark);
+	put_notification(&saying->bytes, 7, channel, "payload");
+	return saying;
+}
+
+struct saying *
+notification_by(const struct peer *peer, const char *channel)
+{
+	struct saying	*saying = saying_new();
+
+	put_notification(&saying->bytes, peer->pid, channel, "payload");
 	return saying;
 }
 

@@ -37,6 +37,11 @@ app.kubernetes.io/instance: {{ .Release.Name }}
 {{ .Values.primary.host | default (printf "%s-rw" (include "pgweir.group" .)) }}
 {{- end -}}
 
+{{/* The headless Service: every member. */}}
+{{- define "pgweir.hosts" -}}
+{{ .Values.primary.host | default (include "pgweir.group" .) }}
+{{- end -}}
+
 {{- define "pgweir.members" -}}
 {{- if eq .Values.architecture "replication" -}}
 {{ add 1 .Values.readReplicas.replicaCount }}

@@ -1,0 +1,84 @@
+/*
+ * A hearer: a client that listens, seen from its own thread.
+ *
+ * It has the channels that the client listens to, which the hub listens to as
+ * well; what PostgreSQL says of one of them is written to the client at once
+ * if it is idle, and kept until its transaction is over if not, as PostgreSQL
+ * does.
+ *
+ * What the client notifies itself comes from its own server, before its
+ * ReadyForQuery, and once more from the hub; hearer_own() and
+ * hearer_on_notice() strike out one of the two, whichever comes later.
+ */
+
+#ifndef RELAY_HEARER_H
+#define RELAY_HEARER_H
+
+#include <sys/queue.h>
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "net/loop.h"
+
+struct buf;
+struct hub;
+struct hub_order;
+struct hearer;
+struct relay;
+struct listening;
+struct own_notice;
+struct kept_notice;
+
+/* More channels than this a client are refused. */
+enum { HEARER_CHANNELS_MAX = 1000 };
+
+struct hearer {
+	struct relay		*relay;
+	struct hub		*hub;
+	struct hub_order	*order;	/* not NULL: the hub is asked */
+	bool			 must_stay; /* its own server has to listen */
+	size_t			 count;		/* of channels */
+	TAILQ_HEAD(, listening)	 channels;	/* in PostgreSQL's order */
+	char			**found;	/* what the server listens to */
+	size_t			 found_count, found_size;
+	STAILQ_HEAD(, own_notice) own;	/* the hub will say them again */
+	size_t			 own_count;
+	STAILQ_HEAD(, kept_notice) kept; /* until the transaction is over */
+	size_t			 kept_bytes;
+};
+
+/* listen_queue_bytes: main's to set, at start and at a reload. */
+extern size_t	 hearer_kept_max;
+
+struct hearer	*hearer_new(struct relay *);
+void		 hearer_free(struct hearer *);	/* NULL is allowed */
+/* LISTEN for all of its channels, or for all that were found. */
+void		 hearer_put_channels(const struct hearer *,
+		    struct buf *);
+void		 hearer_put_found(const struct hearer *, struct buf *);
+/* The server listens to this one, too. */
+void		 hearer_add_found(struct hearer *, const char *, size_t);
+void		 hearer_clear_found(struct hearer *);
+/*
+ * What was found is what the client listens to now.  True: the hub has to be
+ * asked first, and relay_listen_answered() is called later.
+ */
+bool		 hearer_settle(struct hearer *);
+/* It listens to nothing any more. */
+void		 hearer_leave_all(struct hearer *);
+bool		 hearer_has(const struct hearer *, const char *channel);
+
+/* Of a whole NotificationResponse: its channel and payload. */
+uint64_t	 hearer_hash(const uint8_t *message, size_t);
+/* The client's server (this pid) has told it of its own notification. */
+void		 hearer_own(struct hearer *, uint32_t pid,
+		    const char *channel, uint64_t hash);
+/* Take the oldest of what was kept, or false. */
+bool		 hearer_next_kept(struct hearer *, struct buf *);
+
+/* A letter from the hub. */
+void		 hearers_on_notice(struct loop *, struct letter *);
+
+#endif

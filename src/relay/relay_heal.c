@@ -1,0 +1,106 @@
+/*
+ * A read that a replica has refused runs on the primary, unseen.
+ *
+ * Its messages are kept with the server (relay_retry.c) until it is answered.
+ * When the first thing that would be sent to the client has the refusal in
+ * it, all of that is dropped, the rest is swallowed up to ReadyForQuery, and
+ * the messages are put in front of what the client has said since, as if they
+ * had just come.  What they did to the client's names is taken back before.
+ *
+ * Only a request that is alone: outside of a transaction, with nothing
+ * behind its Sync, and never once a cancel was asked for.
+ */
+
+#include <string.h>
+
+#include "pool/monitor.h"
+#include "relay/heal.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+
+/* One request is left to be answered, and it is the last. */
+static bool
+relay_is_alone(const struct expected *expected)
+{
+	const struct expectation	*entry;
+
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind == EXPECT_COPY_END ||
+		    entry->kind == EXPECT_FUNCTION ||
+		    entry->purpose != PURPOSE_NONE)
+			return false;
+		if (entry->kind >= EXPECT_SYNC)
+			return i + 1 == expected->count;
+	}
+	return false;
+}
+
+static bool
+relay_may_heal(const struct relay *relay, const struct relay_io *io)
+{
+	const struct server_session	*session = relay->server->session;
+
+	return relay->is_reading && !relay->has_told &&
+	    io->to_client.sent == 0 && session->batch_state == BATCH_WHOLE &&
+	    !relay->is_holding && relay->skip == 0 && !relay->is_leaving &&
+	    !relay->is_unsynced &&
+	    relay->server->transaction_status == STATUS_IDLE &&
+	    relay_is_alone(&session->expected);
+}
+
+/* Its names are as before, and what is refused always is remembered. */
+static void
+relay_take_back(struct relay *relay, bool remembers)
+{
+	const struct buf	*batch = &relay->server->session->batch;
+	const uint8_t		*at = buf_bytes(batch);
+	size_t			 left = buf_length(batch);
+	struct msg_head		 head;
+	const char		*text;
+
+	for (; left > 0 && msg_peek(at, left, &head) == MSG_OK;
+	    left -= MSG_HEAD_BYTES + head.length,
+	    at += MSG_HEAD_BYTES + head.length) {
+		text = (const char *)at + MSG_HEAD_BYTES;
+		if (at[0] == MSG_PARSE) {
+			if (text[0] != '\0')
+				(void)names_remove(&relay->names, text);
+			text += strlen(text) + 1;
+		}
+		if (remembers && (at[0] == MSG_QUERY || at[0] == MSG_PARSE))
+			relay_refuse_read(relay, text);
+		if (remembers && at[0] == MSG_BIND)
+			relay_refuse_bound(relay, text + strlen(text) + 1);
+	}
+}
+
+bool
+relay_heal(struct relay *relay, struct relay_io *io,
+    const struct error_fields *error)
+{
+	struct server_session	*session = relay->server->session;
+	enum heal		 heal;
+	struct buf		 all;
+
+	if (!relay_may_heal(relay, io) ||
+	    (heal = heal_of(error)) == HEAL_NOT)
+		return false;
+	if (strcmp(error->sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
+	parcel_clear(&io->to_client);
+	buf_clear(&session->described);
+	if (expected_head(&session->expected)->kind < EXPECT_SYNC)
+		relay_skip_batch(relay);
+	expected_head(&session->expected)->fate = FATE_SWALLOW;
+	relay_take_back(relay, heal == HEAL_ALWAYS);
+	buf_init(&all);
+	buf_add(&all, buf_bytes(&session->batch),
+	    buf_length(&session->batch));
+	buf_add(&all, buf_bytes(&relay->held), buf_length(&relay->held));
+	buf_done(&relay->held);
+	relay->held = all;
+	session->batch_state = BATCH_NONE;
+	relay->needs_primary = relay->waits_for_end = true;
+	return true;
+}

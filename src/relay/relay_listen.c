@@ -1,0 +1,380 @@
+/*
+ * LISTEN with servers that are shared.
+ *
+ * What a client listens to is not guessed from what it says: after a
+ * transaction that may have changed it, its server is asked what it listens
+ * to and told UNLISTEN * in one query.  So that this is the whole truth after
+ * UNLISTEN, ROLLBACK and savepoints too, a server that a listening client gets
+ * is told first to LISTEN to all its channels (the baseline), in front of the
+ * client's bytes and in the same send.  It costs the clients that listen two
+ * small queries a transaction, and nobody else anything.
+ *
+ * The baseline also makes PostgreSQL itself tell the client of its own
+ * notifications, before ReadyForQuery; only their process number is put right.
+ * Those of others come from the hub (relay/hub.h), once.
+ *
+ *	ReadyForQuery after a LISTEN	withheld: is owed
+ *	PURPOSE_LISTENS			what it listens to now, and UNLISTEN *
+ *	hub_order			the hub listens as well
+ *	relay_listen_say_ready()	now the client is told
+ *
+ * While that goes on nothing more is asked for the client (is_pausing), so
+ * that no answer comes behind the one that is withheld.  Where the hub cannot
+ * listen, or the client has an encoding that is not the hub's, the client
+ * keeps its server (PIN_LISTEN), which then listens itself.
+ */
+
+#include <ctype.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/hearer.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+#include "wire/get.h"
+#include "wire/put.h"
+
+/* Its own server listens for it, for good. */
+static bool
+relay_listens_itself(const struct relay *relay)
+{
+	return (relay->pins & (PIN_MODE | PIN_LISTEN)) != 0;
+}
+
+bool
+relay_listen_may_change(const struct relay *relay)
+{
+	uint32_t	changing = SQL_TOUCHES_LISTEN;
+
+	if (relay->hearer != NULL)
+		changing |= SQL_TOUCHES_UNLISTEN | SQL_TOUCHES_DISCARD_ALL;
+	return (relay->touches & changing) != 0 &&
+	    !relay_listens_itself(relay);
+}
+
+/*
+ * The baseline.
+ */
+
+void
+relay_listen_lay(struct relay *relay, struct relay_io *io)
+{
+	struct buf	query;
+
+	if (relay->has_baseline || relay->hearer->count == 0 ||
+	    relay->hearer->order != NULL || relay_listens_itself(relay) ||
+	    relay->is_unsynced || relay_has_client_request(relay) ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return;
+	buf_init(&query);
+	hearer_put_channels(relay->hearer, &query);
+	buf_add(&query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(&query),
+	    PURPOSE_BASELINE);
+	buf_done(&query);
+	relay->has_baseline = true;
+}
+
+/* The client's statement is on its way already. */
+void
+relay_listen_laid(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+	char			 text[500];
+
+	if (!session->has_failed)
+		return;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	snprintf(text, sizeof text, "this session cannot listen on a server "
+	    "any more: %s", fields.message);
+	client_fail_as(relay->client, REASON_SERVER_LOST, fields.sqlstate,
+	    text, "The statement is cancelled; connect again.");
+}
+
+/*
+ * What it listens to.
+ */
+
+bool
+relay_listen_must_ask(const struct relay *relay)
+{
+	return (relay->has_baseline || relay->touches & SQL_TOUCHES_LISTEN) &&
+	    !relay_listens_itself(relay);
+}
+
+void
+relay_listen_ask(struct relay *relay, struct relay_io *io)
+{
+	if (relay->hearer == NULL)
+		relay->hearer = hearer_new(relay);
+	hearer_clear_found(relay->hearer);
+	relay->has_baseline = false;
+	relay_send_own(relay, io, "SELECT pg_catalog.pg_listening_channels();"
+	    "UNLISTEN *", PURPOSE_LISTENS);
+	relay->is_holding = true;
+}
+
+bool
+relay_listen_take_row(struct relay *relay, const uint8_t *body, size_t n)
+{
+	struct get	 get;
+	uint16_t	 columns;
+	int32_t		 length;
+	const uint8_t	*name;
+
+	get_init(&get, body, n);
+	columns = get_u16(&get);
+	length = get_i32(&get);
+	name = length < 0 ? NULL : get_bytes(&get, (size_t)length);
+	if (columns != 1 || name == NULL || !get_is_done(&get))
+		return false;
+	if (relay->hearer->found_count <= HEARER_CHANNELS_MAX)
+		hearer_add_found(relay->hearer, (const char *)name,
+		    (size_t)length);
+	return true;
+}
+
+/* "utf-8" is "UTF8". */
+static bool
+encoding_is(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (*a != '\0' && !isalnum((unsigned char)*a))
+			a++;
+		while (*b != '\0' && !isalnum((unsigned char)*b))
+			b++;
+		if (tolower((unsigned char)*a) != tolower((unsigned char)*b))
+			return false;
+		if (*a == '\0')
+			return true;
+	}
+}
+
+/* What the hub gets can be passed on as it is. */
+static bool
+relay_listen_fits(const struct relay *relay)
+{
+	const char		*wanted = settings_get(relay->settings,
+				    "client_encoding"), *name, *value;
+	struct pool_welcome	*welcome;
+	struct msg_head		 head;
+	const uint8_t		*at, *end;
+	struct get		 get;
+	bool			 fits = false;
+
+	if (wanted == NULL)
+		return true;
+	if ((welcome = pool_welcome_hold(relay->client->pool)) == NULL)
+		return false;
+	end = welcome->bytes + welcome->length;
+	for (at = welcome->bytes; msg_peek(at, (size_t)(end - at), &head) ==
+	    MSG_OK; at += MSG_HEAD_BYTES + head.length) {
+		get_init(&get, at + MSG_HEAD_BYTES, head.length);
+		name = get_string(&get);
+		value = get_string(&get);
+		if (value == NULL)
+			break;
+		fits |= strcmp(name, "client_encoding") == 0 &&
+		    encoding_is(value, wanted);
+		fits |= strcmp(name, "server_encoding") == 0 &&
+		    encoding_is(value, "SQL_ASCII");
+	}
+	pool_welcome_release(welcome);
+	return fits;
+}
+
+static void
+relay_listen_stay(struct relay *relay)
+{
+	hearer_leave_all(relay->hearer);
+	relay->hearer->must_stay = true;
+}
+
+void
+relay_listen_asked(struct relay *relay)
+{
+	struct hearer	*hearer = relay->hearer;
+
+	if (relay->server->session->has_failed) {
+		/* It still listens, and goes on. */
+		hearer_leave_all(hearer);
+		relay->pins |= PIN_LISTEN;
+	} else if (hearer->found_count > HEARER_CHANNELS_MAX)
+		client_fail(relay->client, REASON_LISTEN_QUEUE, "a client "
+		    "may listen to %d channels at most unless pool_mode is "
+		    "session", HEARER_CHANNELS_MAX);
+	else if (hearer->found_count > 0 && !relay_listen_fits(relay))
+		relay_listen_stay(relay);
+	else
+		hearer_settle(hearer);
+}
+
+void
+relay_listen_found(struct relay *relay, uint32_t inventory)
+{
+	if (inventory & SQL_TOUCHES_LISTEN)
+		/* Where it does not stay: ask for more. */
+		relay->touches |= SQL_TOUCHES_LISTEN;
+	else if (inventory & SQL_TOUCHES_UNTIES)
+		relay->pins &= ~(uint32_t)PIN_LISTEN;
+}
+
+void
+relay_listen_answered(struct relay *relay, bool is_good)
+{
+	if (!is_good && relay->state != RELAY_LINKED) {
+		client_fail(relay->client, REASON_SERVER_LOST, "the "
+		    "connection that listens for this client cannot be "
+		    "opened");
+		return;
+	}
+	if (!is_good)
+		relay_listen_stay(relay);
+	if (relay->state == RELAY_LINKED && relay->is_holding &&
+	    !relay_has_expected(relay))
+		relay_hold_over(relay);
+}
+
+bool
+relay_listen_goes_on(struct relay *relay)
+{
+	struct hearer	*hearer = relay->hearer;
+	struct relay_io	 io;
+	struct buf	 query;
+
+	if (hearer == NULL)
+		return false;
+	if (hearer->order != NULL)
+		return true;
+	if (!hearer->must_stay) {
+		hearer_clear_found(hearer);
+		return false;
+	}
+	hearer->must_stay = false;
+	relay->pins |= PIN_LISTEN;
+	buf_init(&query);
+	hearer_put_found(hearer, &query);
+	hearer_clear_found(hearer);
+	buf_add(&query, "", 1);
+	relay_io_init(&io, relay);
+	relay_send_own(relay, &io, (const char *)buf_bytes(&query),
+	    PURPOSE_LISTEN_HERE);
+	relay_io_send(&io, relay);
+	buf_done(&query);
+	return true;
+}
+
+/*
+ * Telling the client.
+ */
+
+static void
+relay_listen_write(struct relay *relay, struct buf *buf)
+{
+	stream_write(&relay->client->stream, buf_bytes(buf),
+	    buf_length(buf));
+	COUNT(relay_lane(relay)->counters.sent, buf_length(buf));
+	buf_done(buf);
+}
+
+void
+relay_listen_say_ready(struct relay *relay)
+{
+	struct buf	message;
+
+	relay->owes_ready = false;
+	buf_init(&message);
+	while (relay->hearer != NULL &&
+	    hearer_next_kept(relay->hearer, &message))
+		;
+	put_ready(&message, STATUS_IDLE);
+	relay_listen_write(relay, &message);
+	if (relay->hearer != NULL && relay->hearer->count == 0 &&
+	    relay->hearer->order == NULL) {
+		hearer_free(relay->hearer);
+		relay->hearer = NULL;
+	}
+}
+
+/* In front of the ReadyForQuery that follows. */
+void
+relay_listen_put_kept(struct relay *relay, struct relay_io *io)
+{
+	struct buf	message;
+
+	if (STAILQ_EMPTY(&relay->hearer->kept))
+		return;
+	buf_init(&message);
+	while (hearer_next_kept(relay->hearer, &message))
+		;
+	parcel_piece(&io->to_client, buf_bytes(&message),
+	    buf_length(&message));
+	/* A large one was sent and not copied. */
+	buf_done(&message);
+}
+
+void
+relay_listen_flush(struct relay *relay)
+{
+	struct buf	message;
+	bool		rests = relay->state == RELAY_IDLE ||
+			    relay->state == RELAY_WAITING ||
+			    (relay_is_at_rest(relay) && !relay->has_baseline &&
+			    relay->server->transaction_status == STATUS_IDLE);
+
+	if (!rests || STAILQ_EMPTY(&relay->hearer->kept) ||
+	    stream_unsent(&relay->client->stream) > 0 ||
+	    !relay_may_speak(relay->client))
+		return;
+	buf_init(&message);
+	while (hearer_next_kept(relay->hearer, &message))
+		;
+	relay_listen_write(relay, &message);
+}
+
+/*
+ * What the client's own server says, which listens with the baseline, or
+ * since the LISTEN that was said on it.  True: it is passed on as it is.
+ */
+bool
+relay_listen_on_notification(struct relay *relay, struct relay_io *io,
+    const uint8_t *body, size_t n)
+{
+	bool		 itself = relay_listens_itself(relay);
+	bool		 is_hubs;
+	struct get	 get;
+	struct buf	 message;
+	const char	*channel, *payload;
+	uint32_t	 pid;
+
+	if (!itself && relay->hearer == NULL && !relay->has_baseline &&
+	    (relay->touches & (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN)) ==
+	    0) {
+		/* A LISTEN that somebody has left here is not its business. */
+		relay->server->is_stale = true;
+		return false;
+	}
+	get_init(&get, body, n);
+	pid = get_u32(&get);
+	channel = get_string(&get);
+	payload = get_string(&get);
+	if (payload == NULL)
+		return itself;
+	is_hubs = relay->hearer != NULL && !itself &&
+	    hearer_has(relay->hearer, channel);
+	if (pid != relay->server->backend_pid)
+		return !is_hubs;
+	if (is_hubs)
+		hearer_own(relay->hearer, pid, channel,
+		    hearer_hash(body - MSG_HEAD_BYTES,
+		    n + MSG_HEAD_BYTES));
+	buf_init(&message);
+	put_notification(&message, relay->client->key_pid, channel, payload);
+	parcel_piece(&io->to_client, buf_bytes(&message),
+	    buf_length(&message));
+	buf_done(&message);
+	return false;
+}

@@ -1,0 +1,396 @@
+/*
+ * Reads to the replicas.
+ *
+ * Under split a transaction of one statement, or of one batch of the extended
+ * protocol that is here up to its Sync, goes to a replica when all of it is
+ * proven to only read (relay/route.h).  While it runs there is_reading is
+ * set, and what else the client says is passed on only if it reads as well;
+ * anything else waits (waits_for_end) until the replica was given back.
+ *
+ * Which replica may serve it depends on what was written before
+ * (relay/causal.h): that is asked each time a server is asked for.
+ *
+ * A catalogue is held by a thread, and exchanged when there is another one.
+ */
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "pool/cluster.h"
+#include "pool/monitor.h"
+#include "pool/pool_set.h"
+#include "relay/catalogue.h"
+#include "relay/catalogue_source.h"
+#include "relay/causal.h"
+#include "relay/relay_private.h"
+#include "relay/route.h"
+
+enum { KNOWN_SLOTS = 16 };
+
+static _Thread_local struct {
+	struct catalogue_source	*source;
+	const struct catalogue	*catalogue;
+} known[KNOWN_SLOTS];
+
+static struct catalogue_source *
+relay_catalogue_source(struct relay *relay)
+{
+	struct pool_set		*set = relay->client->pool->set;
+	struct catalogue_source	*source = atomic_load(&set->catalogue);
+	const struct database	*entry;
+	struct config		*config;
+
+	if (source != NULL)
+		return source;
+	config = config_current();
+	entry = config_database(config, relay->client->database);
+	if (entry != NULL) {
+		source = catalogue_source_find(config, entry,
+		    relay->client->database);
+		atomic_store(&set->catalogue, source);
+	}
+	config_release(config);
+	return source;
+}
+
+static const struct catalogue *
+relay_catalogue(struct relay *relay)
+{
+	struct catalogue_source	*source = relay_catalogue_source(relay);
+	size_t			 slot = (uintptr_t)source / 64 % KNOWN_SLOTS;
+
+	if (source == NULL)
+		return NULL;
+	if (known[slot].source != source) {
+		catalogue_release(known[slot].catalogue);
+		known[slot].catalogue = NULL;
+		known[slot].source = source;
+	}
+	catalogue_source_take(source, &known[slot].catalogue);
+	return known[slot].catalogue;
+}
+
+bool
+relay_is_split(const struct relay *relay)
+{
+	enum route	route = relay->route != ROUTE_DEFAULT ?
+			    relay->route : relay_limits(relay)->route;
+
+	return route == ROUTE_SPLIT &&
+	    relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    pool_has_choice(relay->client->pool);
+}
+
+/*
+ * What is proven.
+ */
+
+void
+relay_refuse_read(struct relay *relay, const char *text)
+{
+	const struct catalogue	*catalogue = relay_catalogue(relay);
+
+	if (catalogue != NULL)
+		route_refuse(text, strlen(text), catalogue);
+}
+
+void
+relay_refuse_bound(struct relay *relay, const char *name)
+{
+	const struct statement	*statement = name[0] == '\0' ?
+				    relay->unnamed :
+				    names_find(&relay->names, name);
+
+	if (statement != NULL)
+		relay_refuse_read(relay, (const char *)statement->body);
+}
+
+bool
+relay_text_reads(struct relay *relay, const char *text, size_t n)
+{
+	const struct catalogue	*catalogue = relay_catalogue(relay);
+	struct route_verdict	 verdict;
+
+	if (catalogue == NULL)
+		return false;
+	route_look_up(&verdict, text, n, catalogue);
+	return verdict.why == WHY_READ;
+}
+
+static bool
+relay_statement_reads(struct relay *relay, const struct statement *statement)
+{
+	const char	*text = (const char *)statement->body;
+
+	return relay_text_reads(relay, text, strlen(text));
+}
+
+/* The second of two names, behind the portal's; NULL: they do not end. */
+static const char *
+body_string(const uint8_t *body, size_t n, size_t *after)
+{
+	const char	*string = (const char *)body + *after;
+	const uint8_t	*end = *after < n ?
+			    memchr(body + *after, '\0', n - *after) : NULL;
+
+	if (end == NULL)
+		return NULL;
+	*after = (size_t)(end + 1 - body);
+	return string;
+}
+
+static bool
+relay_named_reads(struct relay *relay, const char *name, bool was_parsed)
+{
+	const struct statement	*statement;
+
+	if (name == NULL)
+		return false;
+	/* One that this batch has prepared was looked at there. */
+	if (name[0] == '\0' && was_parsed)
+		return true;
+	statement = name[0] == '\0' ? relay->unnamed :
+	    names_find(&relay->names, name);
+	if (statement != NULL)
+		return relay_statement_reads(relay, statement);
+	return was_parsed;
+}
+
+/* was_parsed: there was a Parse before in this batch. */
+static bool
+relay_part_reads(struct relay *relay, uint8_t type, const uint8_t *body,
+    size_t n, bool *was_parsed)
+{
+	const char	*text;
+	size_t		 after = 0;
+
+	switch (type) {
+	case MSG_PARSE:
+		if (body_string(body, n, &after) == NULL ||
+		    (text = body_string(body, n, &after)) == NULL)
+			return false;
+		*was_parsed = true;
+		return relay_text_reads(relay, text, strlen(text));
+	case MSG_BIND:
+		return body_string(body, n, &after) != NULL &&
+		    relay_named_reads(relay, body_string(body, n, &after),
+		    *was_parsed);
+	case MSG_DESCRIBE:
+		after = 1;
+		return n > 0 && (body[0] != 'S' || relay_named_reads(relay,
+		    body_string(body, n, &after), *was_parsed));
+	case MSG_EXECUTE:
+	case MSG_CLOSE:
+	case MSG_FLUSH:
+		return true;
+	default:
+		return false;
+	}
+}
+
+/* All of the batch is here, and reads. */
+static bool
+relay_batch_reads(struct relay *relay, const uint8_t *at, size_t left)
+{
+	struct msg_head	head;
+	size_t		total;
+	bool		was_parsed = false;
+
+	for (;; at += total, left -= total) {
+		if (msg_peek(at, left, &head) != MSG_OK)
+			return false;
+		total = MSG_HEAD_BYTES + (size_t)head.length;
+		if (total > left)
+			return false;
+		if (at[0] == MSG_SYNC)
+			return true;
+		if (!relay_part_reads(relay, at[0], at + MSG_HEAD_BYTES,
+		    head.length, &was_parsed))
+			return false;
+	}
+}
+
+static bool
+relay_message_reads(struct relay *relay, const struct relay_message *message)
+{
+	size_t	n = message->head.length;
+
+	switch (message->at[0]) {
+	case MSG_QUERY:
+		return message->here == message->total && n > 0 &&
+		    relay_text_reads(relay, (const char *)message->at +
+		    MSG_HEAD_BYTES, n - 1);
+	case MSG_PARSE:
+	case MSG_BIND:
+	case MSG_DESCRIBE:
+	case MSG_CLOSE:
+		return relay_batch_reads(relay, message->at, message->left);
+	default:
+		return false;
+	}
+}
+
+bool
+relay_may_follow(struct relay *relay, const struct relay_message *message)
+{
+	uint8_t	type = message->at[0];
+
+	if (relay->is_unsynced)
+		return true;
+	if (relay->state == RELAY_IDLE) {
+		relay->batch_reads = type != MSG_QUERY &&
+		    relay_is_split(relay) &&
+		    relay_message_reads(relay, message);
+		return true;
+	}
+	if (!relay->is_reading || type == MSG_SYNC || type == MSG_FLUSH ||
+	    type == MSG_TERMINATE || relay_message_reads(relay, message))
+		return true;
+	relay->waits_for_end = true;
+	return false;
+}
+
+/*
+ * Whose writes it must see.
+ */
+
+static struct causal *
+relay_causal(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	struct config	*config;
+	char		 address[ADDR_TEXT_BYTES];
+	struct addr	 peer;
+
+	if (relay->causal != NULL)
+		return relay->causal;
+	addr_of_peer(&peer, client->stream.fd);
+	config = config_current();
+	relay->causal = causal_join((enum causal_scope)
+	    config->option.read_your_writes,
+	    &client->pool->set->cluster->tide, client->database,
+	    client->user, addr_is_unix(&peer) ? "" :
+	    addr_print_host(&peer, address, sizeof address));
+	config_release(config);
+	return relay->causal;
+}
+
+void
+relay_note_written(struct relay *relay)
+{
+	struct cluster	*cluster = relay->client->pool->set->cluster;
+	struct causal	*causal = relay_causal(relay);
+	struct backend	*writer = cluster_writer(cluster);
+
+	if (causal != NULL) {
+		causal_write(causal);
+		if (writer != NULL)
+			monitor_look(writer);
+	}
+	if (relay->alters) {
+		relay->alters = false;
+		catalogue_source_drop(relay_catalogue_source(relay));
+	}
+}
+
+/* Somebody waits for the replicas: they are asked soon. */
+static void
+relay_hurry_replicas(const struct cluster *cluster)
+{
+	struct backend	*backend;
+
+	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
+		backend = atomic_load(&cluster->members[i].backend);
+		if (backend != NULL && atomic_load(&cluster->members[i].use) ==
+		    USE_READ)
+			monitor_look(backend);
+	}
+}
+
+struct pool *
+relay_reader(struct relay *relay)
+{
+	struct pool_set	*set = relay->client->pool->set;
+	struct causal	*causal = relay_causal(relay);
+	struct pool	*pool = NULL;
+	uint32_t	 timeline = 0;
+	int64_t		 lsn = 0;
+
+	/* It leaves the replica that it has read from: see causal.h. */
+	if (relay->reader != NULL && relay->reader->set == set &&
+	    cluster_use(set->cluster, relay->reader->backend) != USE_READ) {
+		causal_write(causal);
+		relay->reader = NULL;
+	}
+	switch (causal_state(causal, &timeline, &lsn)) {
+	case CAUSAL_UNKNOWN:
+		break;
+	case CAUSAL_FREE:
+		timeline = 0;
+		/* FALLTHROUGH */
+	case CAUSAL_AT:
+		pool = pool_set_choose_reader(set, relay->reader, timeline,
+		    lsn);
+		if (pool == NULL && timeline != 0)
+			relay_hurry_replicas(set->cluster);
+		break;
+	}
+	return pool;
+}
+
+/*
+ * After a read.
+ */
+
+static void
+relay_on_resume(struct loop *loop, struct task *task)
+{
+	struct relay	*relay = container_of(task, struct relay, resume);
+
+	(void)loop;
+	if (relay->state == RELAY_IDLE && !relay->waits_for_end)
+		relay_go_on(relay);
+}
+
+void
+relay_resume(struct relay *relay)
+{
+	if (!relay->waits_for_end)
+		return;
+	relay->waits_for_end = false;
+	relay->resume.run = relay_on_resume;
+	loop_defer(relay->client->loop, &relay->resume);
+}
+
+/* Of several statements each may be one that matters. */
+void
+relay_note_text(struct relay *relay, const char *text, size_t n)
+{
+	struct sqlscan	scan;
+
+	if (n == 0 || (strchr("cCaAdD/- \t\r\n(", text[0]) == NULL &&
+	    memchr(text, ';', n - 1) == NULL))
+		return;
+	sqlscan_text(&scan, text, n);
+	relay->alters |= scan.alters;
+}
+
+void
+relay_note_bound(struct relay *relay, const struct statement *statement)
+{
+	relay_note_statement(relay, statement);
+	if (statement != NULL)
+		relay->alters |= statement->verb == SQL_CREATE ||
+		    statement->verb == SQL_ALTER ||
+		    statement->verb == SQL_DROP;
+}
+
+void
+relay_split_done(struct relay *relay)
+{
+	if (relay->client != NULL)
+		loop_undefer(relay->client->loop, &relay->resume);
+	causal_leave(relay->causal);
+	relay->causal = NULL;
+}

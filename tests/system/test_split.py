@@ -1,0 +1,211 @@
+"""Reads to the replicas, writes to the primary, without the client's help."""
+
+import threading
+
+from cluster import Cluster, wait_until
+from wire import (Client, bind, describe, error_of, execute, kinds, parse,
+                  query, row)
+
+SYNC = b"S\0\0\0\4"
+PORT = "select inet_server_port()"
+
+
+def is_ready(cluster, client):
+    """The catalogue is read and replicas are known: a read is split."""
+    primary = cluster.nodes[0].port
+    wait_until("reads go to a replica",
+               lambda: int(client.one(PORT)) != primary)
+
+
+def begin(cluster, options="", **more):
+    weir = cluster.start(options, **more)
+    client = Client(weir.port, user="postgres")
+    is_ready(cluster, client)
+    return weir, client
+
+
+def extended(client, text, values=()):
+    messages = client.ask(parse("", text), bind("", values=values),
+                          describe("P"), execute(), SYNC)
+    return [row(body)[0] for kind, body in messages if kind == "D"]
+
+
+def test_reads_go_to_replicas_and_writes_to_the_primary(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster, "read_your_writes = off")
+        primary = str(cluster.nodes[0].port)
+        client.ask(query("create table t (a int)"))
+        assert client.one("insert into t values (1) returning "
+                          "inet_server_port()") == primary
+        cluster.caught_up()
+        wait_until("the catalogue knows the table", lambda: client.one(
+            "select inet_server_port() from t") != primary)
+        for text in ("select inet_server_port() from t",
+                     "with w as (select * from t) select inet_server_port()"
+                     " from w",
+                     "select inet_server_port(), random()"):
+            assert client.one(text) != primary, text
+            assert extended(client, text)[0] != primary, text
+        for text in ("select inet_server_port() from t for update",
+                     "select inet_server_port(), txid_current()",
+                     "select inet_server_port(), pg_is_in_recovery()",
+                     "with w as (insert into t values (2) returning a) "
+                     "select inet_server_port() from w",
+                     "select inet_server_port() from pg_class limit 1"):
+            assert client.one(text) == primary, text
+            assert extended(client, text)[0] == primary, text
+        client.close()
+
+
+def test_a_volatile_function_of_the_users_own_runs_on_the_primary(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+        client.ask(query("create table t (a int)"))
+        client.ask(query("create function f() returns int language sql as "
+                         "'insert into t values (1); select "
+                         "inet_server_port()'"))
+        client.ask(query("create function g() returns int stable language "
+                         "sql as 'select inet_server_port()'"))
+        for _ in range(3):
+            assert client.one("select f()") == primary
+        wait_until("the stable one is read elsewhere",
+                   lambda: client.one("select g()") != primary)
+        client.ask(query("alter function g() volatile"))
+        for _ in range(10):
+            assert client.one("select g()") == primary
+        client.close()
+
+
+def test_what_follows_a_read_in_a_pipeline_goes_where_it_belongs(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+        client.ask(query("create table t (a int)"))
+        is_ready(cluster, client)
+        client.send(query(PORT), query("insert into t values (1) returning "
+                                       "inet_server_port()"),
+                    query("begin"), query("insert into t values (2) returning"
+                                          " inet_server_port()"),
+                    query("commit"), query("select count(*) from t"),
+                    query(PORT))
+        answers = [client.until_ready() for _ in range(7)]
+        assert not any(error_of(a) for a in answers)
+        values = [[row(b)[0] for k, b in a if k == "D"] for a in answers]
+        assert values[0][0] != primary
+        assert values[1] == [primary] and values[3] == [primary]
+        assert values[5] == ["2"]
+        # Batches of the extended protocol, each up to its Sync.
+        is_ready(cluster, client)
+        client.send(parse("", PORT), bind(""), execute(), SYNC,
+                    parse("", "insert into t values (3) returning "
+                          "inet_server_port()"), bind(""), execute(), SYNC,
+                    parse("", PORT), bind(""), execute(),
+                    parse("", "insert into t values (4)"), bind(""),
+                    execute(), SYNC)
+        answers = [client.until_ready() for _ in range(3)]
+        assert not any(error_of(a) for a in answers), answers
+        values = [[row(b)[0] for k, b in a if k == "D"] for a in answers]
+        assert values[0][0] != primary
+        assert values[1:] == [[primary], [primary]]
+        assert client.one("select count(*) from t") == "4"
+        client.close()
+
+
+def test_prepared_statements_are_read_where_they_may_be(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster, "read_your_writes = off")
+        primary = str(cluster.nodes[0].port)
+        client.ask(query("create table t (a int)"))
+        cluster.caught_up()
+        client.ask(parse("r", "select inet_server_port() + $1::int * 0"),
+                   parse("w", "insert into t values ($1) returning "
+                         "inet_server_port()"), SYNC)
+        is_ready(cluster, client)
+        for n in range(5):
+            for name in "rw":
+                messages = client.ask(bind(name, values=[str(n)]), execute(),
+                                      SYNC)
+                assert error_of(messages) is None, messages
+                value = [row(b)[0] for k, b in messages if k == "D"][0]
+                assert (value == primary) == (name == "w")
+            is_ready(cluster, client)
+        client.close()
+
+
+def test_what_a_replica_refuses_runs_on_the_primary_unseen(world):
+    with Cluster(world) as cluster:
+        for node in cluster.nodes[1:]:
+            node.sql("alter system set recovery_min_apply_delay = '2s'")
+            node.sql("select pg_reload_conf()")
+        weir, client = begin(cluster, "read_your_writes = off")
+        primary = cluster.nodes[0]
+        # Says that it is stable, and is not; no replica has it yet.
+        primary.sql("create sequence s", database="app")
+        primary.sql("create function f() returns bigint stable language "
+                    "plpgsql as $$ begin return nextval('s'); end $$",
+                    database="app")
+        weir.console("reload")
+        client.ask(query("create table t (a int)"))     # it is read again
+        wait_until("the catalogue knows it", lambda: error_of(client.ask(
+            query("select a, f() from t"))) is None)
+        cluster.caught_up()
+        for n in range(5):
+            values = [row(b) for k, b in client.ask(query(
+                f"select f(), inet_server_port(), {n}")) if k == "D"]
+            assert values[0][1] == str(primary.port), values
+            messages = client.ask(parse("", f"select f() + {n} * 0"),
+                                  bind(""), describe("P"), execute(), SYNC)
+            assert error_of(messages) is None, messages
+            assert [k for k, _ in messages] == list("12TDCZ")
+            messages = client.ask(parse(f"p{n}", f"select {n}, f()"),
+                                  bind(f"p{n}"), execute(), SYNC)
+            assert [k for k, _ in messages] == list("12DCZ")
+            messages = client.ask(bind(f"p{n}"), execute(), SYNC)
+            assert [k for k, _ in messages] == list("2DCZ")
+        # Errors of the client's own are its own.
+        assert error_of(client.ask(query("select 1 / 0")))["C"] == "22012"
+        assert int(client.one(PORT)) != primary.port
+        client.close()
+
+
+def test_a_client_reads_what_it_has_written_however_late_replicas_are(world):
+    with Cluster(world) as cluster:
+        for node in cluster.nodes[1:]:
+            node.sql("alter system set recovery_min_apply_delay = '200ms'")
+            node.sql("select pg_reload_conf()")
+        weir, client = begin(cluster, "default_pool_size = 5")
+        client.ask(query("create table t (who int, n int)"))
+        wrong, where = [], []
+
+        def run(who):
+            # What is written over one connection is read over another.
+            writer = Client(weir.port, user="postgres")
+            reader = Client(weir.port, user="postgres")
+            writer.ask(query(f"insert into t values ({who}, -1)"))
+            for n in range(60):
+                error = error_of(writer.ask(query(
+                    f"update t set n = {n} where who = {who}")))
+                assert error is None, error
+                seen = reader.rows("select n, inet_server_port() from t "
+                                   f"where who = {who}")
+                if not seen or seen[0][0] != str(n):
+                    wrong.append((who, n, seen))
+
+        threads = [threading.Thread(target=run, args=(n,)) for n in range(3)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert not wrong, wrong[:3]
+        # And over a connection that comes and goes.
+        for n in range(20):
+            fresh = Client(weir.port, user="postgres")
+            fresh.ask(query(f"update t set n = {n} where who = 0"))
+            fresh.close()
+            fresh = Client(weir.port, user="postgres")
+            assert fresh.one("select n from t where who = 0") == str(n)
+            fresh.close()
+        is_ready(cluster, client)
+        assert client.one("select n from t where who = 0") == "19"
+        client.close()

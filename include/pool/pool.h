@@ -173,6 +173,7 @@ struct pool {
 	_Atomic(struct pool_profile *) profile;
 	_Atomic(struct pool_words *) words;	/* NULL: none */
 	_Atomic int64_t		 words_due_us;	/* to be read again then */
+	_Atomic bool		 has_currval;	/* somebody asks for it */
 	_Atomic int		 pinned;	/* clients that keep a server */
 	_Atomic bool		 is_retired;	/* look the pool up again */
 	_Atomic bool		 is_paused;

@@ -209,10 +209,9 @@ void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 /* A message of the client was used; is_first: nothing was expected before. */
 void	relay_note_message(struct relay *, const struct relay_message *,
 	    bool is_first);
-/* The batch that has just failed will be run again. */
-bool	relay_may_retry(struct relay *, bool needs_describe);
-/* All of it but its Sync was struck. */
-void	relay_expect_retry(struct relay *);
+/* This error is not for the client: its batch will be run again. */
+bool	relay_meets_again(struct relay *, const struct expectation *,
+	    const char *sqlstate);
 /* The server is lost: the batch gets an error like any other. */
 void	relay_forget_retry(struct relay *);
 void	relay_retry(struct relay *);

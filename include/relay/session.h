@@ -53,6 +53,8 @@ struct server_session {
 	struct buf		 described;	/* parameters, whose rows may
 						 * turn out to have changed */
 	struct settings_draft	*draft;		/* being read back */
+	uint64_t		 drawn_by;	/* a client's id: others have
+						 * not drawn from sequences */
 	struct words_draft	*words;		/* being read */
 	uint32_t		 inventory;	/* found with it: touches */
 	bool			 is_asked;	/* relay_drain.c's, these: */

@@ -60,6 +60,7 @@ enum {
 					 * means anything else by it */
 	SQL_TOUCHES_UNTIES = 1 << 20,	/* DROP, CLOSE, unlock, DISCARD: what
 					 * tied the client may be over */
+	SQL_TOUCHES_DRAWS = 1 << 22,	/* perhaps from a sequence */
 	SQL_TOUCHES_DEFINES = 1 << 21,	/* CREATE FUNCTION and the like */
 };
 

@@ -79,12 +79,27 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	buf_done(&query);
 }
 
+/* The last one who had it may have drawn from sequences. */
+static void
+relay_disown_sequences(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (relay_limits(relay)->mode == POOL_MODE_SESSION ||
+	    !atomic_load_explicit(&relay->client->pool->has_currval,
+	    memory_order_relaxed) || session->drawn_by == relay->client->id)
+		return;
+	session->drawn_by = relay->client->id;
+	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
+}
+
 bool
 relay_prepare_server(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = session_of(relay->server);
 	bool			 sure = true;
 
+	relay_disown_sequences(relay, io);
 	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
 	    words_are_due(relay->client->pool,
 	    loop_now_us(relay->client->loop))) {
@@ -123,13 +138,19 @@ relay_has_client_request(const struct relay *relay)
 	return false;
 }
 
+/*
+ * What this client has drawn in this transaction is its own; what it drew
+ * before may be on another server.  From now on whatever others have drawn is
+ * forgotten whenever a server of this pool changes hands.
+ */
 void
 relay_forget_sequences(struct relay *relay, struct relay_io *io)
 {
+	atomic_store_explicit(&relay->client->pool->has_currval, true,
+	    memory_order_relaxed);
 	if (relay->pins != 0 || relay->is_unsynced ||
-	    relay->server->transaction_status != STATUS_IDLE)
-		return;
-	if (relay_has_client_request(relay))
+	    relay->touches & SQL_TOUCHES_DRAWS ||
+	    relay->server->transaction_status == STATUS_FAILED)
 		return;
 	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
 }

@@ -103,7 +103,7 @@ relay_find_unanswered(const struct buf *batch, uint32_t answers,
 	return true;
 }
 
-bool
+static bool
 relay_may_retry(struct relay *relay, bool needs_describe)
 {
 	struct server_session	*session = relay->server->session;
@@ -124,7 +124,7 @@ relay_may_retry(struct relay *relay, bool needs_describe)
 	return true;
 }
 
-void
+static void
 relay_expect_retry(struct relay *relay)
 {
 	struct expectation	*sync =
@@ -133,6 +133,30 @@ relay_expect_retry(struct relay *relay)
 
 	sync->fate = FATE_SWALLOW;
 	sync->purpose = PURPOSE_RETRY;
+}
+
+/*
+ * The server has lost a statement, or a table of it has changed: nobody shall
+ * meet the same error again, it is prepared anew at its next use.  True: that
+ * is now, and the client does not hear of it.
+ */
+bool
+relay_meets_again(struct relay *relay, const struct expectation *head,
+    const char *sqlstate)
+{
+	struct server_session	*session = relay->server->session;
+	bool			 has_changed = strcmp(sqlstate, "0A000") == 0;
+
+	if ((head->kind != EXPECT_BIND && head->kind != EXPECT_DESCRIBE) ||
+	    head->number == 0 ||
+	    (!has_changed && strcmp(sqlstate, "26000") != 0))
+		return false;
+	shelf_forget_number(&session->shelf, head->number, has_changed);
+	if (!relay_may_retry(relay, has_changed))
+		return false;
+	relay_skip_batch(relay);
+	relay_expect_retry(relay);
+	return true;
 }
 
 void

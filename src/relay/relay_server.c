@@ -236,30 +236,6 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 	buf_add(&session->error, answer->body, answer->length);
 }
 
-/*
- * The server has lost a statement, or a table of it has changed: nobody shall
- * meet the same error again, it is prepared anew at its next use.  True: that
- * is now, and the client does not hear of it.
- */
-static bool
-relay_mistrust_shelf(struct relay *relay, const struct expectation *head,
-    const char *sqlstate)
-{
-	struct server_session	*session = relay->server->session;
-	bool			 has_changed = strcmp(sqlstate, "0A000") == 0;
-
-	if ((head->kind != EXPECT_BIND && head->kind != EXPECT_DESCRIBE) ||
-	    head->number == 0 ||
-	    (!has_changed && strcmp(sqlstate, "26000") != 0))
-		return false;
-	shelf_forget_number(&session->shelf, head->number, has_changed);
-	if (!relay_may_retry(relay, has_changed))
-		return false;
-	relay_skip_batch(relay);
-	relay_expect_retry(relay);
-	return true;
-}
-
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -284,7 +260,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	if (relay->is_reading && relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
-	if (relay_mistrust_shelf(relay, answer->head, fields.sqlstate)) {
+	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
 		return ANSWER_DROP;
 	}

@@ -374,7 +374,9 @@ sqlroute_on_mark(struct sqlroute *route, uint8_t byte)
 static enum sqlroute_doubt
 sqlroute_last_doubt(const struct sqlroute *route, const struct sqlscan *scan)
 {
-	uint32_t	touches = scan->touches;
+	/* Whether it draws is told by the names in it. */
+	uint32_t	touches = scan->touches &
+			    ~(uint32_t)SQL_TOUCHES_DRAWS;
 
 	if (route->copies)
 		touches &= (uint32_t)~SQL_TOUCHES_COPY;

@@ -104,9 +104,12 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_SET_TRANSACTION] = SQL_TOUCHES_TRANSACTION,
 	[SQL_RESET] = SQL_TOUCHES_SETTINGS,
 	[SQL_DISCARD_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL,
-	[SQL_DO] = SQL_TOUCHES_UNKNOWN,
-	[SQL_CALL] = SQL_TOUCHES_UNKNOWN,
-	[SQL_EXECUTE] = SQL_TOUCHES_EXECUTE,
+	[SQL_INSERT] = SQL_TOUCHES_DRAWS,
+	[SQL_MERGE] = SQL_TOUCHES_DRAWS,
+	[SQL_WITH] = SQL_TOUCHES_DRAWS,
+	[SQL_DO] = SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_DRAWS,
+	[SQL_CALL] = SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_DRAWS,
+	[SQL_EXECUTE] = SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DRAWS,
 	[SQL_LISTEN] = SQL_TOUCHES_LISTEN,
 	[SQL_UNLISTEN] = SQL_TOUCHES_UNLISTEN,
 	[SQL_LOAD] = SQL_TOUCHES_LOAD,
@@ -119,7 +122,7 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_CLOSE] = SQL_TOUCHES_UNTIES,
 	[SQL_DISCARD_OTHER] = SQL_TOUCHES_UNTIES,
 	[SQL_BEGIN] = SQL_TOUCHES_BLOCK,
-	[SQL_COPY] = SQL_TOUCHES_COPY,
+	[SQL_COPY] = SQL_TOUCHES_COPY | SQL_TOUCHES_DRAWS,
 };
 
 static bool
@@ -154,7 +157,11 @@ word_touches(const struct sqlscan *scan)
 	const char	*word = scan->word;
 
 	switch (word[0]) {
+	case 'n':
+		return word_is(scan, "nextval") ? SQL_TOUCHES_DRAWS : 0;
 	case 's':
+		if (word_is(scan, "setval"))
+			return SQL_TOUCHES_DRAWS;
 		return word_is(scan, "set_config") ? SQL_TOUCHES_SETTINGS : 0;
 	case 'c':
 		return word_is(scan, "currval") ? SQL_TOUCHES_SEQUENCE : 0;

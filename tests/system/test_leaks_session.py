@@ -280,3 +280,38 @@ def test_a_listener_misses_nothing_while_it_is_asked_what_it_has_set(world):
                      if kind == "A")
         return len(heard) == 100
     wait_until("it has heard all of them", all_heard)
+
+
+def test_currval_behind_begin_tells_nobody_anothers_value(world):
+    for pipelined in False, True:
+        weir = world.start(ONE)
+        world.pg.sql("drop sequence if exists drawn; create sequence drawn",
+                     database="app")
+        a, b = Client(weir.port), Client(weir.port)
+        a.rows("select nextval('drawn')")
+        for text in "select currval('drawn')", "select lastval()":
+            a.rows("select nextval('drawn')")
+            if pipelined:
+                b.send(query("begin") + query(text))
+                b.until_ready()
+                answer = b.until_ready()
+            else:
+                b.ask(query("begin"))
+                answer = b.ask(query(text))
+            assert error_of(answer)["C"] == "55000", answer
+            b.ask(query("rollback"))
+            b.ask(query("discard all"))
+        # Its own, as it has drawn in this transaction.
+        b.ask(query("begin"))
+        drawn = b.one("select nextval('drawn')")
+        assert b.one("select currval('drawn')") == drawn
+        assert b.one("select lastval()") == drawn
+        b.ask(query("rollback"))
+        b.ask(query("discard all"))
+        # Known by now: what another one drew is not there any more.
+        a.rows("select nextval('drawn')")
+        world.pg.sql("create table if not exists undrawn (a int); "
+                     "grant all on undrawn to app", database="app")
+        b.ask(query("begin"))
+        b.ask(query("insert into undrawn values (1)"))
+        assert error_of(b.ask(query("select lastval()")))["C"] == "55000"

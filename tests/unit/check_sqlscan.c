@@ -14,6 +14,7 @@
 #define L	SQL_TOUCHES_LOCAL
 #define X	SQL_TOUCHES_TRANSACTION
 #define U	SQL_TOUCHES_UNKNOWN
+#define R	SQL_TOUCHES_DRAWS
 #define T	SQL_TOUCHES_TEMP
 #define B	SQL_TOUCHES_BLOCK
 #define C	SQL_TOUCHES_CUSTOM
@@ -28,7 +29,7 @@ static const struct {
 	{ "", SQL_EMPTY, 0, 0 },
 	{ " ;; -- nothing\n /* at /* all */ */ ;", SQL_EMPTY, 0, 0 },
 	{ "select 1", SQL_SELECT, 1, 0 },
-	{ "SELECT 1; insert into t values (1);", SQL_SELECT, 2, 0 },
+	{ "SELECT 1; insert into t values (1);", SQL_SELECT, 2, R },
 	{ "/* a /* b */ c */ -- d\nSelect 1", SQL_SELECT, 1, 0 },
 	{ "(select 1) union (select 2)", SQL_SELECT, 1, 0 },
 	{ "set \"app.x\" = 1", SQL_SET, 1, S | C },
@@ -57,17 +58,17 @@ static const struct {
 	{ "select U&\"!0073et_config\" uescape '!' ('a', '', false)",
 	    SQL_SELECT, 1, S | U | C },
 	{ "select u & \"b\"", SQL_SELECT, 1, 0 },
-	{ "do $$ begin set app.x = 1; end $$", SQL_DO, 1, U | C },
+	{ "do $$ begin set app.x = 1; end $$", SQL_DO, 1, U | C | R },
 	{ "do $$ begin set x = 'a.b'; update a set b = c.d; end $$", SQL_DO,
-	    1, U },
+	    1, U | R },
 	{ "do 'begin perform set_config(''app.x'', '''', false); end'",
-	    SQL_DO, 1, U | C },
+	    SQL_DO, 1, U | C | R },
 	{ "do $a$ begin perform Set_Config ( 'work_mem' , '1', false); end "
-	    "$a$; select 1", SQL_DO, 2, U },
+	    "$a$; select 1", SQL_DO, 2, U | R },
 	{ "do $$ begin execute 'set ' || n || ' = 1'; end $$", SQL_DO, 1,
-	    U | C },
+	    U | C | R },
 	{ "do $$ begin perform set_config(n, '', false); end $$; "
-	    "select 'set a.b'", SQL_DO, 2, U | C },
+	    "select 'set a.b'", SQL_DO, 2, U | C | R },
 	{ "select 1 into local temp t", SQL_SELECT, 1, T },
 	{ "prepare transaction 'x'", SQL_PREPARE_TRANSACTION, 1, B },
 	{ "prepare transaction as select 1", SQL_PREPARE_TRANSACTION, 1,
@@ -104,7 +105,7 @@ static const struct {
 	{ "savepoint a", SQL_SAVEPOINT, 1, 0 },
 	{ "prepare transaction 'x'", SQL_PREPARE_TRANSACTION, 1, B },
 	{ "prepare p as select 1", SQL_PREPARE, 1, SQL_TOUCHES_PREPARE },
-	{ "execute p", SQL_EXECUTE, 1, SQL_TOUCHES_EXECUTE },
+	{ "execute p", SQL_EXECUTE, 1, SQL_TOUCHES_EXECUTE | R },
 	{ "deallocate p", SQL_DEALLOCATE, 1,
 	    SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_UNTIES },
 	{ "deallocate prepare all", SQL_DEALLOCATE_ALL, 1,
@@ -115,8 +116,8 @@ static const struct {
 	{ "unlisten *", SQL_UNLISTEN, 1, SQL_TOUCHES_UNLISTEN },
 	{ "notify x, 'set y = 1'", SQL_NOTIFY, 1, 0 },
 	{ "load 'x'", SQL_LOAD, 1, SQL_TOUCHES_LOAD },
-	{ "do $$ begin set x = 1; end $$", SQL_DO, 1, U },
-	{ "call p()", SQL_CALL, 1, U },
+	{ "do $$ begin set x = 1; end $$", SQL_DO, 1, U | R },
+	{ "call p()", SQL_CALL, 1, U | R },
 	{ "declare c cursor with hold for select 1", SQL_DECLARE, 1,
 	    SQL_TOUCHES_HOLD },
 	{ "declare c cursor for select 1", SQL_DECLARE, 1, 0 },
@@ -133,7 +134,7 @@ static const struct {
 	{ "explain analyze create temp table t as select 1", SQL_EXPLAIN, 1,
 	    T },
 	{ "explain (analyze, verbose) execute p", SQL_EXPLAIN, 1,
-	    SQL_TOUCHES_EXECUTE },
+	    SQL_TOUCHES_EXECUTE | R },
 	{ "select set_config('a', 'b', false)", SQL_SELECT, 1, S },
 	{ "select pg_catalog.\"set_config\"('a', 'b', true)", SQL_SELECT, 1,
 	    S },
@@ -157,11 +158,11 @@ static const struct {
 	    SQL_TOUCHES_SEQUENCE },
 	{ "update t set a = 1", SQL_UPDATE, 1, 0 },
 	{ "insert into t values (1) on conflict do update set a = 1",
-	    SQL_INSERT, 1, 0 },
+	    SQL_INSERT, 1, R },
 	{ "alter role r set search_path = x", SQL_ALTER, 1, 0 },
-	{ "copy t to stdout", SQL_COPY, 1, SQL_TOUCHES_COPY },
+	{ "copy t to stdout", SQL_COPY, 1, SQL_TOUCHES_COPY | R },
 	{ "with x as (insert into t values (1) returning *) select * from x",
-	    SQL_WITH, 1, 0 },
+	    SQL_WITH, 1, R },
 	{ "create function f() returns int begin atomic; select 1; select "
 	    "case when true then 2 end; end; select 3", SQL_CREATE, 2,
 	    SQL_TOUCHES_DEFINES },

@@ -20,6 +20,18 @@
 /* A longer batch is not kept. */
 enum { BATCH_BYTES = 16 * 1024 };
 
+/*
+ * A batch that begins with an unnamed Parse prepares what it runs itself: on
+ * the only host there is nothing in it that could have grown old.
+ */
+static bool
+relay_is_fresh(const struct relay *relay, const struct relay_message *message)
+{
+	return message->at[0] == MSG_PARSE && !relay->is_reading &&
+	    message->here > MSG_HEAD_BYTES &&
+	    message->at[MSG_HEAD_BYTES] == '\0';
+}
+
 void
 relay_note_message(struct relay *relay, const struct relay_message *message,
     bool is_first)
@@ -33,7 +45,8 @@ relay_note_message(struct relay *relay, const struct relay_message *message,
 	batch = &session->batch;
 	if (is_first && session->batch_state != BATCH_AGAIN) {
 		buf_clear(batch);
-		session->batch_state = BATCH_GROWS;
+		session->batch_state = relay_is_fresh(relay, message) ?
+		    BATCH_NONE : BATCH_GROWS;
 	}
 	if (session->batch_state != BATCH_GROWS)
 		return;

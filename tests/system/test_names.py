@@ -4,7 +4,7 @@ from cluster import Cluster, wait_until
 from names import Names
 from wire import Client
 
-HOST = "select host(inet_server_addr())"
+HOST = "/* pgweir.route=primary */ select host(inet_server_addr())"
 
 
 def hosts(weir):

@@ -26,7 +26,7 @@ def test_every_address_of_a_name_is_a_host_and_pods_come_and_go(world):
         addresses = [n.address for n in cluster.nodes]
         names.addresses["pg.test"] = addresses[:2]
         weir = start(world, cluster, names)
-        assert weir.sql(HOST) == addresses[0]
+        assert weir.sql(PRIMARY) == addresses[0]
         wait_until("both are known", lambda: set(hosts(weir)) ==
                    set(addresses[:2]))
         reads = {"env": {"PGOPTIONS": "-c pgweir.route=replica"}}

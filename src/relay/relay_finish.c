@@ -302,13 +302,15 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
 	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS)
 
-/* Nothing that is known or guessed of it outlives DISCARD ALL. */
+/*
+ * Something that is known or guessed of it outlives DISCARD ALL.  A tied
+ * client, too, may have said more than was looked at.
+ */
 static bool
 relay_leaves_lasting(uint32_t pins, uint32_t touches)
 {
-	return pins & PINS_LASTING || (pins == 0 && touches &
-	    (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE |
-	    SQL_TOUCHES_LOAD));
+	return pins & PINS_LASTING || touches & (SQL_TOUCHES_CUSTOM |
+	    SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_LOAD);
 }
 
 /* The client goes away: what becomes of its server. */

@@ -331,3 +331,16 @@ def test_reset_of_an_unknown_custom_name_leaves_nothing_to_the_next(world):
         client.ask(query(text))
         assert other.one("select current_setting('app.forgotten', true)") \
             is None, text
+
+
+def test_a_tied_client_that_leaves_at_once_shows_its_custom_name_to_nobody(
+        world):
+    weir = world.start("default_pool_size = 1")
+    for _ in range(20):
+        client = Client(weir.port)
+        client.ask(query("create temp table tied (a int)"))
+        client.send(query("select 1"), query("set app.hasty = 'mine'"))
+        client.close()
+        other = Client(weir.port)
+        assert other.one("select current_setting('app.hasty', true)") is None
+        other.close()

@@ -6,6 +6,8 @@
 #				hunt drivers k8s
 cd "$(dirname "$0")/.." || exit 1
 top=$(pwd)
+# The packages of Debian that the tests use are for its own python3.
+PATH=/usr/bin:$PATH
 build=$top/build-test
 stages=${*:-install build lint unit talk system hunt drivers k8s}
 passed=0 failed=0 skipped=0

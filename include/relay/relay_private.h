@@ -30,6 +30,8 @@
 #include "relay/relay.h"
 #include "wire/msg.h"
 
+struct error_fields;
+
 /* Unsent output above this stops reading the other side. */
 #define RELAY_HIGH_BYTES	(128 * 1024)
 /* A client that does not read its answers is not asked for more. */
@@ -261,6 +263,7 @@ void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
 void	relay_refuse_held(struct relay *, const char *sqlstate,
 	    const char *text, const char *hint);
+void	relay_refuse_held_with(struct relay *, const struct error_fields *);
 /* LINKED, but the server is gone: the same for everything expected. */
 void	relay_refuse_expected(struct relay *, struct relay_io *,
 	    const char *sqlstate, const char *text);
@@ -353,7 +356,6 @@ void	relay_refuse_read(struct relay *, const char *text);
 void	relay_refuse_bound(struct relay *, const char *name);
 
 /* relay_heal.c */
-struct error_fields;
 /* True: the request runs on the primary, its client hears nothing of this. */
 bool	relay_heal(struct relay *, struct relay_io *,
 	    const struct error_fields *);

@@ -194,6 +194,7 @@ struct pool_settings {
 	enum pool_mode	mode;
 	enum route	route;
 	bool		replica_fallback;
+	bool		split_transactions;
 	int		pool_size;		/* 0: unlimited */
 	int		min_pool_size;
 	int		reserve_pool_size;

@@ -333,8 +333,10 @@ struct pool_welcome	*relay_welcome_hold(const struct relay *);
 /* relay_split.c */
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
-/* This text, or what it has prepared as that, is proven to only read. */
-bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/* Why this text is no read; WHY_READ: it is proven to be one. */
+enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
+/* LINKED now: it is counted where this transaction goes. */
+void	relay_note_route(struct relay *, bool is_replica);
 /*
  * Before a message is handled.  False: it has to wait until the read that
  * runs at a replica is over.

@@ -75,6 +75,7 @@ enum { HOSTS_MAX = 16 };
 struct host {
 	char	*name;
 	int	 port;
+	bool	 is_literal;	/* no look-up will tell its addresses */
 };
 
 /* A line of [databases].  Texts that were not given are NULL. */

@@ -55,6 +55,13 @@ relay_lane(const struct relay *relay)
 	return &relay->client->pool->lanes[relay->client->loop->index];
 }
 
+static inline bool
+relay_has_expected(const struct relay *relay)
+{
+	return relay->server != NULL &&
+	    relay->server->session->expected.count > 0;
+}
+
 /* relay.c */
 void	relay_set_state(struct relay *, enum relay_state);
 const struct log_who	*relay_who(const struct relay *);
@@ -74,7 +81,6 @@ bool	relay_need_server(struct relay *, struct relay_io *);
 void	relay_pace(struct relay *);
 void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
-bool	relay_has_expected(const struct relay *);
 
 /* Why this server cannot be its; NULL: it can. */
 const char	*relay_misfit(const struct relay *, struct server *);
@@ -206,9 +212,17 @@ uint32_t	relay_ensure(struct relay *, struct relay_io *,
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
 /* relay_retry.c */
-/* A message of the client was used; is_first: nothing was expected before. */
-void	relay_note_message(struct relay *, const struct relay_message *,
+void	relay_keep_message(struct relay *, const struct relay_message *,
 	    bool is_first);
+/* A message of the client was used; is_first: nothing was expected before. */
+static inline void
+relay_note_message(struct relay *relay, const struct relay_message *message,
+    bool is_first)
+{
+	if (relay->state == RELAY_LINKED && (is_first ||
+	    relay->server->session->batch_state == BATCH_GROWS))
+		relay_keep_message(relay, message, is_first);
+}
 /* This error is not for the client: its batch will be run again. */
 bool	relay_meets_again(struct relay *, const struct expectation *,
 	    const char *sqlstate);

@@ -307,12 +307,16 @@ relay_add_welcome(const struct relay *relay, struct buf *greeting,
 	struct msg_head		 head;
 	size_t			 total;
 
+	if (relay->client->pool->set == NULL) {
+		settings_greeting(greeting, relay->settings,
+		    relay->client->pool, at, welcome->length);
+		return;
+	}
 	buf_init(&kept);
 	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
 	    at += total) {
 		total = MSG_HEAD_BYTES + (size_t)head.length;
-		if (relay->client->pool->set != NULL && head.length >=
-		    sizeof name &&
+		if (head.length >= sizeof name &&
 		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
 			put_parameter_status(&kept, name,
 			    route == ROUTE_REPLICA ? "on" : "off");

@@ -37,7 +37,7 @@ static void	relay_on_no_host(struct loop *, struct deadline *);
  * The need.
  */
 
-static enum route
+enum route
 relay_route(const struct relay *relay)
 {
 	return relay->route != ROUTE_DEFAULT ? relay->route :

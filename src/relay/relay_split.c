@@ -103,7 +103,7 @@ relay_refuse_bound(struct relay *relay, const char *name)
 				    names_find(&relay->names, name);
 
 	if (statement != NULL)
-		relay_refuse_read(relay, (const char *)statement->body);
+		relay_refuse_read(relay, statement->text);
 }
 
 bool
@@ -121,9 +121,8 @@ relay_text_reads(struct relay *relay, const char *text, size_t n)
 static bool
 relay_statement_reads(struct relay *relay, const struct statement *statement)
 {
-	const char	*text = (const char *)statement->body;
-
-	return relay_text_reads(relay, text, strlen(text));
+	return relay_text_reads(relay, statement->text,
+	    statement->text_bytes - 1);
 }
 
 /* The second of two names, behind the portal's; NULL: they do not end. */

@@ -89,6 +89,9 @@ struct relay {
 	const struct settings	*defaults;	/* from its startup, held */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
+	const struct statement	*misfit;	/* its rows have changed, as was
+						 * just found; not held */
+	bool			 knows_shapes;	/* has ever described */
 	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
 	enum need		 need;		/* of the next transaction */

@@ -440,7 +440,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 
 	relay_forget_retry(relay);
 	unsent = relay->is_holding && session->draft == NULL &&
-	    !relay->owes_ready;
+	    !relay->owes_ready && !relay->is_unsynced;
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
 	    relay->server->pool->backend->name, what);
 	if (type != 0)

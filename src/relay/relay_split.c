@@ -103,7 +103,7 @@ relay_refuse_bound(struct relay *relay, const char *name)
 				    names_find(&relay->names, name);
 
 	if (statement != NULL)
-		relay_refuse_read(relay, (const char *)statement->body);
+		relay_refuse_read(relay, statement->text);
 }
 
 enum route_why
@@ -119,9 +119,8 @@ relay_text_why(struct relay *relay, const char *text, size_t n)
 static enum route_why
 relay_statement_why(struct relay *relay, const struct statement *statement)
 {
-	const char	*text = (const char *)statement->body;
-
-	return relay_text_why(relay, text, strlen(text));
+	return relay_text_why(relay, statement->text,
+	    statement->text_bytes - 1);
 }
 
 /* The second of two names, behind the portal's; NULL: they do not end. */

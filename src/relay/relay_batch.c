@@ -93,6 +93,24 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/* In a failed transaction, or perhaps, Parse is PostgreSQL's to refuse. */
+static bool
+relay_may_have_failed(const struct relay *relay)
+{
+	const struct expected	*expected =
+				    &relay->server->session->expected;
+	const struct expectation *entry;
+
+	if (relay->server->transaction_status == STATUS_FAILED)
+		return true;
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
+			return true;
+	}
+	return false;
+}
+
 static enum relay_verdict
 relay_parse_named(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name,
@@ -100,6 +118,7 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 {
 	struct server_session	*session = relay->server->session;
 	struct expectation	*entry;
+	struct shelf_entry	*shelved;
 	struct buf		 nothing;
 
 	if (names_find(&relay->names, name) != NULL) {
@@ -120,7 +139,12 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (shelf_find(&session->shelf, statement) != NULL) {
+	shelved = shelf_find(&session->shelf, statement);
+	if (shelved != NULL && relay_may_have_failed(relay)) {
+		relay_close_shelved(session, io, shelved);
+		shelved = NULL;
+	}
+	if (shelved != NULL) {
 		buf_init(&nothing);
 		put_empty(&nothing, MSG_PARSE_COMPLETE);
 		relay_answer(relay, io, EXPECT_PARSE, &nothing);
@@ -464,8 +488,11 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
-	if (name[-1] == 'P')
+	if (name[-1] == 'P') {
+		if (name[0] == '\0' && relay->server != NULL)
+			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
+	}
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);

@@ -9,7 +9,7 @@
 #include "relay/relay_private.h"
 #include "wire/put.h"
 
-static void
+void
 relay_close_shelved(struct server_session *session, struct relay_io *io,
     struct shelf_entry *shelved)
 {

@@ -13,6 +13,7 @@
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_listen.c	 LISTEN: the client's part of it
+ *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
@@ -207,6 +208,9 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 /* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+/* The server forgets this one. */
+void	relay_close_shelved(struct server_session *, struct relay_io *,
+	    struct shelf_entry *);
 /* Send Parse for this statement under a name of the server's own. */
 struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 			    struct statement *, enum expect_fate);
@@ -328,6 +332,16 @@ void	relay_hold_over(struct relay *);
 /* The server closed, broke or spoke rubbish (type: of the message, or 0). */
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
+
+/* relay_copy.c */
+void	relay_copy_begin(struct relay *);
+/* The head has failed; true: relay_copy_ask() when its batch is struck. */
+bool	relay_copy_fails(struct relay *, const char *sqlstate);
+void	relay_copy_ask(struct relay *, struct relay_io *);
+/* This is what was asked: ReadyForQuery, and the empty query's answer. */
+bool	relay_copy_is_asked(const struct expectation *head);
+void	relay_copy_ready(struct relay *);
+void	relay_copy_told(struct relay *, struct relay_io *);
 
 /* relay_choose.c */
 /*

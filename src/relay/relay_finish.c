@@ -68,6 +68,8 @@ relay_unlink(struct relay *relay)
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
+	if (server->session->deallocate != NULL)
+		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
 	relay->touches = 0;
 	relay->misfit = NULL;

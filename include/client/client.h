@@ -109,7 +109,7 @@ struct client_start {
 	/* name, value, name, value, ..., NULL: settings in order of arrival,
 	 * those inside "options" included; user, database, replication not */
 	const char	*const *settings;
-	bool		 wants_replication;
+	const char	*replication;	/* the parameter; NULL: none */
 	/* What it sent already behind its login. */
 	const uint8_t	*early;
 	size_t		 early_length;
@@ -119,6 +119,7 @@ struct client_start {
 struct client_services {
 	const struct client_service	*relay;
 	const struct client_service	*console;
+	const struct client_service	*replication;
 };
 extern struct client_services	client_services;
 

@@ -208,9 +208,6 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 /* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
-/* The server forgets this one. */
-void	relay_close_shelved(struct server_session *, struct relay_io *,
-	    struct shelf_entry *);
 /* Send Parse for this statement under a name of the server's own. */
 struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 			    struct statement *, enum expect_fate);

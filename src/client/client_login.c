@@ -85,6 +85,7 @@ client_login_free(struct client *client)
 	for (size_t i = 0; i < login->setting_count; i++)
 		free(login->settings[i]);
 	free(login->settings);
+	free(login->replication);
 	buf_wipe(&login->in);
 	config_release(login->config);
 	free(login);
@@ -243,13 +244,20 @@ login_take_options(struct client *client, const char *value)
 	return result == STARTUP_OPTION_END;
 }
 
+/* What is neither true nor false is PostgreSQL's to refuse. */
 static bool
-login_is_true(const char *value)
+login_is_false(const char *value)
 {
 	bool	on;
 
-	return strcmp(value, "database") == 0 ||
-	    !text_to_bool(value, &on) || on;
+	return text_to_bool(value, &on) && !on;
+}
+
+bool
+client_login_is_physical(const struct client_login *login)
+{
+	return login->replication != NULL &&
+	    strcmp(login->replication, "database") != 0;
 }
 
 static bool
@@ -264,9 +272,11 @@ login_take_parameter(struct client *client, const char *name,
 	} else if (strcmp(name, "database") == 0) {
 		free(client->database);
 		client->database = mem_string(value);
-	} else if (strcmp(name, "replication") == 0)
-		login->wants_replication = login_is_true(value);
-	else if (strcmp(name, "options") != 0 &&
+	} else if (strcmp(name, "replication") == 0) {
+		free(login->replication);
+		login->replication = login_is_false(value) ? NULL :
+		    mem_string(value);
+	} else if (strcmp(name, "options") != 0 &&
 	    !startup_is_protocol_option(name)) {
 		if (login->setting_count >= 2 * SETTINGS_MAX) {
 			login_refuse_many(client);

@@ -73,6 +73,7 @@ config_pool_settings(const struct config *config,
 		settings->route = user->route;
 	settings->replica_fallback = option->replica_fallback;
 	settings->failover_wait_us = option->failover_wait_us;
+	settings->read_your_writes_wait_us = option->read_your_writes_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,
 	    database->pool_size, option->default_pool_size);
 	settings->min_pool_size = (int)first_set(CONFIG_UNSET,

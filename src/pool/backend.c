@@ -148,6 +148,16 @@ backend_host_is_literal(const char *host)
 	    addr_parse_ip(&addr, host, 0);
 }
 
+bool
+backend_has_replayed(const struct backend *backend, uint32_t timeline,
+    int64_t lsn)
+{
+	return timeline == 0 ||
+	    (atomic_load_explicit(&backend->timeline, memory_order_acquire) ==
+	    timeline && atomic_load_explicit(&backend->lsn,
+	    memory_order_acquire) >= lsn);
+}
+
 struct backend *
 backend_each(const struct backend *backend)
 {

@@ -391,7 +391,15 @@ void	relay_note_route(struct relay *, bool is_replica);
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
 /* The pool for a read, or NULL: only the primary has what it may see. */
+struct causal	*relay_causal(struct relay *);
+/* relay_reader.c: a server that may serve a read; as relay_ask(). */
+struct server	*relay_ask_for_reader(struct relay *);
 struct pool	*relay_reader(struct relay *);
+/* A deadline for ticket.awaits; and the end. */
+void		 relay_watch_catching_up(struct relay *);
+void		 relay_reader_done(struct relay *);
+/* relay_choose.c: no host was there for who waits. */
+void		 relay_refuse_no_host(struct relay *);
 /* A transaction that is no read has ended on the primary. */
 void	relay_note_written(struct relay *);
 /* A server was given back; what waited for that goes on. */

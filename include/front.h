@@ -17,6 +17,8 @@ struct loop;
  * open.
  */
 bool	front_open(struct loop *, const struct config *, char *error, size_t);
+/* The TCP port, also one that was chosen for listen_port = 0. */
+int	front_port(const struct config *);
 /* The options of tcp_..., for who connects from now on; also at a reload. */
 void	front_apply(const struct config *);
 /* Whoever stands in the accept queues is accepted; then they are closed. */

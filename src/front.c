@@ -70,7 +70,7 @@ front_add(struct loop *loop, const struct addr *addr,
 }
 
 /* A port of 0 is chosen once and the same for all. */
-static int
+int
 front_port(const struct config *config)
 {
 	if (config->option.listen_port != 0 || front.count == 0)

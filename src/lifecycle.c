@@ -24,6 +24,7 @@
 #include "ops/process.h"
 #include "ops/watch.h"
 #include "pool/cluster.h"
+#include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/hearer.h"
 #include "relay/relay.h"
@@ -146,6 +147,7 @@ lifecycle_apply(struct config *config)
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
 	clusters_reload(config);
+	peers_reload(config);
 	front_apply(config);
 	pools_reload(config);
 	watch_follow(config);

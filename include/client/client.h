@@ -150,11 +150,13 @@ void	client_fail_as(struct client *, enum reason, const char *sqlstate,
 void	client_make_key(struct client *, struct buf *);
 /*
  * Any thread: find the client with this key, in constant time over the
- * secret, and call its service's cancel() in its thread.  done() is called
- * on the asking loop, at once if there is no such client.
+ * secret, and call its service's cancel() in its thread; or pass the request
+ * on to peers.  done() is called on the asking loop, at once if nobody is to
+ * be asked; was_here: the key is one of this process.
  */
 void	client_cancel_by_key(struct loop *asking, uint32_t pid,
-	    uint32_t secret, void (*done)(struct loop *, void *), void *arg);
+	    uint32_t secret, void (*done)(struct loop *, void *arg,
+	    bool was_here), void *arg);
 
 /*
  * Tell a client to go: FATAL with this reason at its transaction boundary, or

@@ -324,3 +324,15 @@ talk_server_enters(const char *file, int line)
 	lets_in(peer);
 	return peer;
 }
+
+uint32_t
+pid_of(const struct peer *peer)
+{
+	return peer->pid;
+}
+
+uint32_t
+secret_of(const struct peer *peer)
+{
+	return peer->secret;
+}

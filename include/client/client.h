@@ -83,6 +83,7 @@ struct client {
 	bool			 is_admin;	/* console rights */
 	bool			 has_place;	/* within max_client_conn */
 	bool			 is_unix;	/* its socket */
+	bool			 is_watcher;	/* console on unix socket */
 	bool			 is_counted;	/* in the login numbers */
 	const struct client_service *service;	/* NULL before SERVED */
 	void			*served;	/* the service's own struct */
@@ -127,6 +128,7 @@ struct client_numbers {
 	_Atomic int	places;		/* of max_client_conn that are taken */
 	_Atomic int	logging_in;
 	_Atomic int	served;
+	_Atomic int	watchers;	/* of them, see client_leave.h */
 };
 extern struct client_numbers	client_numbers;
 

@@ -155,8 +155,12 @@ X(INT, peer_id, peer_id, "0", "0", 0, PEER_ID_MAX, false,		\
     "none")								\
 X(TIME, shutdown_delay, shutdown_delay_us, "0", "0", 0, 3600, true,	\
     "after SIGTERM go on accepting clients for this long")		\
+X(TIME, shutdown_spread, shutdown_spread_us, "5", "5", 0, 3600, true,	\
+    "then send idle clients away over this long, so that a thousand do not "\
+    "connect elsewhere at once; few are sent away sooner")		\
 X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
-    OPTION_DAY, true, "after SIGTERM exit at the latest after this long")\
+    OPTION_DAY, true, "after SIGTERM exit at the latest after this long; "\
+    "what runs a little before that is cancelled")			\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\

@@ -2,13 +2,14 @@
 
 import random
 import select
+import signal
 import socket
 import struct
 
 from balancer import Balancer, Target
 from cluster import free_port, wait_until
 from names import Names
-from wire import Client, error_of, query
+from wire import Client, error_of, query, startup
 
 NAME = "pooler.test"
 
@@ -159,6 +160,29 @@ def test_peers_come_and_go_with_their_name(world):
         assert is_cancelled(client)
         assert f"peer {second}:{service.port} ({NAME}) is gone" in \
             service.weirs[first].text()
+
+
+def test_a_cancel_reaches_a_process_that_is_shutting_down(world):
+    with Service(world, count=2, options="shutdown_timeout = 60s\n") \
+            as service:
+        first, second = service.addresses
+        wait_until("they are known", lambda: service.peers(first) and
+                   service.peers(second))
+        client = Client(service.port, host=first, user="app")
+        sleeps(world, client)
+        service.weirs[first].signal(signal.SIGTERM)
+
+        def is_refused():
+            late = Client(service.port, host=first, connect=False)
+            error = error_of(late.ask(startup(user="app", database="app")))
+            late.close()
+            return error and error["C"] == "57P01"
+
+        wait_until("nobody is let in", is_refused)
+        cancel(client, service.port, second)
+        assert is_cancelled(client)
+        assert error_of(client.until_ready())["C"] == "57P01"
+        assert service.weirs[first].end() == 0
 
 
 def test_without_tls_among_them_a_request_goes_in_the_clear(world):

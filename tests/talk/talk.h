@@ -122,6 +122,8 @@ bool		 has_heard_the_end(const struct peer *);
 /* Its cancel key. */
 uint32_t	 pid_of(const struct peer *);
 uint32_t	 secret_of(const struct peer *);
+/* The clients of this loop are told to go, over this time. */
+void		 dismisses(int loop, const char *text, int64_t spread_us);
 /* Whatever it was: counts as heard. */
 void		 ignores(struct peer *);
 

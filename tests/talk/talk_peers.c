@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "client/client.h"
+#include "client/client_leave.h"
 #include "talk_private.h"
 #include "wire/msg.h"
 
@@ -335,4 +336,12 @@ uint32_t
 secret_of(const struct peer *peer)
 {
 	return peer->secret;
+}
+
+void
+dismisses(int loop, const char *text, int64_t spread_us)
+{
+	client_dismiss_all(stage.loops[loop], REASON_SHUTDOWN, text, false,
+	    spread_us);
+	talk_settle();
 }

@@ -7,6 +7,7 @@
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
+ *	relay_names.c	 a client's names, and the server's
  *	relay_learn.c	 what PostgreSQL makes of what is prepared
  *	relay_answer.c	 answers made here
  *	relay_read.c	 the bytes of the server
@@ -211,6 +212,18 @@ uint32_t	relay_ensure(struct relay *, struct relay_io *,
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
+/* relay_names.c */
+/* A message of the client waits until all before it is answered. */
+void	relay_await_answers(struct relay *, struct relay_io *);
+/* Whether the name is known is not known before all that is answered. */
+bool	relay_name_is_open(const struct relay *, enum expect_kind,
+	    bool is_known);
+/* An error with the server's name in it is told with the client's. */
+struct error_fields;
+bool	relay_rename_error(struct relay *, struct relay_io *,
+	    const struct expectation *, const uint8_t *body, size_t n,
+	    const struct error_fields *);
+
 /* relay_learn.c */
 /*
  * The client prepares; *known: what this came to be a moment ago, or else the
@@ -374,7 +387,6 @@ void	relay_refuse_read(struct relay *, const char *text);
 void	relay_refuse_bound(struct relay *, const char *name);
 
 /* relay_heal.c */
-struct error_fields;
 /* True: the request runs on the primary, its client hears nothing of this. */
 bool	relay_heal(struct relay *, struct relay_io *,
 	    const struct error_fields *);

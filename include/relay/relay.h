@@ -87,6 +87,15 @@ struct relay {
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */
+	const struct settings	*naming; /* held: custom names beside those
+						 * in settings, which its
+						 * server may have now */
+	const struct settings	*adopted; /* held, or NULL: settings with
+						 * names that its first
+						 * statement sets */
+	bool			 has_reset;	/* what is read back now */
+	bool			 keeps_place;	/* in line: what it got did not
+						 * suit */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
 	const struct statement	*misfit;	/* its rows have changed, as was

@@ -13,6 +13,7 @@
  *	relay_read.c	 the bytes of the server
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_custom.c	 custom settings
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back
@@ -155,6 +156,8 @@ struct relay_message {
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
 	    const struct relay_message *);
+/* relay->scan is of no more use. */
+void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
 enum relay_verdict	relay_bad_message(struct relay *,
@@ -451,6 +454,27 @@ void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
 /* Something of the client's own is expected. */
 bool	relay_has_client_request(const struct relay *);
+
+/* relay_custom.c */
+struct sqlnames;
+/*
+ * A statement that touches SQL_TOUCHES_NAMES is sent: what its transaction
+ * has to be asked for.  Returns what it touches then.
+ */
+uint32_t	relay_note_names(struct relay *, const struct sqlnames *,
+		    uint32_t touches, bool by_words,
+		    const struct relay_message *bind, size_t offset);
+uint32_t	relay_note_text_names(struct relay *, const char *text,
+		    size_t, uint32_t touches, uint32_t by_words);
+/* IDLE, before a server is asked for with relay_wish(). */
+void		relay_adopt_names(struct relay *, const char *text, size_t);
+void		relay_adopt_parsed(struct relay *, const char *text);
+const struct settings *relay_wish(const struct relay *);
+void		relay_settle_adopted(struct relay *);
+void		relay_drop_adopted(struct relay *);
+void		relay_set_naming(struct relay *, const struct settings *);
+/* The server is no more its own. */
+void		relay_leave_names(struct relay *, struct server *);
 
 /* relay_listen.c */
 /* What was said may change what it listens to. */

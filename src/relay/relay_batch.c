@@ -172,6 +172,16 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/* Nobody keeps the text to look for names in it. */
+static uint32_t
+relay_long_touches(const char *text, size_t n)
+{
+	uint32_t	touches = verdict_touches(text, n);
+
+	return touches & SQL_TOUCHES_NAMES ? touches | SQL_TOUCHES_CUSTOM :
+	    touches;
+}
+
 /*
  * Too long to be kept, or all that may be kept is there already: an unnamed
  * one passes, and the client keeps this server.
@@ -214,7 +224,7 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	relay->pins |= PIN_STATEMENT;
 	relay->long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->long_touches = verdict_touches(
+		relay->long_touches = relay_long_touches(
 		    (const char *)message->at + MSG_HEAD_BYTES + 1,
 		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
@@ -242,9 +252,13 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	if (relay->state == RELAY_IDLE)
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
+		if (atomic_load_explicit(&session_has_customs,
+		    memory_order_relaxed))
+			relay_adopt_parsed(relay, (const char *)body);
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_PARSE, name))
@@ -314,6 +328,19 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
+/* What a Bind will set, of which its values may say the names. */
+static uint32_t
+relay_note_bound_names(struct relay *relay, const struct statement *statement,
+    uint32_t touches, uint32_t by_words, const struct relay_message *bind,
+    size_t offset)
+{
+	struct sqlnames	names;
+
+	sqlscan_names(&names, statement->text, statement->text_bytes - 1);
+	return relay_note_names(relay, &names, touches,
+	    by_words & SQL_TOUCHES_NAMES, bind, offset);
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -324,7 +351,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	enum relay_verdict	 verdict;
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number, touches;
+	uint32_t		 number, touches, by_words;
 	bool			 passes;
 
 	if (name[0] != '\0' && relay_awaits_name(relay, io, kind, name))
@@ -342,9 +369,12 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (relay->state == RELAY_IDLE && statement != NULL)
+	if (relay->state == RELAY_IDLE && statement != NULL) {
 		relay_choose(relay, statement->text,
 		    statement->text_bytes - 1);
+		if (statement->touches & SQL_TOUCHES_NAMES)
+			relay_adopt_parsed(relay, statement->text);
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (statement != NULL && name[0] != '\0' && !relay_may_bind(relay, io,
@@ -357,9 +387,12 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
-		touches = statement->touches |
-		    words_touches(relay->client->pool,
+		by_words = words_touches(relay->client->pool,
 		    statement->text, statement->text_bytes - 1);
+		touches = statement->touches | by_words;
+		if (touches & SQL_TOUCHES_NAMES)
+			touches = relay_note_bound_names(relay, statement,
+			    touches, by_words, message, after);
 		if (touches != 0 && !relay_may_tie(relay, io,
 		    relay_pins_of(touches), false)) {
 			relay_drop(relay, message);

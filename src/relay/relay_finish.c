@@ -68,6 +68,7 @@ relay_unlink(struct relay *relay)
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
+	relay_leave_names(relay, server);
 	if (server->session->deallocate != NULL)
 		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
@@ -100,11 +101,6 @@ relay_reset_server(struct server *server, const char *query)
 	bool	is_complete = strcasecmp(query, "DISCARD ALL") == 0 ||
 		    strcasecmp(query, "DISCARD ALL;") == 0;
 
-	if (!session_fits(server, settings_none())) {
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "a custom setting cannot be reset");
-		return;
-	}
 	if (!is_complete)
 		session_blur(server);
 	server_clean(&server, query, is_complete);
@@ -167,6 +163,9 @@ relay_forget_session(struct relay *relay)
 	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
 
+/* What DISCARD ALL does not undo. */
+#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
+
 /*
  * True: a query of ours has to be answered before it can go on; or, before
  * that, a cancel has to be over, which would hit it.  The client may say more
@@ -184,14 +183,19 @@ relay_settle_touches(struct relay *relay)
 	relay->touches = 0;
 	if (touches & SQL_TOUCHES_DEFINES)
 		words_expire(relay->client->pool);
-	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
+	if (touches == 0 && !listens)
 		return false;
+	if (relay->pins & PIN_MODE) {
+		relay_leave_names(relay, relay->server);
+		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
+		return false;
+	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	asks = relay_asks_for_ties(relay, touches);
 	relay->pins |= relay_pins_of(touches);
-	reads_back = touches & RELAY_TOUCHES_CHANGING || asks ||
-	    shelf->has_private;
+	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_NAMES) ||
+	    asks || shelf->has_private;
 	if (!reads_back && !listens) {
 		relay->has_changed = false;
 		return false;
@@ -203,6 +207,7 @@ relay_settle_touches(struct relay *relay)
 		return true;
 	}
 	relay->has_changed = false;
+	relay->has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
 	relay_io_init(&io, relay);
 	if (listens)
 		relay_listen_ask(relay, &io);
@@ -213,9 +218,6 @@ relay_settle_touches(struct relay *relay)
 	relay_io_send(&io, relay);
 	return true;
 }
-
-/* What DISCARD ALL does not undo. */
-#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
 
 static void
 relay_give_back(struct relay *relay)
@@ -296,7 +298,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
-	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS)
+	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS |	\
+	SQL_TOUCHES_NAMES)
 
 /*
  * Something that is known or guessed of it outlives DISCARD ALL.  A tied

@@ -139,13 +139,21 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	}
 	if (touches & SQL_TOUCHES_SETTINGS &&
-	    relay_take_route(relay, io, text, n - 1))
+	    relay_take_route(relay, io, text, n - 1)) {
+		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
+	}
 	if (relay->state == RELAY_IDLE)
 		relay_choose(relay, text, n - 1);
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_query_deallocate(relay, io, text, n - 1))
-		return RELAY_USED;
+	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
+		/* What was said before may make it fail. */
+		relay->is_pausing = relay_has_expected(relay) &&
+		    !relay->is_unsynced;
+		if (relay->is_pausing)
+			return RELAY_LATER;
+		if (relay_query_deallocate(relay, io, text, n - 1))
+			return RELAY_USED;
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (touches != 0) {

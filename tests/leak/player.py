@@ -469,7 +469,7 @@ class Player:
                     "stall", f"no answer within {PATIENCE} s to {who}; "
                     f"ties {sorted(self.tied)}, "
                     f"transactions {sorted(self.holds() - self.tied)}",
-                    [e for e in events if e[1] in waiting.values()])
+                    next(e for e in events if e[1] in waiting.values()))
                 found.clients = set(waiting.values())
                 raise found
             for key, mask in ready:

@@ -138,3 +138,39 @@ def test_deallocate_finds_what_was_named_in_the_protocol_beside_prepare(
     assert same(direct, a, bind("t") + execute() + SYNC) == "EZ"
     assert same(direct, a, query("execute by_text")) == "TDCZ"
     assert same(direct, a, query("deallocate by_text")) == "CZ"
+
+
+def test_a_query_that_is_answered_here_ends_the_unnamed_statement_too(world):
+    direct, a, _ = pair(world)
+    for text in ("deallocate all", "deallocate s"):
+        same(direct, a, parse("", "select 1") + parse("s", "select 2") + SYNC)
+        assert same(direct, a, query(text)) == "CZ"
+        assert same(direct, a, bind("") + execute() + SYNC) == "EZ"
+    a.ask(parse("", "select 1") + SYNC)
+    a.ask(query("set pgweir.route = primary"))
+    assert kinds(a.ask(bind("") + execute() + SYNC)) == "EZ"
+
+
+def test_discard_all_leaves_the_unnamed_statement(world):
+    direct, a, _ = pair(world)
+    discard = parse("s", "discard all") + bind("s") + execute() + SYNC
+    same(direct, a, parse("", "select 1") + SYNC)
+    assert same(direct, a, discard) == "12CZ"
+    assert same(direct, a, bind("") + execute() + SYNC) == "2DCZ"
+    assert same(direct, a, bind("s") + execute() + SYNC) == "EZ"
+    same(direct, a, parse("", "discard all") + bind("") + execute() + SYNC)
+    assert same(direct, a, bind("") + execute() + SYNC) == "2CZ"
+    same(direct, a, query("discard all"))
+    assert same(direct, a, bind("") + execute() + SYNC) == "EZ"
+
+
+def test_deallocate_behind_an_error_that_is_on_its_way_fails_too(world):
+    direct, a, _ = pair(world)
+    both = query("begin") + query("select 1/0") + query("deallocate s")
+    for client in (direct, a):
+        client.ask(parse("s", "select 1") + SYNC)
+        client.send(both)
+    for _ in range(3):
+        assert plain(direct.until_ready()) == plain(a.until_ready())
+    same(direct, a, query("rollback"))
+    assert same(direct, a, bind("s") + execute() + SYNC) == "2DCZ"

@@ -59,9 +59,11 @@ struct expectation {
 	uint8_t			 fate;
 	uint8_t			 purpose;
 	bool			 is_named;	/* Parse: entered into names */
+	uint8_t			 learns;	/* relay_learn.c's */
 	uint32_t		 number;	/* on the shelf; of Bind and
 						 * Describe too */
-	struct statement	*statement;	/* Parse, Close: held */
+	struct statement	*statement;	/* Parse, Close: held; Describe:
+						 * to be learned, or NULL */
 	struct statement	*before;	/* what the name, or the unnamed
 						 * one, meant before: held */
 	char			*name;		/* the client's name: owned */

@@ -55,6 +55,7 @@ struct server_session {
 	struct buf		 batch;		/* what the client said */
 	struct buf		 described;	/* parameters, whose rows may
 						 * turn out to have changed */
+	bool			 has_altered;	/* something in the database */
 	struct settings_draft	*draft;		/* being read back */
 	uint64_t		 drawn_by;	/* a client's id: others have
 						 * not drawn from sequences */

@@ -47,8 +47,7 @@ relay_bad_message(struct relay *relay, const struct relay_message *message,
 	return RELAY_GONE;
 }
 
-/* A statement begins: its time counts, and the idle limits do not. */
-static void
+void
 relay_begin_query(struct relay *relay)
 {
 	struct client	*client = relay->client;

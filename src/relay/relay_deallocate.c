@@ -53,7 +53,7 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
 	portal = (const char *)message->at + MSG_HEAD_BYTES;
 	if (message->here <= MSG_HEAD_BYTES || portal[0] != '\0')
 		return false;
-	text = (const char *)session->deallocate->body;
+	text = session->deallocate->text;
 	sqlscan_text(&scan, text, strlen(text));
 	if (names_find(&relay->names, sqlscan_last_word(&scan)) == NULL)
 		return false;

@@ -72,6 +72,10 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
+	if (fate == ANSWER_DROP && answer->head->statement != NULL)
+		relay_learn(relay, io, answer->head,
+		    answer->type == MSG_NO_DATA ? SHAPE_NO_ROWS :
+		    statement_shape(answer->body, answer->length));
 	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
 		relay_strike(relay);
@@ -87,14 +91,43 @@ relay_on_parameters(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
+	struct buf		*described =
+				    &relay->server->session->described;
 
 	(void)io;
+	if (fate == ANSWER_WRONG)
+		return fate;
+	if (answer->head->statement != NULL) {
+		if (fate == ANSWER_PASS && statement_types_are_whole(
+		    answer->body, answer->length))
+			relay_learn_unnamed(relay, answer->head,
+			    answer->body, answer->length);
+		else if (statement_types_are_whole(answer->body,
+		    answer->length))
+			buf_add(described, answer->body, answer->length);
+		return fate;
+	}
 	if (fate != ANSWER_PASS || answer->head->number == 0 ||
 	    answer->length > DESCRIBED_BYTES)
 		return fate;
-	buf_add(&relay->server->session->described,
+	buf_add(described,
 	    answer->body - MSG_HEAD_BYTES, answer->length + MSG_HEAD_BYTES);
 	return ANSWER_DROP;
+}
+
+static bool
+relay_is_change(const struct answer *answer)
+{
+	static const char *const	changes[] = {
+		['A' - 'A'] = "ALTER ", ['C' - 'A'] = "CREATE ",
+		['D' - 'A'] = "DROP ",
+	};
+	const char	*change = answer->body[0] < 'A' ||
+			    answer->body[0] > 'D' ? NULL :
+			    changes[answer->body[0] - 'A'];
+
+	return change != NULL && answer->length > strlen(change) &&
+	    memcmp(answer->body, change, strlen(change)) == 0;
 }
 
 /* What the session has lost is known only when PostgreSQL says so. */
@@ -105,8 +138,10 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
-	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
+	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] > 'D')
 		return;
+	if (relay_is_change(answer))
+		relay->server->session->has_altered = true;
 	if (answer->length == sizeof discard &&
 	    memcmp(answer->body, discard, sizeof discard) == 0)
 		relay_forget_session(relay);
@@ -254,6 +289,8 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (answer->head->fate == FATE_SWALLOW)
+		buf_clear(&session->described);
 	if (relay->is_reading && relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
@@ -340,6 +377,11 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->session->has_altered &&
+	    server->transaction_status == STATUS_IDLE) {
+		server->session->has_altered = false;
+		statements_expire();
+	}
 	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
 	    server->transaction_status == STATUS_IDLE)
 		relay_note_written(relay);

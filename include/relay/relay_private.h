@@ -7,6 +7,7 @@
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
+ *	relay_names.c	 a client's names, and the server's
  *	relay_learn.c	 what PostgreSQL makes of what is prepared
  *	relay_answer.c	 answers made here
  *	relay_read.c	 the bytes of the server
@@ -219,6 +220,18 @@ uint32_t	relay_ensure(struct relay *, struct relay_io *,
 		    struct statement *, char name[STATEMENT_NAME_BYTES]);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
+
+/* relay_names.c */
+/* A message of the client waits until all before it is answered. */
+void	relay_await_answers(struct relay *, struct relay_io *);
+/* Whether the name is known is not known before all that is answered. */
+bool	relay_name_is_open(const struct relay *, enum expect_kind,
+	    bool is_known);
+/* An error with the server's name in it is told with the client's. */
+struct error_fields;
+bool	relay_rename_error(struct relay *, struct relay_io *,
+	    const struct expectation *, const uint8_t *body, size_t n,
+	    const struct error_fields *);
 
 /* relay_learn.c */
 /*

@@ -148,8 +148,10 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	}
 	if (touches & SQL_TOUCHES_SETTINGS &&
-	    relay_take_route(relay, io, text, n - 1))
+	    relay_take_route(relay, io, text, n - 1)) {
+		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
+	}
 	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, text, n - 1);
 		if (touches & SQL_TOUCHES_NAMES)

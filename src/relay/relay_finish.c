@@ -142,24 +142,11 @@ relay_forget_names(struct relay *relay)
 	relay->names = later;
 }
 
-/* The session is as after login. */
+/* The session is as after login, but for the unnamed statement. */
 void
 relay_forget_session(struct relay *relay)
 {
-	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*entry;
-	bool			 has_unnamed = false;
-
 	relay_forget_names(relay);
-	for (uint32_t i = 1; i < expected->count; i++) {
-		entry = expected_at(expected, i);
-		has_unnamed |= entry->kind == EXPECT_PARSE &&
-		    entry->number == 0 && !entry->is_named;
-	}
-	if (!has_unnamed) {
-		relay_set_unnamed(relay, NULL);
-		session_set_unnamed(relay->server->session, NULL);
-	}
 	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
 

@@ -102,8 +102,6 @@ struct backend	*backend_find(const char *host, int port);
 /* The same at one of its addresses; what needs no look-up is as above. */
 struct backend	*backend_find_at(const char *host, int port,
 		    const struct addr *);
-/* Whether this is no name: an address, a socket directory, localhost. */
-bool		 backend_host_is_literal(const char *host);
 /* Walk all: NULL first; main thread. */
 struct backend	*backend_each(const struct backend *);
 

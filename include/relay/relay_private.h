@@ -30,6 +30,8 @@
 #include "relay/relay.h"
 #include "wire/msg.h"
 
+struct error_fields;
+
 /* Unsent output above this stops reading the other side. */
 #define RELAY_HIGH_BYTES	(128 * 1024)
 /* A client that does not read its answers is not asked for more. */
@@ -55,6 +57,13 @@ relay_lane(const struct relay *relay)
 	return &relay->client->pool->lanes[relay->client->loop->index];
 }
 
+static inline bool
+relay_has_expected(const struct relay *relay)
+{
+	return relay->server != NULL &&
+	    relay->server->session->expected.count > 0;
+}
+
 /* relay.c */
 void	relay_set_state(struct relay *, enum relay_state);
 const struct log_who	*relay_who(const struct relay *);
@@ -74,7 +83,6 @@ bool	relay_need_server(struct relay *, struct relay_io *);
 void	relay_pace(struct relay *);
 void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
-bool	relay_has_expected(const struct relay *);
 
 /* Why this server cannot be its; NULL: it can. */
 const char	*relay_misfit(const struct relay *, struct server *);
@@ -206,9 +214,17 @@ uint32_t	relay_ensure(struct relay *, struct relay_io *,
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
 /* relay_retry.c */
-/* A message of the client was used; is_first: nothing was expected before. */
-void	relay_note_message(struct relay *, const struct relay_message *,
+void	relay_keep_message(struct relay *, const struct relay_message *,
 	    bool is_first);
+/* A message of the client was used; is_first: nothing was expected before. */
+static inline void
+relay_note_message(struct relay *relay, const struct relay_message *message,
+    bool is_first)
+{
+	if (relay->state == RELAY_LINKED && (is_first ||
+	    relay->server->session->batch_state == BATCH_GROWS))
+		relay_keep_message(relay, message, is_first);
+}
 /* This error is not for the client: its batch will be run again. */
 bool	relay_meets_again(struct relay *, const struct expectation *,
 	    const char *sqlstate);
@@ -247,6 +263,7 @@ void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
 void	relay_refuse_held(struct relay *, const char *sqlstate,
 	    const char *text, const char *hint);
+void	relay_refuse_held_with(struct relay *, const struct error_fields *);
 /* LINKED, but the server is gone: the same for everything expected. */
 void	relay_refuse_expected(struct relay *, struct relay_io *,
 	    const char *sqlstate, const char *text);
@@ -283,6 +300,8 @@ void	relay_lose_server(struct relay *, enum reason, const char *what,
  * statement (NULL: not known), the client's wish and the configuration.
  */
 void	relay_choose(struct relay *, const char *text, size_t n);
+/* What its transactions are routed by, but for a comment of their own. */
+enum route	relay_route(const struct relay *);
 /* As pool_take(), wherever that need is served. */
 struct server	*relay_ask(struct relay *);
 void	relay_on_moved(struct ticket *);
@@ -316,8 +335,10 @@ struct pool_welcome	*relay_welcome_hold(const struct relay *);
 /* relay_split.c */
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
-/* This text, or what it has prepared as that, is proven to only read. */
-bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/* Why this text is no read; WHY_READ: it is proven to be one. */
+enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
+/* LINKED now: it is counted where this transaction goes. */
+void	relay_note_route(struct relay *, bool is_replica);
 /*
  * Before a message is handled.  False: it has to wait until the read that
  * runs at a replica is over.
@@ -339,7 +360,6 @@ void	relay_refuse_read(struct relay *, const char *text);
 void	relay_refuse_bound(struct relay *, const char *name);
 
 /* relay_heal.c */
-struct error_fields;
 /* True: the request runs on the primary, its client hears nothing of this. */
 bool	relay_heal(struct relay *, struct relay_io *,
 	    const struct error_fields *);

@@ -19,13 +19,6 @@
 #include "relay/words.h"
 
 bool
-relay_has_expected(const struct relay *relay)
-{
-	return relay->server != NULL &&
-	    relay->server->session->expected.count > 0;
-}
-
-bool
 relay_is_at_rest(const struct relay *relay)
 {
 	const struct server_session	*session;

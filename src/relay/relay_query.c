@@ -353,17 +353,20 @@ static void
 relay_settings_refused(struct relay *relay)
 {
 	struct server_session	*session = relay->server->session;
+	struct buf		 error = session->error;
 	struct error_fields	 fields;
-	char			 text[500], sqlstate[6];
 
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
-	snprintf(text, sizeof text, "%s", fields.message);
-	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
+	/* It outlives the server. */
+	buf_init(&session->error);
+	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
+	if (fields.hint == NULL &&
+	    settings_are_accepted(relay->settings, relay->client->pool))
+		fields.hint = "A setting of this session cannot be applied "
+		    "to a server any more; RESET it.";
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 	    "a client's settings were refused");
-	relay_refuse_held(relay, sqlstate, text, "A setting of this session "
-	    "cannot be applied to a server any more; RESET it.");
+	relay_refuse_held_with(relay, &fields);
+	buf_done(&error);
 }
 
 /*

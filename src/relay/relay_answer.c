@@ -99,6 +99,19 @@ relay_put_error(const struct relay *relay, struct buf *buf,
 	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
 }
 
+void
+relay_put_answer_error(struct relay *relay, struct relay_io *io,
+    const char *sqlstate, const char *text)
+{
+	struct buf	answer;
+
+	buf_init(&answer);
+	relay_put_error(relay, &answer, sqlstate, text, NULL);
+	parcel_piece(&io->to_client, buf_bytes(&answer),
+	    buf_length(&answer));
+	buf_done(&answer);
+}
+
 /*
  * Let PostgreSQL fail in the place of what is refused here, so that it rolls
  * back as it would have; its words are replaced by ours.  No statement has

@@ -256,9 +256,11 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	if (answer->head->purpose != PURPOSE_NONE) {
 		session->has_failed = true;
 		relay_keep_error(session, answer);
-		return ANSWER_DROP;
+		return answer->head->purpose == PURPOSE_BEGIN ?
+		    ANSWER_REFUSED : ANSWER_DROP;
 	}
-	if (relay->is_reading && relay_heal(relay, io, &fields))
+	if ((relay->is_reading || relay->is_opening) &&
+	    relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
@@ -337,6 +339,8 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
 	}
+	if (relay->begin_state == BEGIN_FIRST)
+		relay_begin_answered(relay);
 	relay_count_ready(relay);
 	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
 	    server->transaction_status == STATUS_IDLE)

@@ -100,6 +100,9 @@ struct relay {
 	const struct settings	*defaults;	/* from its startup, held */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
+	const struct statement	*misfit;	/* its rows have changed, as was
+						 * just found; not held */
+	bool			 knows_shapes;	/* has ever described */
 	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
 	enum need		 need;		/* of the next transaction */
@@ -108,6 +111,13 @@ struct relay {
 	enum route		 start_route;	/* of its startup */
 	struct pool		*reader;	/* served its last read */
 	struct causal		*causal;	/* or NULL; joined at need */
+	struct causal		*seen;	/* what it has read at replicas that
+						 * it has left; or NULL */
+	bool			 has_left;	/* the reader's is in it */
+	bool			 heeds_writes;	/* the next transaction reads
+						 * what was written before */
+	bool			 is_awaiting;	/* a replica to catch up */
+	bool			 is_tired;	/* and for long enough */
 	bool			 wants_read;	/* the next transaction is
 						 * proven to only read */
 	bool			 is_reading;	/* the one that runs is */

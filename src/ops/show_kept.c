@@ -98,16 +98,17 @@ show_on_statement(void *arg, const struct statement *statement)
 	struct prepared_rows	*rows = arg;
 	struct prepared_row	*row;
 
-	if (rows->count == PREPARED_ROWS_MAX)
+	/* One that PostgreSQL has described stands for what clients said. */
+	if (rows->count == PREPARED_ROWS_MAX || statement->learned != NULL)
 		return;
 	rows->list = mem_resize(rows->list,
 	    (rows->count + 1) * sizeof rows->list[0]);
 	row = &rows->list[rows->count++];
 	row->hash = statement->node.hash;
 	row->references = atomic_load(&statement->references);
-	row->bytes = statement->length;
+	row->bytes = statement->text_bytes + statement->types_bytes;
 	show_copy_statement(row->text, sizeof row->text,
-	    (const char *)statement->body);
+	    statement->text);
 }
 
 static int

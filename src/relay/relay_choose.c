@@ -89,6 +89,7 @@ relay_need(struct relay *relay, const char *text, size_t n)
 		relay->why = WHY_WISH_ANY;
 		return NEED_ANY;
 	case ROUTE_SPLIT:
+		relay->heeds_writes = true;
 		relay->why = relay_proof(relay, text, n);
 		relay->wants_read = relay->why == WHY_READ ||
 		    relay->why == WHY_READ_ONLY ||
@@ -105,7 +106,7 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 {
 	if (!pool_has_choice(relay->client->pool))
 		return;
-	relay->wants_read = false;
+	relay->wants_read = relay->heeds_writes = false;
 	relay->need = relay_need(relay, text, n);
 	relay->has_need = true;
 	/* A login needs no more than an answer. */
@@ -118,15 +119,14 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 struct server *
 relay_ask(struct relay *relay)
 {
-	struct pool	*pool = relay->client->pool, *reader;
+	struct pool	*pool = relay->client->pool;
 
 	if (pool_has_choice(pool)) {
-		if (!relay->wants_read)
-			return pool_set_take(pool->set, relay->need,
-			    relay->reader, &relay->ticket);
-		reader = relay_reader(relay);
-		return pool_set_take(pool->set, reader == NULL ? NEED_WRITE :
-		    NEED_READ, reader, &relay->ticket);
+		if (relay->need == NEED_READ &&
+		    relay->state != RELAY_GREETING)
+			return relay_ask_for_reader(relay);
+		return pool_set_take(pool->set, relay->need, NULL,
+		    &relay->ticket);
 	}
 	relay->ticket.set = pool->set;
 	relay->ticket.need = relay->need;
@@ -143,7 +143,9 @@ relay_watch_wait(struct relay *relay)
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
 
-	if (relay->ticket.waits_for_host)
+	if (relay->ticket.awaits)
+		relay_watch_catching_up(relay);
+	else if (relay->ticket.waits_for_host)
 		deadline_set(client->loop, &client->deadline,
 		    limits->failover_wait_us > NOTICE_US ? NOTICE_US :
 		    limits->failover_wait_us, relay_on_no_host);
@@ -157,7 +159,7 @@ relay_explain_no_host(struct relay *relay, char *text, size_t size)
 {
 	char	trouble[400], limit[32];
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, size, "no host for this %s was there within "
@@ -173,7 +175,7 @@ relay_notice_no_host(struct relay *relay)
 	char			 text[600], trouble[400], limit[32];
 	struct buf		 notice;
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, sizeof text, "waiting for a host, %s at most: %s",
@@ -186,6 +188,19 @@ relay_notice_no_host(struct relay *relay)
 	buf_done(&notice);
 }
 
+void
+relay_refuse_no_host(struct relay *relay)
+{
+	char	text[1000];
+
+	relay_explain_no_host(relay, text, sizeof text);
+	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
+		return;		/* one has come after all */
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
+	    NULL);
+}
+
 static void
 relay_on_no_host(struct loop *loop, struct deadline *deadline)
 {
@@ -193,7 +208,6 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 			    deadline);
 	struct relay	*relay = relay_of_client(client);
 	int64_t		 limit_us = relay_limits(relay)->failover_wait_us;
-	char		 text[1000];
 
 	if (loop_now_us(loop) - relay->ticket.since_us < limit_us) {
 		relay_notice_no_host(relay);
@@ -201,12 +215,7 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 		    relay_on_no_host);
 		return;
 	}
-	relay_explain_no_host(relay, text, sizeof text);
-	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
-		return;		/* one has come after all */
-	relay_set_state(relay, RELAY_IDLE);
-	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
-	    NULL);
+	relay_refuse_no_host(relay);
 }
 
 /* The roles have changed: from the line of one host to that of another. */
@@ -280,12 +289,16 @@ relay_add_welcome(const struct relay *relay, struct buf *greeting,
 	struct msg_head		 head;
 	size_t			 total;
 
+	if (relay->client->pool->set == NULL) {
+		settings_greeting(greeting, relay->settings,
+		    relay->client->pool, at, welcome->length);
+		return;
+	}
 	buf_init(&kept);
 	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
 	    at += total) {
 		total = MSG_HEAD_BYTES + (size_t)head.length;
-		if (relay->client->pool->set != NULL && head.length >=
-		    sizeof name &&
+		if (head.length >= sizeof name &&
 		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
 			put_parameter_status(&kept, name,
 			    route == ROUTE_REPLICA ? "on" : "off");

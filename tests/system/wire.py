@@ -50,11 +50,22 @@ def startup(**parameters):
     return struct.pack(">I", len(body) + 4) + body
 
 
+def connect_to(host, port):
+    """port may be the path of a unix socket."""
+    if isinstance(port, str):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(30)
+        s.connect(port)
+        return s
+    s = socket.create_connection((host, port), timeout=30)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
 class Client:
     def __init__(self, port, database="app", user="app", connect=True,
                  host="127.0.0.1", **parameters):
-        self.socket = socket.create_connection((host, port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connect_to(host, port)
         self.data = bytearray()
         self.pid = self.key = None
         self.parameters = {}

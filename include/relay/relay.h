@@ -128,8 +128,6 @@ struct relay {
 						 * begins only reads */
 	uint8_t			 why;		/* wants_read or not: enum
 						 * route_why */
-	bool			 is_behind;	/* no replica is as far as
-						 * what it has written */
 	uint8_t			 primary_why;	/* not 0: it goes there, for
 						 * this enum route_why */
 	uint8_t			 begin_state;	/* enum begin_state */

@@ -210,6 +210,9 @@ relay_link(struct relay *relay, struct server *server)
 		if (relay->need == NEED_READ && is_replica)
 			relay_set_reader(relay, server->pool);
 		relay_note_route(relay, is_replica);
+		/* There it may write whatever it began with. */
+		if (relay->why == WHY_SPLIT_BLOCK && !is_replica)
+			relay->need = NEED_WRITE;
 	}
 	relay->is_at_replica = is_replica;
 	if (relay->begins_inside && relay->begin_state == BEGIN_NONE &&

@@ -301,7 +301,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && kind == EXPECT_BIND &&
-	    relay_may_own((const char *)statement->body) &&
+	    relay_may_own(statement->text) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
 	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&

@@ -245,8 +245,8 @@ relay_ends_block(struct relay *relay, const struct relay_message *message)
 		    n - (size_t)(zero + 1 - body)));
 	else if (message->at[0] == MSG_BIND && (statement =
 	    relay_body_statement(relay, body, n)) != NULL)
-		sqlbegin_parse(&begin, (const char *)statement->body,
-		    strlen((const char *)statement->body));
+		sqlbegin_parse(&begin, statement->text,
+		    statement->text_bytes - 1);
 	return begin.kind == SQLBEGIN_COMMIT ||
 	    begin.kind == SQLBEGIN_ROLLBACK;
 }

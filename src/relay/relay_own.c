@@ -249,8 +249,7 @@ own_take_bind(struct relay *relay, struct own_batch *batch,
 		statement = name[0] == '\0' ? relay->unnamed :
 		    names_find(&relay->names, name);
 		if (statement == NULL || !own_find(relay, &batch->own,
-		    (const char *)statement->body,
-		    strlen((const char *)statement->body)))
+		    statement->text, statement->text_bytes - 1))
 			return false;
 	}
 	batch->has_bind = true;

@@ -221,7 +221,7 @@ relay_begins_inside(struct relay *relay, const uint8_t *at, size_t total)
 		text = (const char *)body + strlen((const char *)body) + 1;
 	else if (at[0] == MSG_BIND && (statement =
 	    relay_body_statement(relay, body, n)) != NULL)
-		text = (const char *)statement->body;
+		text = statement->text;
 	else
 		return false;
 	sqlbegin_parse(&relay->begin, text, strlen(text));

@@ -398,6 +398,7 @@ def test_who_leaves_or_is_cancelled_behind_a_begin_leaves_nothing(world):
         assert error_of(other.ask(query("select 1")))["C"] == "25P02"
         assert ask(other, "rollback") == ("ROLLBACK", "I")
         # Or is cancelled there, in a pipeline.
+        weir.console("set query_wait_timeout = 60")
         other.send(query("begin"), query("insert into t values (3)"),
                    query("select 1"), query("commit"))
         assert status(other.until_ready()) == "T"
@@ -505,6 +506,30 @@ def test_split_transactions_read_at_a_replica_until_something_may_write(world):
         messages = client.ask(query("insert into t values (4)"))
         assert error_of(messages)["C"] == "25P02", messages
         assert ask(client, "rollback") == ("ROLLBACK", "I")
+        client.close()
+
+
+def test_what_a_split_transaction_wrote_is_seen_by_the_next(world):
+    with Cluster(world) as cluster:
+        for node in cluster.nodes[1:]:
+            node.sql("alter system set recovery_min_apply_delay = '300ms'")
+            node.sql("select pg_reload_conf()")
+        weir = cluster.start("split_transactions = on")
+        client = Client(weir.port, user="postgres")
+        reader = Client(weir.port, user="postgres")
+        client.ask(query("create table t (a int)"))
+        client.ask(query("insert into t values (0)"))
+        is_ready(cluster, client)
+        for n in range(1, 4):
+            # No replica is as far yet: the transaction is on the primary.
+            client.ask(query(f"update t set a = {n}"))
+            ask(client, "begin")
+            assert client.one("select a from t") == str(n)
+            cluster.caught_up()
+            ask(client, f"update t set a = {n + 100}")
+            ask(client, "commit")
+            assert reader.one("select a from t") == str(n + 100)
+        reader.close()
         client.close()
 
 

@@ -252,6 +252,9 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
+	if (relay_may_own((const char *)body) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
 	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
@@ -359,6 +362,10 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	statement = relay_statement_named(relay, name, &passes);
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
+	if (statement != NULL && kind == EXPECT_BIND &&
+	    relay_may_own(statement->text) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
 	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
 	    relay_limits(relay)->mode == POOL_MODE_STATEMENT) {
 		relay_answer_error(relay, io, false,

@@ -147,8 +147,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (touches & SQL_TOUCHES_SETTINGS &&
-	    relay_take_route(relay, io, text, n - 1)) {
+	if ((relay_may_own(text) || touches & SQL_TOUCHES_SETTINGS) &&
+	    relay_own_query(relay, io, text, n - 1)) {
 		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
 	}
@@ -404,8 +404,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = !relay_has_expected(relay) &&
-				    !relay->is_unsynced;
+	bool			 is_first = !relay->is_unsynced &&
+				    (!relay_has_expected(relay) ||
+				    !relay_has_client_request(relay));
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -436,7 +437,10 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
-	if (verdict == RELAY_USED) {
+	if (verdict == RELAY_OWN) {
+		*used = message.here;
+		verdict = RELAY_USED;
+	} else if (verdict == RELAY_USED) {
 		*used = message.here;
 		relay_note_message(relay, &message, is_first);
 	}

@@ -52,8 +52,9 @@ relay_watch_rest(struct relay *relay)
 	struct client	*client = relay->client;
 	const struct pool_settings *limits = relay_limits(relay);
 
-	if (relay->state == RELAY_LINKED &&
-	    relay->server->transaction_status != STATUS_IDLE)
+	if (relay->begin_state == BEGIN_HELD ||
+	    (relay->state == RELAY_LINKED &&
+	    relay->server->transaction_status != STATUS_IDLE))
 		deadline_set(client->loop, &client->deadline,
 		    limits->idle_transaction_timeout_us,
 		    relay_on_idle_transaction);
@@ -62,7 +63,7 @@ relay_watch_rest(struct relay *relay)
 		    relay_idle_limit(relay), relay_on_idle_timeout);
 }
 
-static struct server *
+struct server *
 relay_unlink(struct relay *relay)
 {
 	struct server	*server = relay->server;
@@ -81,7 +82,12 @@ relay_unlink(struct relay *relay)
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
-	deadline_clear(relay->client->loop, &relay->transaction_deadline);
+	relay->is_opening = relay->reopens = false;
+	if (relay->begin_state != BEGIN_HELD) {
+		relay->begin_state = BEGIN_NONE;
+		deadline_clear(relay->client->loop,
+		    &relay->transaction_deadline);
+	}
 	relay_set_state(relay, RELAY_IDLE);
 	return server;
 }
@@ -147,6 +153,7 @@ void
 relay_forget_session(struct relay *relay)
 {
 	relay_forget_names(relay);
+	relay->route = relay->start_route;
 	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
 
@@ -219,6 +226,15 @@ relay_give_back(struct relay *relay)
 		relay_give_server(server, pins != 0);
 }
 
+/* Everything is answered, and its transaction goes on. */
+static void
+relay_rest_open(struct relay *relay)
+{
+	relay_watch_rest(relay);
+	if (relay->begin_state == BEGIN_MOVES)
+		relay_resume(relay);
+}
+
 void
 relay_finish(struct relay *relay)
 {
@@ -228,7 +244,10 @@ relay_finish(struct relay *relay)
 	if (!relay_is_at_rest(relay))
 		return;
 	if (relay->server->transaction_status != STATUS_IDLE) {
-		relay_watch_rest(relay);
+		if (relay->reopens)
+			relay_begin_again(relay);
+		else
+			relay_rest_open(relay);
 		return;
 	}
 	if ((relay->touches != 0 || relay->has_baseline) &&

@@ -33,6 +33,7 @@ struct client;
 struct client_login;
 struct client_start;
 struct config;
+struct error_fields;
 struct pool;
 
 enum client_state {
@@ -145,6 +146,9 @@ void	client_fail(struct client *, enum reason, const char *format, ...)
 /* The same with a SQLSTATE of the server's. */
 void	client_fail_as(struct client *, enum reason, const char *sqlstate,
 	    const char *text, const char *hint);
+/* The same with every field of it, but for its severity. */
+void	client_fail_with(struct client *, enum reason,
+	    const struct error_fields *);
 
 /* Give it a BackendKeyData that no other client has, and write that. */
 void	client_make_key(struct client *, struct buf *);

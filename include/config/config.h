@@ -75,6 +75,7 @@ enum { HOSTS_MAX = 16 };
 struct host {
 	char	*name;
 	int	 port;
+	bool	 is_literal;	/* no look-up will tell its addresses */
 };
 
 /* A line of [databases].  Texts that were not given are NULL. */
@@ -193,6 +194,7 @@ struct pool_settings {
 	enum pool_mode	mode;
 	enum route	route;
 	bool		replica_fallback;
+	bool		split_transactions;
 	int		pool_size;		/* 0: unlimited */
 	int		min_pool_size;
 	int		reserve_pool_size;

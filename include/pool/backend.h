@@ -104,8 +104,6 @@ struct backend	*backend_find(const char *host, int port);
 /* The same at one of its addresses; what needs no look-up is as above. */
 struct backend	*backend_find_at(const char *host, int port,
 		    const struct addr *);
-/* Whether this is no name: an address, a socket directory, localhost. */
-bool		 backend_host_is_literal(const char *host);
 /*
  * Any thread: it is known to have replayed that, on this timeline; 0: on
  * whichever, whatever.

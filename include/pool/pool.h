@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "base/histogram.h"
 #include "base/pins.h"
+#include "base/routes.h"
 #include "base/reason.h"
 #include "config/config.h"
 #include "net/deadline.h"
@@ -116,6 +117,7 @@ struct pool_lane {
 	struct ticket_list	 line;		/* guarded; oldest first */
 	struct counters		 counters;	/* its thread writes */
 	struct pin_counters	 pins;		/* its thread writes */
+	struct route_counters	 routes;	/* its thread writes */
 	struct pool_times	*times;		/* its thread writes */
 	_Atomic int		 clients;	/* logged in here */
 } __attribute__((aligned(64)));
@@ -357,5 +359,6 @@ void		 pool_count(struct pool *, int64_t now_us,
 void		 pool_sum_counters(const struct pool *, struct counters *);
 void		 pool_sum_times(const struct pool *, struct pool_times *);
 void		 pool_sum_pins(const struct pool *, struct pin_counters *);
+void		 pool_sum_routes(const struct pool *, struct route_counters *);
 
 #endif

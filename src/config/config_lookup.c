@@ -72,6 +72,7 @@ config_pool_settings(const struct config *config,
 	if (user->route != ROUTE_DEFAULT)
 		settings->route = user->route;
 	settings->replica_fallback = option->replica_fallback;
+	settings->split_transactions = option->split_transactions;
 	settings->failover_wait_us = option->failover_wait_us;
 	settings->read_your_writes_wait_us = option->read_your_writes_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,

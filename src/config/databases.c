@@ -13,6 +13,7 @@
 #include "base/text.h"
 #include "config/databases.h"
 #include "config/secret_file.h"
+#include "net/addr.h"
 
 enum key_kind {
 	KEY_TEXT,
@@ -372,8 +373,11 @@ database_add_host(struct database *database, const char *name, int port)
 {
 	database->hosts = mem_resize(database->hosts,
 	    (database->host_count + 1) * sizeof database->hosts[0]);
-	database->hosts[database->host_count].name = mem_string(name);
-	database->hosts[database->host_count++].port = port;
+	database->hosts[database->host_count++] = (struct host){
+		.name = mem_string(name),
+		.port = port,
+		.is_literal = addr_is_literal(name),
+	};
 }
 
 /* Hosts with their ports: one port for all, or as many as there are hosts. */

@@ -414,6 +414,7 @@ console_on_stop(struct client *client)
 	texts_done(&console->parsed);
 	texts_done(&console->bound);
 	free(console->waiting_database);
+	free(console->explained);
 	free(console);
 	client->served = NULL;
 }

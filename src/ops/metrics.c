@@ -87,7 +87,27 @@ metrics_compare_kinds(const void *a, const void *b)
 	    strcmp(one->last.sqlstate, other->last.sqlstate);
 }
 
-/* Kinds that differ in the reason only are one series. */
+/* What nobody was told yet counts 0. */
+static size_t
+metrics_possible_errors(struct error_kind *kinds)
+{
+	size_t	n = 0;
+
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+		kinds[n] = (struct error_kind){ 0 };
+		snprintf(kinds[n].last.sqlstate,
+		    sizeof kinds[n].last.sqlstate, "%s",
+		    reason_sqlstate((enum reason)i));
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Kinds that differ in the reason only are one series.  Those that pgweir may
+ * tell are there from the start: a rate over a counter that appears with its
+ * first event does not see that event.
+ */
 static void
 metrics_errors(struct buf *out)
 {
@@ -96,8 +116,9 @@ metrics_errors(struct buf *out)
 	uint64_t		 count = 0;
 	size_t			 n;
 
-	kinds = mem_new(ERRORS_KINDS_MAX * sizeof *kinds);
-	n = errors_kinds(kinds);
+	kinds = mem_new((REASON_COUNT + ERRORS_KINDS_MAX) * sizeof *kinds);
+	n = metrics_possible_errors(kinds);
+	n += errors_kinds(kinds + n);
 	qsort(kinds, n, sizeof *kinds, metrics_compare_kinds);
 	metrics_head(out, name, "counter", "errors that clients were told, by "
 	    "who said it and SQLSTATE");
@@ -121,9 +142,7 @@ metrics_closed(struct buf *out, const char *name, const char *help,
     _Atomic uint64_t counts[REASON_COUNT])
 {
 	metrics_head(out, name, "counter", help);
-	for (int i = 0; i < REASON_COUNT; i++) {
-		if (atomic_load(&counts[i]) == 0)
-			continue;
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
 		metrics_open(out, name);
 		metrics_label(out, "reason", reason_label((enum reason)i));
 		metrics_value(out, (double)atomic_load(&counts[i]));

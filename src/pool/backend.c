@@ -132,20 +132,10 @@ backend_find_at(const char *host, int port, const struct addr *addr)
 {
 	struct addr	pinned = *addr;
 
-	if (backend_host_is_literal(host))
+	if (addr_is_literal(host))
 		return backend_find(host, port);
 	addr_set_port(&pinned, port);
 	return backend_find_or_make(host, port, &pinned);
-}
-
-bool
-backend_host_is_literal(const char *host)
-{
-	struct addr	addr;
-
-	return host[0] == '/' || host[0] == '@' ||
-	    strcasecmp(host, "localhost") == 0 ||
-	    addr_parse_ip(&addr, host, 0);
 }
 
 bool

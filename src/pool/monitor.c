@@ -21,8 +21,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -54,13 +52,11 @@ struct monitor {
 	enum monitor_state	 state;
 	bool			 is_stopped;
 	bool			 was_good;	/* it has answered here */
-	bool			 is_met;	/* the connection was made */
 	uint32_t		 doubts;	/* when it was asked */
 	uint64_t		 number;	/* of that question */
 	int64_t			 asked_us;
 	bool			 again;		/* somebody came too late */
-	PGconn			*connection;
-	struct event		*event;
+	struct libpq		 libpq;
 	struct config		*config;	/* held unless closed */
 	struct deadline		 tick, limit;
 	struct letter		 resolved;
@@ -69,7 +65,6 @@ struct monitor {
 static struct loop	*monitors_main;
 
 static void	monitor_move(struct monitor *);
-static void	monitor_go_on(struct monitor *);
 static void	monitor_hurry(struct monitor *);
 
 /*
@@ -138,24 +133,13 @@ monitor_tell(struct monitor *monitor, enum health health, const char *error)
 }
 
 static void
-monitor_unwatch(struct monitor *monitor)
-{
-	if (monitor->event != NULL)
-		event_free(monitor->event);
-	monitor->event = NULL;
-}
-
-static void
 monitor_close(struct monitor *monitor)
 {
-	monitor_unwatch(monitor);
-	PQfinish(monitor->connection);
-	monitor->connection = NULL;
+	libpq_close(&monitor->libpq);
 	deadline_clear(monitors_main, &monitor->limit);
 	config_release(monitor->config);
 	monitor->config = NULL;
 	monitor->state = MONITOR_CLOSED;
-	monitor->is_met = false;
 }
 
 /* Ordinary connections may be answered although we are not. */
@@ -191,7 +175,7 @@ monitor_was_refused(const struct monitor *monitor, const char *error)
 		"SSL SYSCALL error",
 	};
 
-	if (!monitor->is_met)
+	if (!monitor->libpq.is_met)
 		return !monitor_lacks_descriptors();
 	for (size_t i = 0; i < ARRAY_LENGTH(libpqs); i++)
 		if (strstr(error, libpqs[i]) != NULL)
@@ -292,45 +276,35 @@ monitor_take_result(struct monitor *monitor, PGresult *result)
 }
 
 static void
-monitor_on_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	monitor_go_on(arg);
-	loop_run_tasks(monitors_main);
-}
-
-static void
-monitor_watch(struct monitor *monitor, short what)
-{
-	monitor_unwatch(monitor);
-	monitor->event = event_new(monitors_main->base,
-	    PQsocket(monitor->connection), (short)(what | EV_PERSIST),
-	    monitor_on_event, monitor);
-	event_add(monitor->event, NULL);
-}
-
-static void
 monitor_ask(struct monitor *monitor)
 {
 	monitor->doubts = atomic_load(&monitor->backend->doubts);
 	monitor->number = tide_ask();
 	monitor->asked_us = loop_now_us(monitors_main);
 	monitor->again = false;
-	if (PQsendQuery(monitor->connection, monitor_query) != 1) {
-		monitor_fail(monitor, PQerrorMessage(monitor->connection));
-		return;
-	}
 	monitor->state = MONITOR_ASKING;
 	deadline_set(monitors_main, &monitor->limit,
 	    monitor->config->option.role_check_timeout_us, monitor_on_limit);
-	PQflush(monitor->connection);
-	monitor_watch(monitor, EV_READ);
+	libpq_ask(&monitor->libpq, monitor_query, 0, NULL);
+}
+
+static struct monitor *
+monitor_of(struct libpq *libpq)
+{
+	return container_of(libpq, struct monitor, libpq);
 }
 
 static void
-monitor_read_result(struct monitor *monitor, PGresult *result)
+monitor_on_ready(struct libpq *libpq)
 {
+	monitor_ask(monitor_of(libpq));
+}
+
+static void
+monitor_on_result(struct libpq *libpq, PGresult *result)
+{
+	struct monitor	*monitor = monitor_of(libpq);
+
 	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
 	    PQntuples(result) == 1 && PQnfields(result) == MONITOR_COLUMNS)
 		monitor_take_result(monitor, result);
@@ -341,71 +315,30 @@ monitor_read_result(struct monitor *monitor, PGresult *result)
 }
 
 static void
-monitor_read(struct monitor *monitor)
+monitor_on_answered(struct libpq *libpq)
 {
-	PGresult	*result;
+	struct monitor	*monitor = monitor_of(libpq);
 
-	if (PQconsumeInput(monitor->connection) != 1) {
-		monitor_fail(monitor, PQerrorMessage(monitor->connection));
-		return;
-	}
-	while (monitor->state == MONITOR_ASKING &&
-	    PQisBusy(monitor->connection) == 0) {
-		if ((result = PQgetResult(monitor->connection)) == NULL) {
-			monitor->state = MONITOR_IDLE;
-			deadline_clear(monitors_main, &monitor->limit);
-			if (monitor->doubts !=
-			    atomic_load(&monitor->backend->doubts))
-				monitor_ask(monitor);
-			else if (monitor->again)
-				monitor_hurry(monitor);
-			return;
-		}
-		if (PQstatus(monitor->connection) == CONNECTION_BAD) {
-			PQclear(result);
-			monitor_fail(monitor,
-			    PQerrorMessage(monitor->connection));
-			return;
-		}
-		monitor_read_result(monitor, result);
-		PQclear(result);
-	}
-}
-
-static void
-monitor_poll(struct monitor *monitor)
-{
-	PostgresPollingStatusType	status;
-
-	/* It may close its socket and make another one. */
-	monitor_unwatch(monitor);
-	status = PQconnectPoll(monitor->connection);
-	switch (PQstatus(monitor->connection)) {
-	case CONNECTION_BAD:
-	case CONNECTION_STARTED:
-	case CONNECTION_NEEDED:
-		break;
-	default:
-		monitor->is_met = true;
-		break;
-	}
-	if (status == PGRES_POLLING_OK)
+	monitor->state = MONITOR_IDLE;
+	deadline_clear(monitors_main, &monitor->limit);
+	if (monitor->doubts != atomic_load(&monitor->backend->doubts))
 		monitor_ask(monitor);
-	else if (status == PGRES_POLLING_FAILED)
-		monitor_fail(monitor, PQerrorMessage(monitor->connection));
-	else
-		monitor_watch(monitor, status == PGRES_POLLING_READING ?
-		    EV_READ : EV_WRITE);
+	else if (monitor->again)
+		monitor_hurry(monitor);
 }
 
 static void
-monitor_go_on(struct monitor *monitor)
+monitor_on_failed(struct libpq *libpq, const char *why)
 {
-	if (monitor->state == MONITOR_CONNECTING)
-		monitor_poll(monitor);
-	else
-		monitor_read(monitor);
+	monitor_fail(monitor_of(libpq), why);
 }
+
+static const struct libpq_handlers	monitor_handlers = {
+	.ready = monitor_on_ready,
+	.result = monitor_on_result,
+	.answered = monitor_on_answered,
+	.failed = monitor_on_failed,
+};
 
 /*
  * Connecting.
@@ -425,7 +358,7 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 	};
 
 	if (login.user == NULL) {
-		monitor->is_met = true;
+		monitor->libpq.is_met = true;
 		monitor_fail(monitor, "no user is known who could ask: set "
 		    "monitor_user and monitor_password");
 		return;
@@ -440,14 +373,7 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 	    entry->dbname : strcmp(monitor->database, "*") == 0 ?
 	    "postgres" : monitor->database;
 	monitor->state = MONITOR_CONNECTING;
-	monitor->connection = libpq_start(&login);
-	if (monitor->connection == NULL ||
-	    PQstatus(monitor->connection) == CONNECTION_BAD) {
-		monitor_fail(monitor, monitor->connection == NULL ?
-		    "out of memory" : PQerrorMessage(monitor->connection));
-		return;
-	}
-	monitor_watch(monitor, EV_WRITE);
+	libpq_open(&monitor->libpq, monitors_main, &monitor_handlers, &login);
 }
 
 static void

@@ -308,7 +308,7 @@ relay_lost_bind(struct relay *relay, struct relay_io *io,
 	statement = name[0] == '\0' ? relay->unnamed :
 	    names_find(&relay->names, name);
 	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
-	    (const char *)statement->body);
+	    statement->text);
 	return RELAY_USED;
 }
 

@@ -189,8 +189,10 @@ relay_ask_for_reader(struct relay *relay)
 	struct pool_set	*set = relay->client->pool->set;
 	struct pool	*reader;
 
+	relay->is_behind = false;
 	while ((reader = relay_reader(relay)) == NULL &&
 	    cluster_has_reader(set->cluster)) {
+		relay->is_behind = true;
 		if (relay->is_tired || relay_patience_us(relay) == 0)
 			return pool_set_take(set, NEED_WRITE, NULL,
 			    &relay->ticket);
@@ -235,6 +237,19 @@ relay_on_patience_over(struct loop *loop, struct deadline *deadline)
 	/* Or it is being told to ask again just now. */
 	if (pool_withdraw(relay->ticket.pool, &relay->ticket))
 		relay_on_moved(&relay->ticket);
+}
+
+/* One that wanted to read and did not get to a replica has a reason. */
+void
+relay_note_route(struct relay *relay, bool is_replica)
+{
+	enum route_why	why = (enum route_why)relay->why;
+
+	if (relay->need == NEED_READ && !is_replica)
+		why = relay->is_behind ? WHY_BEHIND :
+		    WHY_NO_REPLICA;
+	COUNT(relay_lane(relay)->routes.taken[is_replica ? TARGET_REPLICA :
+	    TARGET_PRIMARY][why], 1);
 }
 
 void

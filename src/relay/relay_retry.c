@@ -9,8 +9,8 @@
  * and the batch is there up to its Sync, the error is swallowed; at the
  * ReadyForQuery the messages that are not answered are read again, and the
  * statement is prepared anew.  Rows of another shape than the client knows
- * would be worse than the error, so that one is passed on unless the batch
- * has a Describe.
+ * would be worse than the error, so that one is passed on if the client has
+ * ever described something, and does not in this batch.
  */
 
 #include <string.h>
@@ -33,16 +33,12 @@ relay_is_fresh(const struct relay *relay, const struct relay_message *message)
 }
 
 void
-relay_note_message(struct relay *relay, const struct relay_message *message,
+relay_keep_message(struct relay *relay, const struct relay_message *message,
     bool is_first)
 {
-	struct server_session	*session;
-	struct buf		*batch;
+	struct server_session	*session = relay->server->session;
+	struct buf		*batch = &session->batch;
 
-	if (relay->state != RELAY_LINKED)
-		return;
-	session = relay->server->session;
-	batch = &session->batch;
 	if (is_first && session->batch_state != BATCH_AGAIN) {
 		buf_clear(batch);
 		session->batch_state = relay_is_fresh(relay, message) ?
@@ -149,9 +145,10 @@ relay_expect_retry(struct relay *relay)
 }
 
 /*
- * The server has lost a statement, or a table of it has changed: nobody shall
- * meet the same error again, it is prepared anew at its next use.  True: that
- * is now, and the client does not hear of it.
+ * The server has lost a statement, which is prepared anew at its next use; or
+ * a table of it has changed, and whoever knew it before must not see it under
+ * that name.  True: it is prepared and run again, and the client does not
+ * hear of it.
  */
 bool
 relay_meets_again(struct relay *relay, const struct expectation *head,
@@ -164,9 +161,14 @@ relay_meets_again(struct relay *relay, const struct expectation *head,
 	    head->number == 0 ||
 	    (!has_changed && strcmp(sqlstate, "26000") != 0))
 		return false;
-	shelf_forget_number(&session->shelf, head->number, has_changed);
-	if (!relay_may_retry(relay, has_changed))
+	if (has_changed)
+		statements_expire();
+	else
+		shelf_forget_number(&session->shelf, head->number);
+	if (!relay_may_retry(relay, has_changed && relay->knows_shapes))
 		return false;
+	if (has_changed)
+		relay_unlearn(relay, &session->batch);
 	relay_skip_batch(relay);
 	relay_expect_retry(relay);
 	return true;

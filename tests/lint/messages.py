@@ -16,7 +16,7 @@ COMPOSED = {
     "src/pool/pool_set.c", "src/pool/pool_table.c", "src/relay/relay_lost.c",
     "src/relay/relay_query.c", "src/relay/relay_choose.c",
     "src/pool/cluster_judge.c", "src/relay/relay_tie.c",
-    "src/wire/scram_client.c", "src/lifecycle.c", "src/client/auth_query.c",
+    "src/client/client_login.c", "src/wire/scram_client.c", "src/lifecycle.c", "src/client/auth_query.c",
 }
 COMPOSERS = {"snprintf", "mem_string", "workers_dismiss", "client_dismiss"}
 

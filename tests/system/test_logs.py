@@ -5,7 +5,7 @@ import re
 import subprocess
 import time
 
-from cluster import Failed, psql_run, wait_until
+from cluster import Cluster, Failed, psql_run, wait_until
 from web import OPTIONS, metrics, value
 from wire import Client, error_of, query
 
@@ -91,6 +91,25 @@ def test_a_slow_query_is_logged_with_its_wait_and_its_server(world):
     second.one("select 1")
     assert weir.text().count("slow query") == len(found)
     assert "pg_sleep" not in weir.text()
+
+
+def test_a_slow_query_says_what_it_was_taken_for(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start("log_slow = 100ms")
+        for route, what, node in (
+                ("split", "a write under route split", 0),
+                ("replica", "a read under route replica", 1),
+                ("any", "for any host under route any", None)):
+            client = Client(weir.port, user="postgres",
+                            options=f"-c pgweir.route={route}")
+            client.one("select pg_sleep(0.2)")
+            line = wait_until("it is logged", lambda: [
+                line for line in weir.text().splitlines()
+                if "slow query" in line and f"route {route}" in line])[0]
+            assert f"; {what}; server" in line, line
+            if node is not None:
+                assert f" at 127.0.0.1:{cluster.nodes[node].port}," in line
+            client.close()
 
 
 def test_without_log_slow_no_query_is_logged(world):

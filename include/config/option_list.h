@@ -29,6 +29,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* As far as PgBouncer goes; it stands in 16 bits of every cancel key. */
+#define PEER_ID_MAX	16383
+
 #define OPTION_DAY	(24 * 3600)
 #define OPTION_YEAR	(366 * OPTION_DAY)
 
@@ -156,10 +159,21 @@ X(TIME, client_login_timeout, client_login_timeout_us, "60", "60", 0,	\
     3600, true, "close a client that has not logged in by then; 0: never")\
 X(TIME, cancel_wait_timeout, cancel_wait_timeout_us, "10", "10", 0,	\
     3600, true, "give up a cancel request after this long")		\
+X(TEXT, peers, peers, "", "", 0, 0, true,				\
+    "names or addresses, with :PORT if it is not listen_port, of the "	\
+    "pgweir processes of one service, as a headless Service has them: a "\
+    "cancel request for another one is passed on")			\
+X(INT, peer_id, peer_id, "0", "0", 0, PEER_ID_MAX, false,		\
+    "number of this process in [peers], the other way to name them; 0: "\
+    "none")								\
 X(TIME, shutdown_delay, shutdown_delay_us, "0", "0", 0, 3600, true,	\
     "after SIGTERM go on accepting clients for this long")		\
+X(TIME, shutdown_spread, shutdown_spread_us, "5", "5", 0, 3600, true,	\
+    "then send idle clients away over this long, so that a thousand do not "\
+    "connect elsewhere at once; few are sent away sooner")		\
 X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
-    OPTION_DAY, true, "after SIGTERM exit at the latest after this long")\
+    OPTION_DAY, true, "after SIGTERM exit at the latest after this long; "\
+    "what runs a little before that is cancelled")			\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\
@@ -326,8 +340,7 @@ X(server_fast_close, "servers are closed at their transaction's end")	\
 X(log_stats, "ask the console, SHOW STATS")				\
 X(stats_period, "averages are over the life of the process")		\
 X(query_wait_notify, "the reason is in the error at query_wait_timeout")\
-X(login_notify_message, "nothing is said to clients at login")		\
-X(peer_id, "cancel requests are answered by this process alone")
+X(login_notify_message, "nothing is said to clients at login")
 
 /* Refused: they decide about who may log in, or what cannot be done. */
 #define OPTION_REFUSED_LIST(X)						\

@@ -313,6 +313,14 @@ struct pool_keeper {
 	/* LINKED from now on: on_event and user are the keeper's to set. */
 	void	(*opened)(struct pool_keeper *, struct server *);
 	void	(*failed)(struct pool_keeper *, const struct pool_error *);
+	/*
+	 * NULL: it logs in as all servers of the pool do.  Otherwise name,
+	 * value, ..., NULL: said in its startup packet as well; no query of
+	 * ours is run, and what it reports is the keeper's alone.
+	 */
+	const char	*const *startup;
+	struct buf	 greeting;	/* then: ParameterStatus messages */
+	const struct client *client;	/* whose alone it is, or NULL */
 };
 /* False: a shared limit is full; it may be less so the next time. */
 bool		 pool_open_kept(struct pool *, struct loop *,

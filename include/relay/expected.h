@@ -71,6 +71,9 @@ struct expectation {
 						 * else: what replaces an
 						 * error */
 	uint32_t		 made_bytes;
+	char			 asked[24];	/* Bind, Describe: the client's
+						 * name for it, if it is that
+						 * short; "": not so */
 };
 
 /* All zero is empty and owns no memory. */
@@ -79,6 +82,7 @@ struct expected {
 	uint32_t		 head;		/* index of the oldest */
 	uint32_t		 count;
 	uint32_t		 size;		/* a power of two, or 0 */
+	uint32_t		 closes;	/* Close with a name */
 };
 
 /* More than this and the client is not read until answers have come. */

@@ -117,8 +117,6 @@ struct relay {
 						 * begins only reads */
 	uint8_t			 why;		/* wants_read or not: enum
 						 * route_why */
-	bool			 is_behind;	/* no replica is as far as
-						 * what it has written */
 	bool			 needs_primary;	/* a replica has refused */
 	bool			 alters;	/* DDL was sent */
 	struct task		 resume;

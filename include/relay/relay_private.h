@@ -7,6 +7,7 @@
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
+ *	relay_names.c	 a client's names, and the server's
  *	relay_learn.c	 what PostgreSQL makes of what is prepared
  *	relay_answer.c	 answers made here
  *	relay_read.c	 the bytes of the server
@@ -208,9 +209,6 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 /* relay_shelf.c */
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
-/* The server forgets this one. */
-void	relay_close_shelved(struct server_session *, struct relay_io *,
-	    struct shelf_entry *);
 /* Send Parse for this statement under a name of the server's own. */
 struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 			    struct statement *, enum expect_fate);
@@ -222,6 +220,18 @@ uint32_t	relay_ensure(struct relay *, struct relay_io *,
 		    struct statement *, char name[STATEMENT_NAME_BYTES]);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
+
+/* relay_names.c */
+/* A message of the client waits until all before it is answered. */
+void	relay_await_answers(struct relay *, struct relay_io *);
+/* Whether the name is known is not known before all that is answered. */
+bool	relay_name_is_open(const struct relay *, enum expect_kind,
+	    bool is_known);
+/* An error with the server's name in it is told with the client's. */
+struct error_fields;
+bool	relay_rename_error(struct relay *, struct relay_io *,
+	    const struct expectation *, const uint8_t *body, size_t n,
+	    const struct error_fields *);
 
 /* relay_learn.c */
 /*
@@ -386,18 +396,19 @@ struct pool_welcome	*relay_welcome_hold(const struct relay *);
 bool	relay_is_split(const struct relay *);
 /* Why this text is no read; WHY_READ: it is proven to be one. */
 enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
-/* LINKED now: it is counted where this transaction goes. */
-void	relay_note_route(struct relay *, bool is_replica);
 /*
  * Before a message is handled.  False: it has to wait until the read that
  * runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
-/* The pool for a read, or NULL: only the primary has what it may see. */
+/* relay_reader.c */
 struct causal	*relay_causal(struct relay *);
-/* relay_reader.c: a server that may serve a read; as relay_ask(). */
+/* A server that may serve a read; as relay_ask(). */
 struct server	*relay_ask_for_reader(struct relay *);
+/* The pool for a read, or NULL: only the primary has what it may see. */
 struct pool	*relay_reader(struct relay *);
+/* LINKED now: it is counted where this transaction goes. */
+void		 relay_note_route(struct relay *, bool is_replica);
 /* A deadline for ticket.awaits; and the end. */
 void		 relay_watch_catching_up(struct relay *);
 void		 relay_reader_done(struct relay *);

@@ -19,6 +19,8 @@
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "net/tls.h"
+#include "pool/cancel_call.h"
+#include "pool/peers.h"
 #include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/startup.h"
@@ -85,6 +87,7 @@ client_login_free(struct client *client)
 	for (size_t i = 0; i < login->setting_count; i++)
 		free(login->settings[i]);
 	free(login->settings);
+	free(login->replication);
 	buf_wipe(&login->in);
 	config_release(login->config);
 	free(login);
@@ -140,17 +143,21 @@ login_on_secured(struct client *client)
 }
 
 /*
- * Cancel requests: whoever sent it is told nothing, and waits for the end.
+ * Cancel requests: whoever sent it is told nothing, and waits for the end.  A
+ * peer, which is who sends one without hops, is told if it was for us.
  */
 
 void
-client_login_cancelled(struct loop *loop, void *arg)
+client_login_cancelled(struct loop *loop, void *arg, bool was_here)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;
+	uint8_t		 word = CANCEL_DONE_BYTE;
 	struct client	*client;
 
 	TAILQ_FOREACH(client, client_list_of(loop), all)
 		if (client->id == id) {
+			if (was_here && client->login->is_passed)
+				stream_write(&client->stream, &word, 1);
 			client_close(client, REASON_CLIENT_LEFT,
 			    "a cancel request was carried out");
 			return;
@@ -171,6 +178,7 @@ login_on_cancel(struct client *client, const struct startup *startup)
 	secret = (uint32_t)startup->key[0] << 24 |
 	    (uint32_t)startup->key[1] << 16 |
 	    (uint32_t)startup->key[2] << 8 | startup->key[3];
+	client->login->is_passed = (secret & CANCEL_KEY_HOPS) == 0;
 	client_cancel_by_key(client->loop, startup->pid, secret,
 	    client_login_cancelled, (void *)(uintptr_t)client->id);
 }
@@ -243,13 +251,20 @@ login_take_options(struct client *client, const char *value)
 	return result == STARTUP_OPTION_END;
 }
 
+/* What is neither true nor false is PostgreSQL's to refuse. */
 static bool
-login_is_true(const char *value)
+login_is_false(const char *value)
 {
 	bool	on;
 
-	return strcmp(value, "database") == 0 ||
-	    !text_to_bool(value, &on) || on;
+	return text_to_bool(value, &on) && !on;
+}
+
+bool
+client_login_is_physical(const struct client_login *login)
+{
+	return login->replication != NULL &&
+	    strcmp(login->replication, "database") != 0;
 }
 
 static bool
@@ -264,9 +279,11 @@ login_take_parameter(struct client *client, const char *name,
 	} else if (strcmp(name, "database") == 0) {
 		free(client->database);
 		client->database = mem_string(value);
-	} else if (strcmp(name, "replication") == 0)
-		login->wants_replication = login_is_true(value);
-	else if (strcmp(name, "options") != 0 &&
+	} else if (strcmp(name, "replication") == 0) {
+		free(login->replication);
+		login->replication = login_is_false(value) ? NULL :
+		    mem_string(value);
+	} else if (strcmp(name, "options") != 0 &&
 	    !startup_is_protocol_option(name)) {
 		if (login->setting_count >= 2 * SETTINGS_MAX) {
 			login_refuse_many(client);

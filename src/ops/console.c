@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "ops/console.h"
 #include "relay/relay.h"
+#include "relay/replication.h"
 #include "wire/get.h"
 #include "wire/put.h"
 
@@ -24,6 +25,7 @@ console_init(void)
 {
 	client_services.relay = &relay_service;
 	client_services.console = &console_service;
+	client_services.replication = &replication_service;
 }
 
 struct console *

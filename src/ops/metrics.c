@@ -23,6 +23,7 @@
 #include "ops/metrics.h"
 #include "ops/overview.h"
 #include "ops/process.h"
+#include "pool/peers.h"
 #include "relay/prepared.h"
 #include "relay/settings.h"
 
@@ -287,6 +288,32 @@ metrics_lists(struct buf *out, const struct overview *overview)
 	config_release(config);
 }
 
+static void
+metrics_total(struct buf *out, const char *name, const char *help,
+    uint64_t value)
+{
+	metrics_head(out, name, "counter", help);
+	metrics_open(out, name);
+	metrics_value(out, (double)value);
+}
+
+static void
+metrics_peers(struct buf *out)
+{
+	struct peers_counts	counts;
+
+	peers_counts(&counts);
+	metrics_integer(out, "pgweir_peers",
+	    "other processes of this service that are known", peers_count());
+	metrics_total(out, "pgweir_cancels_passed_total",
+	    "cancel requests that were passed on to peers", counts.passed);
+	metrics_total(out, "pgweir_cancels_passed_done_total",
+	    "of them, those for which a peer said it was done", counts.done);
+	metrics_total(out, "pgweir_cancels_dropped_total",
+	    "cancel requests that were not passed on because too many were "
+	    "under way", counts.dropped);
+}
+
 void
 metrics_write(struct buf *out)
 {
@@ -296,6 +323,7 @@ metrics_write(struct buf *out)
 	metrics_lists(out, overview);
 	metrics_pools(out, overview);
 	metrics_hosts(out);
+	metrics_peers(out);
 	metrics_errors(out);
 	metrics_closed(out, "pgweir_client_disconnects_total",
 	    "client connections that ended, by reason",

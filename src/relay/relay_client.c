@@ -142,9 +142,14 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	if (relay->state == RELAY_IDLE)
 		relay_choose(relay, text, n - 1);
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_query_deallocate(relay, io, text, n - 1))
-		return RELAY_USED;
+	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
+		if (relay_has_expected(relay)) {
+			relay_await_answers(relay, io);
+			return RELAY_LATER;
+		}
+		if (relay_query_deallocate(relay, io, text, n - 1))
+			return RELAY_USED;
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (touches != 0) {
@@ -381,7 +386,8 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = !relay_has_expected(relay);
+	bool			 is_first = !relay_has_expected(relay) &&
+				    !relay->is_unsynced;
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:

@@ -132,20 +132,6 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/* A round trip: the client's message waits for what it is about. */
-static void
-relay_look_first(struct relay *relay, struct relay_io *io)
-{
-	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
-	struct server_session	*session = relay->server->session;
-
-	parcel_piece(&io->to_server, flush, sizeof flush);
-	session->own_purpose = PURPOSE_NONE;
-	session->has_failed = false;
-	relay->is_holding = relay->is_unsynced = true;
-	relay_begin_query(relay);
-}
-
 bool
 relay_may_bind(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
@@ -178,7 +164,8 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 	relay_ask_shape(relay, io, statement, name, learns);
 	if (learns != LEARN_REFUSES)
 		return true;
-	relay_look_first(relay, io);
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
 	return false;
 }

@@ -306,6 +306,9 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		    answer->head->made_bytes);
 		fate = ANSWER_DROP;
 	}
+	else if (relay_rename_error(relay, io, answer->head, answer->body,
+	    answer->length, &fields))
+		fate = ANSWER_DROP;
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
 	if (asks)

@@ -10,6 +10,7 @@ TELLERS = {
     "relay_refuse_held", "relay_bad_message", "relay_lose_server",
     "login_fail", "source_fail", "scram_server_bad", "startup_bad",
     "scram_client_bad", "scram_client_fail", "console_error",
+    "replication_end", "replication_lose",
 }
 # Texts that are put together first.
 COMPOSED = {

@@ -2,9 +2,9 @@
 """Runs the system tests: every test_* function of every test_*.py here.
 
 A test's name is the sentence it proves; it gets a World.  Those marked slow
-run with --slow, and then they alone.  Several
-processes take the tests in turn, each with a World of its own.  The last line
-is "N passed, N failed, N skipped".
+run with --slow, and then they alone.  Several processes take the tests in
+turn, each with a World of its own.  The last line is "N passed, N failed, N
+skipped".
 """
 
 import argparse

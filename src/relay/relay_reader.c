@@ -189,10 +189,8 @@ relay_ask_for_reader(struct relay *relay)
 	struct pool_set	*set = relay->client->pool->set;
 	struct pool	*reader;
 
-	relay->is_behind = false;
 	while ((reader = relay_reader(relay)) == NULL &&
 	    cluster_has_reader(set->cluster)) {
-		relay->is_behind = true;
 		if (relay->is_tired || relay_patience_us(relay) == 0)
 			return pool_set_take(set, NEED_WRITE, NULL,
 			    &relay->ticket);
@@ -243,10 +241,13 @@ relay_on_patience_over(struct loop *loop, struct deadline *deadline)
 void
 relay_note_route(struct relay *relay, bool is_replica)
 {
-	enum route_why	why = (enum route_why)relay->why;
+	const struct ticket	*ticket = &relay->ticket;
+	enum route_why		 why = (enum route_why)relay->why;
 
 	if (relay->need == NEED_READ && !is_replica)
-		why = relay->is_behind ? WHY_BEHIND :
+		why = (ticket->awaited_number != 0 ||
+		    ticket->awaited_timeline != 0) && cluster_has_reader(
+		    relay->client->pool->set->cluster) ? WHY_BEHIND :
 		    WHY_NO_REPLICA;
 	COUNT(relay_lane(relay)->routes.taken[is_replica ? TARGET_REPLICA :
 	    TARGET_PRIMARY][why], 1);

@@ -28,7 +28,10 @@ class Names(threading.Thread):
             except OSError:
                 return
             self.asked += 1
-            self.socket.sendto(self.answer(packet), peer)
+            try:
+                self.socket.sendto(self.answer(packet), peer)
+            except OSError:
+                return
 
     def answer(self, packet):
         labels, at = [], 12

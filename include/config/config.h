@@ -226,6 +226,7 @@ struct pool_settings {
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
 	int64_t		failover_wait_us;
+	int64_t		read_your_writes_wait_us;
 	enum pin_policy	pin;
 	bool		pin_notice;
 	int		max_pinned;		/* 0: the pool less two */

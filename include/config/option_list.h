@@ -107,6 +107,15 @@ X(SCOPE, read_your_writes, read_your_writes, "application",		\
     "application", 0, 0, true, "with route = split: a replica serves reads "\
     "once it has replayed what was written before by the same session, "\
     "application (database, user and address), or database; or off")	\
+X(TIME, read_your_writes_wait, read_your_writes_wait_us, "0", "0", 0,	\
+    OPTION_DAY, true, "a read that no replica may serve yet waits that long "\
+    "for one before it goes to the primary")				\
+X(TIME, max_replica_lag, max_replica_lag_us, "0", "0", 0, OPTION_DAY, true, \
+    "a replica that is later than that gets no new reads until it has "	\
+    "caught up; 0: however late; what the primary did not write does not "\
+    "count")								\
+X(BYTES, max_replica_lag_bytes, max_replica_lag_bytes, "0", "0", 0,	\
+    INT64_C(1) << 50, true, "the same, in bytes of write-ahead log")	\
 X(TIME, failover_wait, failover_wait_us, "30s", "30s", 0, OPTION_DAY,	\
     true, "how long a transaction waits for a primary while there is none; "\
     "0: not at all")							\

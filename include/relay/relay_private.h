@@ -383,15 +383,24 @@ struct pool_welcome	*relay_welcome_hold(const struct relay *);
 bool	relay_is_split(const struct relay *);
 /* Why this text is no read; WHY_READ: it is proven to be one. */
 enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
-/* LINKED now: it is counted where this transaction goes. */
-void	relay_note_route(struct relay *, bool is_replica);
 /*
  * Before a message is handled.  False: it has to wait until the read that
  * runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
+/* relay_reader.c */
+struct causal	*relay_causal(struct relay *);
+/* A server that may serve a read; as relay_ask(). */
+struct server	*relay_ask_for_reader(struct relay *);
 /* The pool for a read, or NULL: only the primary has what it may see. */
 struct pool	*relay_reader(struct relay *);
+/* LINKED now: it is counted where this transaction goes. */
+void		 relay_note_route(struct relay *, bool is_replica);
+/* A deadline for ticket.awaits; and the end. */
+void		 relay_watch_catching_up(struct relay *);
+void		 relay_reader_done(struct relay *);
+/* relay_choose.c: no host was there for who waits. */
+void		 relay_refuse_no_host(struct relay *);
 /* A transaction that is no read has ended on the primary. */
 void	relay_note_written(struct relay *);
 /* A server was given back; what waited for that goes on. */

@@ -469,6 +469,8 @@ pool_count(struct pool *pool, int64_t now_us, struct pool_numbers *numbers)
 	pthread_mutex_unlock(&pool->shared.mutex);
 	numbers->linked = numbers->total - numbers->idle - numbers->moving -
 	    numbers->opening;
+	if (pool->set != NULL && pool_is_home(pool))
+		pool_set_count(pool->set, now_us, numbers);
 }
 
 /* "; max_db_connections (3) of database "app" is reached" */

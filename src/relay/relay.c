@@ -181,6 +181,13 @@ relay_refresh_pool(struct relay *relay)
 }
 
 static void
+relay_set_reader(struct relay *relay, struct pool *pool)
+{
+	relay->reader = pool;
+	relay->has_left = false;
+}
+
+static void
 relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
@@ -200,7 +207,7 @@ relay_link(struct relay *relay, struct server *server)
 		    cluster_use(server->pool->set->cluster,
 		    server->pool->backend) == USE_READ;
 		if (relay->need == NEED_READ && is_replica)
-			relay->reader = server->pool;
+			relay_set_reader(relay, server->pool);
 		relay_note_route(relay, is_replica);
 	}
 	relay->linked_us = loop_now_us(client->loop);
@@ -238,6 +245,7 @@ relay_take(struct relay *relay)
 	relay->has_need = false;
 	relay->ticket.wish = relay->settings;
 	relay->ticket.keeps_since = false;
+	relay->is_awaiting = relay->is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
 			relay_link(relay, server);
@@ -310,7 +318,7 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		return;
 	}
 	deadline_clear(relay->client->loop, &relay->client->deadline);
-	if (!pool_serves(pool, relay->need)) {
+	if (!pool_serves(pool, ticket->need)) {
 		/* The roles have changed while it was on its way. */
 		pool_give(pool, &server);
 		relay->ticket.keeps_since = true;

@@ -85,6 +85,7 @@ relay_need(struct relay *relay, const char *text, size_t n)
 		relay->why = WHY_WISH_ANY;
 		return NEED_ANY;
 	case ROUTE_SPLIT:
+		relay->heeds_writes = true;
 		relay->why = relay_proof(relay, text, n);
 		relay->wants_read = relay->why == WHY_READ;
 		return relay->wants_read || relay->why == WHY_READ_ONLY ?
@@ -100,7 +101,7 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 {
 	if (!pool_has_choice(relay->client->pool))
 		return;
-	relay->wants_read = false;
+	relay->wants_read = relay->heeds_writes = false;
 	relay->need = relay_need(relay, text, n);
 	relay->has_need = true;
 	/* A login needs no more than an answer. */
@@ -113,15 +114,14 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 struct server *
 relay_ask(struct relay *relay)
 {
-	struct pool	*pool = relay->client->pool, *reader;
+	struct pool	*pool = relay->client->pool;
 
 	if (pool_has_choice(pool)) {
-		if (!relay->wants_read)
-			return pool_set_take(pool->set, relay->need,
-			    relay->reader, &relay->ticket);
-		reader = relay_reader(relay);
-		return pool_set_take(pool->set, reader == NULL ? NEED_WRITE :
-		    NEED_READ, reader, &relay->ticket);
+		if (relay->need == NEED_READ &&
+		    relay->state != RELAY_GREETING)
+			return relay_ask_for_reader(relay);
+		return pool_set_take(pool->set, relay->need, NULL,
+		    &relay->ticket);
 	}
 	relay->ticket.set = pool->set;
 	relay->ticket.need = relay->need;
@@ -138,7 +138,9 @@ relay_watch_wait(struct relay *relay)
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
 
-	if (relay->ticket.waits_for_host)
+	if (relay->ticket.awaits)
+		relay_watch_catching_up(relay);
+	else if (relay->ticket.waits_for_host)
 		deadline_set(client->loop, &client->deadline,
 		    limits->failover_wait_us > NOTICE_US ? NOTICE_US :
 		    limits->failover_wait_us, relay_on_no_host);
@@ -152,7 +154,7 @@ relay_explain_no_host(struct relay *relay, char *text, size_t size)
 {
 	char	trouble[400], limit[32];
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, size, "no host for this %s was there within "
@@ -168,7 +170,7 @@ relay_notice_no_host(struct relay *relay)
 	char			 text[600], trouble[400], limit[32];
 	struct buf		 notice;
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, sizeof text, "waiting for a host, %s at most: %s",
@@ -181,6 +183,19 @@ relay_notice_no_host(struct relay *relay)
 	buf_done(&notice);
 }
 
+void
+relay_refuse_no_host(struct relay *relay)
+{
+	char	text[1000];
+
+	relay_explain_no_host(relay, text, sizeof text);
+	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
+		return;		/* one has come after all */
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
+	    NULL);
+}
+
 static void
 relay_on_no_host(struct loop *loop, struct deadline *deadline)
 {
@@ -188,7 +203,6 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 			    deadline);
 	struct relay	*relay = relay_of_client(client);
 	int64_t		 limit_us = relay_limits(relay)->failover_wait_us;
-	char		 text[1000];
 
 	if (loop_now_us(loop) - relay->ticket.since_us < limit_us) {
 		relay_notice_no_host(relay);
@@ -196,12 +210,7 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 		    relay_on_no_host);
 		return;
 	}
-	relay_explain_no_host(relay, text, sizeof text);
-	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
-		return;		/* one has come after all */
-	relay_set_state(relay, RELAY_IDLE);
-	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
-	    NULL);
+	relay_refuse_no_host(relay);
 }
 
 /* The roles have changed: from the line of one host to that of another. */

@@ -7,8 +7,8 @@
  * set, and what else the client says is passed on only if it reads as well;
  * anything else waits (waits_for_end) until the replica was given back.
  *
- * Which replica may serve it depends on what was written before
- * (relay/causal.h): that is asked each time a server is asked for.
+ * Which replica may serve it depends on what was written and read before
+ * (relay_reader.c): that is asked each time a server is asked for.
  *
  * A catalogue is held by a thread, and exchanged when there is another one.
  */
@@ -256,31 +256,6 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	return false;
 }
 
-/*
- * Whose writes it must see.
- */
-
-static struct causal *
-relay_causal(struct relay *relay)
-{
-	struct client	*client = relay->client;
-	struct config	*config;
-	char		 address[ADDR_TEXT_BYTES];
-	struct addr	 peer;
-
-	if (relay->causal != NULL)
-		return relay->causal;
-	addr_of_peer(&peer, client->stream.fd);
-	config = config_current();
-	relay->causal = causal_join((enum causal_scope)
-	    config->option.read_your_writes,
-	    &client->pool->set->cluster->tide, client->database,
-	    client->user, addr_is_unix(&peer) ? "" :
-	    addr_print_host(&peer, address, sizeof address));
-	config_release(config);
-	return relay->causal;
-}
-
 void
 relay_note_written(struct relay *relay)
 {
@@ -297,66 +272,6 @@ relay_note_written(struct relay *relay)
 		relay->alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
-}
-
-/* Somebody waits for the replicas: they are asked soon. */
-static void
-relay_hurry_replicas(const struct cluster *cluster)
-{
-	struct backend	*backend;
-
-	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
-		backend = atomic_load(&cluster->members[i].backend);
-		if (backend != NULL && atomic_load(&cluster->members[i].use) ==
-		    USE_READ)
-			monitor_look(backend);
-	}
-}
-
-struct pool *
-relay_reader(struct relay *relay)
-{
-	struct pool_set	*set = relay->client->pool->set;
-	struct causal	*causal = relay_causal(relay);
-	struct pool	*pool = NULL;
-	uint32_t	 timeline = 0;
-	int64_t		 lsn = 0;
-
-	/* It leaves the replica that it has read from: see causal.h. */
-	if (relay->reader != NULL && relay->reader->set == set &&
-	    cluster_use(set->cluster, relay->reader->backend) != USE_READ) {
-		causal_write(causal);
-		relay->reader = NULL;
-	}
-	relay->is_behind = true;
-	switch (causal_state(causal, &timeline, &lsn)) {
-	case CAUSAL_UNKNOWN:
-		break;
-	case CAUSAL_FREE:
-		timeline = 0;
-		relay->is_behind = false;
-		/* FALLTHROUGH */
-	case CAUSAL_AT:
-		pool = pool_set_choose_reader(set, relay->reader, timeline,
-		    lsn);
-		if (pool == NULL && timeline != 0)
-			relay_hurry_replicas(set->cluster);
-		break;
-	}
-	return pool;
-}
-
-/* One that wanted to read and did not get to a replica has a reason. */
-void
-relay_note_route(struct relay *relay, bool is_replica)
-{
-	enum route_why	why = (enum route_why)relay->why;
-
-	if (relay->need == NEED_READ && !is_replica)
-		why = relay->wants_read && relay->is_behind ? WHY_BEHIND :
-		    WHY_NO_REPLICA;
-	COUNT(relay_lane(relay)->routes.taken[is_replica ? TARGET_REPLICA :
-	    TARGET_PRIMARY][why], 1);
 }
 
 /*
@@ -411,6 +326,5 @@ relay_split_done(struct relay *relay)
 {
 	if (relay->client != NULL)
 		loop_undefer(relay->client->loop, &relay->resume);
-	causal_leave(relay->causal);
-	relay->causal = NULL;
+	relay_reader_done(relay);
 }

@@ -56,6 +56,7 @@
 	X(REASON_NO_SECRET,		"28000", "no_secret")		\
 	X(REASON_NO_STATEMENT,		"26000", "no_statement")	\
 	X(REASON_STATEMENT_EXISTS,	"42P05", "statement_exists")	\
+	X(REASON_SHAPE_CHANGED,		"0A000", "shape_changed")	\
 	X(REASON_SERVER_OLD,		"57P01", "server_old")		\
 	X(REASON_SERVER_IDLE,		"57P01", "server_idle")		\
 	X(REASON_SERVER_EVICTED,	"57P01", "server_evicted")	\

@@ -33,6 +33,7 @@ struct client;
 struct client_login;
 struct client_start;
 struct config;
+struct error_fields;
 struct pool;
 
 enum client_state {
@@ -108,7 +109,7 @@ struct client_start {
 	/* name, value, name, value, ..., NULL: settings in order of arrival,
 	 * those inside "options" included; user, database, replication not */
 	const char	*const *settings;
-	bool		 wants_replication;
+	const char	*replication;	/* the parameter; NULL: none */
 	/* What it sent already behind its login. */
 	const uint8_t	*early;
 	size_t		 early_length;
@@ -118,6 +119,7 @@ struct client_start {
 struct client_services {
 	const struct client_service	*relay;
 	const struct client_service	*console;
+	const struct client_service	*replication;
 };
 extern struct client_services	client_services;
 
@@ -145,6 +147,9 @@ void	client_fail(struct client *, enum reason, const char *format, ...)
 /* The same with a SQLSTATE of the server's. */
 void	client_fail_as(struct client *, enum reason, const char *sqlstate,
 	    const char *text, const char *hint);
+/* The same with every field of it, but for its severity. */
+void	client_fail_with(struct client *, enum reason,
+	    const struct error_fields *);
 
 /* Give it a BackendKeyData that no other client has, and write that. */
 void	client_make_key(struct client *, struct buf *);

@@ -34,7 +34,7 @@ struct client_login {
 	size_t			 used;	/* of it: is being carried out */
 	char			**settings;	/* name, value, ..., NULL */
 	size_t			 setting_count;
-	bool			 wants_replication;
+	char			*replication;	/* as asked; NULL: no */
 	struct auth_request	 auth;
 	bool			 is_asking;
 	struct scram_server	*scram;
@@ -47,6 +47,8 @@ void	client_login_free(struct client *);
 /* Carry out what is here: a login that waited for something goes on. */
 void	client_login_read(struct client *);
 void	client_login_on_event(struct client *, enum stream_event);
+/* WAL as it is, without a database, is what it wants to stream. */
+bool	client_login_is_physical(const struct client_login *);
 /* done() of a cancel request; arg is the client's id. */
 void	client_login_cancelled(struct loop *, void *);
 

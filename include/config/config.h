@@ -187,6 +187,8 @@ void		 config_replace(struct config *);
 
 /* The entry for this name, else the one named "*", else NULL. */
 const struct database	*config_database(const struct config *, const char *);
+/* The first entry, if all lead to the same hosts; else NULL. */
+const struct database	*config_same_hosts(const struct config *);
 const struct user	*config_user(const struct config *, const char *);
 
 /* What counts for one pool once every override is applied. */
@@ -194,6 +196,7 @@ struct pool_settings {
 	enum pool_mode	mode;
 	enum route	route;
 	bool		replica_fallback;
+	bool		split_transactions;
 	int		pool_size;		/* 0: unlimited */
 	int		min_pool_size;
 	int		reserve_pool_size;

@@ -94,6 +94,10 @@ X(TIME, server_login_retry, server_login_retry_us, "1s", "15", 0, 3600,	\
 X(ROUTE, route, route, "split", "any", 0, 0, true,			\
     "with several hosts: split (writes to the primary, what only reads to "\
     "a replica), primary, replica, or any in turn")			\
+X(BOOL, split_transactions, split_transactions, "0", "0", 0, 0, true,	\
+    "with route = split: a transaction that is not declared goes where "\
+    "its first statement may go, and on to the primary with the first "	\
+    "that may write")							\
 X(BOOL, replica_fallback, replica_fallback, "1", "1", 0, 0, true,	\
     "let the primary serve reads while no replica can")			\
 X(SCOPE, read_your_writes, read_your_writes, "application",		\

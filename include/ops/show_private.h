@@ -37,6 +37,7 @@ void	show_fill_hosts(struct show *, struct loop *);
 /* show_kept.c */
 void	show_fill_errors(struct show *);
 void	show_fill_prepared(struct show *);
+void	show_fill_routes(struct show *);
 
 /* console_command.c: a row for each command. */
 void	show_commands(struct show *);

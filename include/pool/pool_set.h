@@ -36,6 +36,8 @@ struct pool_set {
 						 * needed; never freed */
 	_Atomic(struct catalogue_source *) catalogue;	/* the relay's */
 	_Atomic uint32_t	 turn;		/* for taking turns */
+	_Atomic(struct pool *)	 replicated;	/* the replica that streamed
+						 * to a client last, or NULL */
 	struct {
 		pthread_mutex_t	   mutex;
 		struct ticket_list parked;

@@ -4,6 +4,12 @@
  *	statement	the text and parameter types of a Parse message, and
  *			the settings under which it was said; interned, held
  *			once for all clients and servers, reference counted
+ *	learned one	the same text, with what PostgreSQL has made of it:
+ *			the types of all parameters and the shape of the
+ *			rows.  A client's name means such a one as soon as
+ *			PostgreSQL has told, so that whatever is changed in
+ *			the database later, its parameters and rows are on
+ *			no server other than what it was told
  *	names		one client's names for statements
  *	shelf		the statements that one server has, each under a
  *			number of the server's own ("pgweir_7"), least
@@ -28,17 +34,28 @@
 
 struct settings;
 
+/*
+ * What a statement consists of behind its name in Parse: a text with its NUL,
+ * and a count with that many types.
+ */
 struct statement {
 	struct hash_node	 node;
 	atomic_int		 references;
 	const struct settings	*meaning;	/* held */
+	struct statement	*origin;	/* held: what clients say, which
+						 * has the text; NULL: itself */
+	uint64_t		 shape;		/* of its rows; 0: not known */
 	uint32_t		 touches;	/* sqlscan's, of the text */
 	enum sql_verb		 verb;
-	_Atomic uint32_t	 shape;		/* how often it was found that
-						 * its rows have changed */
-	uint32_t		 length;	/* of body */
-	uint8_t			 body[];	/* Parse, behind the name: text,
-						 * NUL, count, types */
+	const char		*text;		/* ends with NUL */
+	const uint8_t		*types;
+	uint32_t		 text_bytes;
+	uint32_t		 types_bytes;
+	/* Under the mutex of all statements: */
+	struct statement	*learned;	/* the last one, not held */
+	int64_t			 learned_us;
+	uint64_t		 learned_epoch;
+	uint8_t			 own[];
 };
 
 /*
@@ -56,8 +73,30 @@ struct statement	*statement_new_private(const uint8_t *body,
 struct statement	*statement_hold(struct statement *);
 void			 statement_release(struct statement *);	/* NULL ok */
 
+/*
+ * What PostgreSQL has made of it, in ParameterDescription (a count and types)
+ * and by the shape of its rows (0: not asked).  A reference is the caller's.
+ * It may be one too many for statement_memory_max, which the statement that
+ * it takes the place of will make up for.
+ */
+struct statement	*statement_learn(struct statement *,
+			    const uint8_t *types, size_t n, uint64_t shape);
+/* Of a RowDescription; 0: it is malformed. */
+enum { SHAPE_NO_ROWS = 1 };
+uint64_t		 statement_shape(const uint8_t *, size_t);
+/* This is how PostgreSQL has understood it, now. */
+void			 statement_note_learned(struct statement *,
+			    struct statement *learned, int64_t now_us);
+/* How it did within the last second, with a reference; NULL: ask again. */
+struct statement	*statement_learned(struct statement *,
+			    int64_t now_us);
+/* Something was changed in a database: ask again. */
+void			 statements_expire(void);
+
 /* A Parse message behind its name: a text, a count and that many types. */
 bool			 statement_body_is_valid(const uint8_t *, size_t);
+/* A count and that many types. */
+bool			 statement_types_are_whole(const uint8_t *, size_t);
 
 /* Longer bodies are not kept (max_statement_bytes); main's to set. */
 extern size_t		 statement_bytes_max;
@@ -90,7 +129,6 @@ struct shelf_entry {
 	TAILQ_ENTRY(shelf_entry) next;		/* most recently used first */
 	struct statement	*statement;	/* held */
 	uint32_t		 number; /* on the server: pgweir_NUMBER */
-	uint32_t		 shape;	/* the statement's when prepared */
 	bool			 is_private; /* prepared under settings that
 					      * are not its own */
 };
@@ -106,10 +144,7 @@ enum { STATEMENT_NAME_BYTES = 24 };
 
 void			 shelf_init(struct shelf *);
 void			 shelf_clear(struct shelf *);	/* all forgotten */
-/*
- * The entry, now the most recently used one; NULL: not there, or prepared
- * before its rows have changed.
- */
+/* The entry, now the most recently used one; NULL: not there. */
 struct shelf_entry	*shelf_find(struct shelf *, const struct statement *);
 /* Add under a fresh number; it must not be there. */
 struct shelf_entry	*shelf_add(struct shelf *, struct statement *);
@@ -119,9 +154,15 @@ void			 shelf_restore(struct shelf *, struct statement *,
 void			 shelf_remove(struct shelf *, struct shelf_entry *);
 void			 shelf_remove_number(struct shelf *,
 			    const struct statement *, uint32_t number);
-/* By its number alone; has_changed: others have to prepare it anew too. */
-void			 shelf_forget_number(struct shelf *, uint32_t,
-			    bool has_changed);
+/* By its number alone. */
+void			 shelf_forget_number(struct shelf *, uint32_t);
+struct statement	*shelf_statement(struct shelf *, uint32_t number);
+/*
+ * What is there under this number turns out to be another statement.  If the
+ * server has that already, this one is the next to go.
+ */
+void			 shelf_turn(struct shelf *, const struct statement *,
+			    uint32_t number, struct statement *into);
 /* The one to close when there are more than limit: NULL when there is room. */
 struct shelf_entry	*shelf_oldest_beyond(struct shelf *, size_t limit);
 /* "pgweir_7"; returns the length without the NUL. */

@@ -89,6 +89,9 @@ struct relay {
 	const struct settings	*defaults;	/* from its startup, held */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
+	const struct statement	*misfit;	/* its rows have changed, as was
+						 * just found; not held */
+	bool			 knows_shapes;	/* has ever described */
 	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
 	enum need		 need;		/* of the next transaction */
@@ -103,7 +106,12 @@ struct relay {
 	bool			 waits_for_end;	/* what comes is not, and is
 						 * held until that one ends */
 	bool			 is_batch;	/* of the extended protocol */
-	bool			 batch_reads;	/* the batch that begins does */
+	uint8_t			 batch_why;	/* WHY_READ: the batch that
+						 * begins only reads */
+	uint8_t			 why;		/* wants_read or not: enum
+						 * route_why */
+	bool			 is_behind;	/* no replica is as far as
+						 * what it has written */
 	bool			 needs_primary;	/* a replica has refused */
 	bool			 alters;	/* DDL was sent */
 	struct task		 resume;

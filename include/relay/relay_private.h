@@ -7,11 +7,13 @@
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
+ *	relay_learn.c	 what PostgreSQL makes of what is prepared
  *	relay_answer.c	 answers made here
  *	relay_read.c	 the bytes of the server
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_listen.c	 LISTEN: the client's part of it
+ *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
@@ -29,6 +31,8 @@
 #include "pool/backend.h"
 #include "relay/relay.h"
 #include "wire/msg.h"
+
+struct error_fields;
 
 /* Unsent output above this stops reading the other side. */
 #define RELAY_HIGH_BYTES	(128 * 1024)
@@ -129,6 +133,8 @@ void	relay_on_transaction_timeout(struct loop *, struct deadline *);
 void	relay_on_query_timeout(struct loop *, struct deadline *);
 
 /* relay_client.c */
+/* A statement begins: its time counts, and the idle limits do not. */
+void	relay_begin_query(struct relay *);
 /* Use client bytes; returns how many. */
 size_t	relay_read_client(struct relay *, struct relay_io *, uint8_t *,
 	    size_t);
@@ -205,11 +211,40 @@ void	relay_close_private(struct relay *, struct relay_io *);
 /* Send Parse for this statement under a name of the server's own. */
 struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 			    struct statement *, enum expect_fate);
+/* Close on the server, and forget, what is there. */
+void	relay_close_shelved(struct server_session *, struct relay_io *,
+	    struct shelf_entry *);
 /* The server has this statement, or gets it now; its name and number. */
 uint32_t	relay_ensure(struct relay *, struct relay_io *,
 		    struct statement *, char name[STATEMENT_NAME_BYTES]);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
+
+/* relay_learn.c */
+/*
+ * The client prepares; *known: what this came to be a moment ago, or else the
+ * statement itself; a reference is the caller's.  Returns what is expected of
+ * Parse; NULL: the server has it already.
+ */
+struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
+			    struct statement *, const char *name,
+			    struct statement **known);
+/*
+ * A Bind or Describe of this statement, under the client's name: it is on the
+ * server now.  False: not so, or not as the client knows it; *verdict says
+ * what became of the message.
+ */
+bool	relay_may_bind(struct relay *, struct relay_io *,
+	    const struct relay_message *, enum expect_kind,
+	    struct statement *, const char *name, enum relay_verdict *verdict);
+/* A Describe of ours is answered; session->described has the parameters. */
+void	relay_learn(struct relay *, struct relay_io *,
+	    const struct expectation *, uint64_t shape);
+/* A Describe of the client's, of its unnamed statement. */
+void	relay_learn_unnamed(struct relay *, const struct expectation *,
+	    const uint8_t *types, size_t);
+/* What this batch names has changed its shape: any will do. */
+void	relay_unlearn(struct relay *, const struct buf *batch);
 
 /* relay_retry.c */
 void	relay_keep_message(struct relay *, const struct relay_message *,
@@ -254,6 +289,9 @@ void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)
 	    __attribute__((format(printf, 6, 7)));
+/* One that goes out now, in the place of what PostgreSQL has said. */
+void	relay_put_answer_error(struct relay *, struct relay_io *,
+	    const char *sqlstate, const char *text);
 /* PostgreSQL has told the client an error; its text may hold data. */
 void	relay_note_error(const struct relay *, const char *sqlstate);
 /* Answers whose turn has come. */
@@ -261,6 +299,7 @@ void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
 void	relay_refuse_held(struct relay *, const char *sqlstate,
 	    const char *text, const char *hint);
+void	relay_refuse_held_with(struct relay *, const struct error_fields *);
 /* LINKED, but the server is gone: the same for everything expected. */
 void	relay_refuse_expected(struct relay *, struct relay_io *,
 	    const char *sqlstate, const char *text);
@@ -290,6 +329,16 @@ void	relay_hold_over(struct relay *);
 /* The server closed, broke or spoke rubbish (type: of the message, or 0). */
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
+
+/* relay_copy.c */
+void	relay_copy_begin(struct relay *);
+/* The head has failed; true: relay_copy_ask() when its batch is struck. */
+bool	relay_copy_fails(struct relay *, const char *sqlstate);
+void	relay_copy_ask(struct relay *, struct relay_io *);
+/* This is what was asked: ReadyForQuery, and the empty query's answer. */
+bool	relay_copy_is_asked(const struct expectation *head);
+void	relay_copy_ready(struct relay *);
+void	relay_copy_told(struct relay *, struct relay_io *);
 
 /* relay_choose.c */
 /*
@@ -332,8 +381,10 @@ struct pool_welcome	*relay_welcome_hold(const struct relay *);
 /* relay_split.c */
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
-/* This text, or what it has prepared as that, is proven to only read. */
-bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/* Why this text is no read; WHY_READ: it is proven to be one. */
+enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
+/* LINKED now: it is counted where this transaction goes. */
+void	relay_note_route(struct relay *, bool is_replica);
 /*
  * Before a message is handled.  False: it has to wait until the read that
  * runs at a replica is over.
@@ -355,7 +406,6 @@ void	relay_refuse_read(struct relay *, const char *text);
 void	relay_refuse_bound(struct relay *, const char *name);
 
 /* relay_heal.c */
-struct error_fields;
 /* True: the request runs on the primary, its client hears nothing of this. */
 bool	relay_heal(struct relay *, struct relay_io *,
 	    const struct error_fields *);

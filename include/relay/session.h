@@ -44,6 +44,9 @@ struct server_session {
 						 * not ready again yet */
 	bool			 is_copying;	/* COPY in of an Execute: Sync
 						 * is ignored */
+	uint32_t		 copy_syncs;	/* ignored, if it has begun to
+						 * read */
+	uint32_t		 copy_readies;	/* relay_copy.c's */
 	bool			 is_out_of_step;/* an error in a batch: skipped
 						 * until Sync */
 	bool			 has_failed; /* the query of ours that runs */
@@ -52,6 +55,7 @@ struct server_session {
 	struct buf		 batch;		/* what the client said */
 	struct buf		 described;	/* parameters, whose rows may
 						 * turn out to have changed */
+	bool			 has_altered;	/* something in the database */
 	struct settings_draft	*draft;		/* being read back */
 	uint64_t		 drawn_by;	/* a client's id: others have
 						 * not drawn from sequences */

@@ -24,6 +24,28 @@ config_database(const struct config *config, const char *name)
 	return fallback;
 }
 
+static bool
+database_has_hosts_of(const struct database *a, const struct database *b)
+{
+	if (a->host_count != b->host_count)
+		return false;
+	for (size_t i = 0; i < a->host_count; i++)
+		if (strcmp(a->hosts[i].name, b->hosts[i].name) != 0 ||
+		    a->hosts[i].port != b->hosts[i].port)
+			return false;
+	return true;
+}
+
+const struct database *
+config_same_hosts(const struct config *config)
+{
+	for (size_t i = 1; i < config->database_count; i++)
+		if (!database_has_hosts_of(config->databases[0],
+		    config->databases[i]))
+			return NULL;
+	return config->database_count == 0 ? NULL : config->databases[0];
+}
+
 const struct user *
 config_user(const struct config *config, const char *name)
 {
@@ -72,6 +94,7 @@ config_pool_settings(const struct config *config,
 	if (user->route != ROUTE_DEFAULT)
 		settings->route = user->route;
 	settings->replica_fallback = option->replica_fallback;
+	settings->split_transactions = option->split_transactions;
 	settings->failover_wait_us = option->failover_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,
 	    database->pool_size, option->default_pool_size);

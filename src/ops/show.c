@@ -439,6 +439,8 @@ static const struct show_table	show_tables[] = {
 	    "load_balance_hosts:t host:t", show_fill_pools, NULL },
 	{ "PREPARED", "prepared statements, up to the first literal", true,
 	    "hash:t references:i bytes:i text:t", show_fill_prepared, NULL },
+	{ "ROUTES", "where transactions went, and why", false,
+	    "database:t target:t reason:t count:l", show_fill_routes, NULL },
 	{ "SERVERS", "connections to PostgreSQL", false,
 	    SHOW_CONNECTION_COLUMNS " cancels:i", NULL, show_fill_servers },
 	{ "SOCKETS", "connections to clients and to PostgreSQL", false,

@@ -1,6 +1,6 @@
 /*
- * SHOW ERRORS and SHOW PREPARED: what is kept of clients' errors and
- * statements.
+ * SHOW ERRORS, SHOW PREPARED and SHOW ROUTES: what is kept of clients' errors
+ * and statements, and where they went.
  */
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/mem.h"
+#include "ops/overview.h"
 #include "ops/show_private.h"
 #include "relay/prepared.h"
 
@@ -97,16 +98,17 @@ show_on_statement(void *arg, const struct statement *statement)
 	struct prepared_rows	*rows = arg;
 	struct prepared_row	*row;
 
-	if (rows->count == PREPARED_ROWS_MAX)
+	/* One that PostgreSQL has described stands for what clients said. */
+	if (rows->count == PREPARED_ROWS_MAX || statement->learned != NULL)
 		return;
 	rows->list = mem_resize(rows->list,
 	    (rows->count + 1) * sizeof rows->list[0]);
 	row = &rows->list[rows->count++];
 	row->hash = statement->node.hash;
 	row->references = atomic_load(&statement->references);
-	row->bytes = statement->length;
+	row->bytes = statement->text_bytes + statement->types_bytes;
 	show_copy_statement(row->text, sizeof row->text,
-	    (const char *)statement->body);
+	    statement->text);
 }
 
 static int
@@ -139,4 +141,38 @@ show_fill_prepared(struct show *show)
 		show_row(show);
 	}
 	free(rows.list);
+}
+
+/*
+ * Routes.
+ */
+
+static void
+show_route(struct show *show, const struct overview_database *database,
+    enum route_target target, enum route_why why)
+{
+	uint64_t	count = atomic_load(
+			    &database->routes.taken[target][why]);
+
+	if (count == 0)
+		return;
+	show_text(show, database->name);
+	show_text(show, route_target_name(target));
+	show_text(show, route_why_label(why));
+	show_number(show, (int64_t)count);
+	show_row(show);
+}
+
+/* Of each database where its transactions went, and why. */
+void
+show_fill_routes(struct show *show)
+{
+	struct overview	*overview = overview_new();
+
+	for (size_t i = 0; i < overview->database_count; i++)
+		for (int cell = 0; cell < TARGET_COUNT * WHY_COUNT; cell++)
+			show_route(show, &overview->databases[i],
+			    (enum route_target)(cell / WHY_COUNT),
+			    (enum route_why)(cell % WHY_COUNT));
+	overview_free(overview);
 }

@@ -5,6 +5,11 @@
  * statement is freed with its last reference, which is taken and given up
  * under that mutex only when the count touches zero, so that nobody finds a
  * statement that is being freed.
+ *
+ * Types may be inferred from tables, and rows always come from there.  What
+ * PostgreSQL infers is asked once when a client prepares a text, and is a
+ * part of what the client has from then on; another client that prepares the
+ * text a second later, or after a table was changed through here, asks anew.
  */
 
 #include <pthread.h>
@@ -20,10 +25,15 @@
 size_t	statement_bytes_max = 1024 * 1024;
 size_t	statement_memory_max = 256 * 1024 * 1024;
 
+/* For so long what PostgreSQL has said of a statement is believed. */
+enum { LEARNED_US = 1000 * 1000 };
+
 static struct {
 	pthread_mutex_t		mutex;
 	struct hash_table	table;
+	size_t			texts;	/* others share one of these */
 	size_t			bytes;
+	atomic_ullong		epoch;	/* how often a database was changed */
 } statements = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 bool
@@ -37,12 +47,32 @@ statement_body_is_valid(const uint8_t *body, size_t n)
 	return get_is_done(&get);
 }
 
+bool
+statement_types_are_whole(const uint8_t *types, size_t n)
+{
+	struct get	get;
+
+	get_init(&get, types, n);
+	(void)get_bytes(&get, (size_t)get_u16(&get) * 4);
+	return get_is_done(&get);
+}
+
+static size_t
+statement_bytes(const struct statement *statement)
+{
+	return sizeof *statement + statement->types_bytes +
+	    (statement->origin == NULL ? statement->text_bytes : 0);
+}
+
+/* What a client says is kept in one piece. */
 static bool
 statement_fits(const struct statement *statement, const uint8_t *body,
     size_t n, const struct settings *meaning)
 {
-	return statement->length == n && statement->meaning == meaning &&
-	    memcmp(statement->body, body, n) == 0;
+	return statement->origin == NULL &&
+	    statement->text_bytes + statement->types_bytes == n &&
+	    statement->meaning == meaning &&
+	    memcmp(statement->own, body, n) == 0;
 }
 
 static struct statement *
@@ -69,12 +99,23 @@ statement_new(const uint8_t *body, size_t n, const struct settings *meaning)
 
 	atomic_init(&statement->references, 1);
 	statement->meaning = settings_hold(meaning);
-	statement->length = (uint32_t)n;
-	memcpy(statement->body, body, n);
-	sqlscan_text(&scan, body, strlen((const char *)body));
+	memcpy(statement->own, body, n);
+	statement->text = (const char *)statement->own;
+	statement->text_bytes = (uint32_t)strlen(statement->text) + 1;
+	statement->types = statement->own + statement->text_bytes;
+	statement->types_bytes = (uint32_t)n - statement->text_bytes;
+	sqlscan_text(&scan, body, statement->text_bytes - 1);
 	statement->touches = scan.touches;
 	statement->verb = (enum sql_verb)scan.first;
 	return statement;
+}
+
+static void
+statement_add_locked(struct statement *statement, uint64_t hash)
+{
+	hash_table_add(&statements.table, &statement->node, hash);
+	statements.bytes += statement_bytes(statement);
+	statements.texts += statement->origin == NULL;
 }
 
 struct statement *
@@ -84,6 +125,8 @@ statement_intern(const uint8_t *body, size_t n,
 	struct statement	*statement;
 	uint64_t		 hash;
 
+	if (last != NULL && last->origin != NULL)
+		last = last->origin;
 	if (last != NULL && statement_fits(last, body, n, meaning))
 		return statement_hold(last);
 	hash = hash_bytes(body, n);
@@ -95,11 +138,134 @@ statement_intern(const uint8_t *body, size_t n,
 	    statements.bytes + sizeof *statement + n <=
 	    statement_memory_max) {
 		statement = statement_new(body, n, meaning);
-		hash_table_add(&statements.table, &statement->node, hash);
-		statements.bytes += sizeof *statement + n;
+		statement_add_locked(statement, hash);
 	}
 	pthread_mutex_unlock(&statements.mutex);
 	return statement;
+}
+
+/*
+ * What PostgreSQL has made of a statement.
+ */
+
+static struct statement *
+statement_find_learned_locked(const struct statement *origin,
+    const uint8_t *types, size_t n, uint64_t shape, uint64_t hash)
+{
+	struct hash_node	*node;
+	struct statement	*statement;
+
+	for (node = hash_table_first(&statements.table, hash); node != NULL;
+	    node = hash_table_same(node)) {
+		statement = container_of(node, struct statement, node);
+		if (statement->origin == origin &&
+		    statement->shape == shape &&
+		    statement->types_bytes == n &&
+		    memcmp(statement->types, types, n) == 0)
+			return statement;
+	}
+	return NULL;
+}
+
+static struct statement *
+statement_new_learned(struct statement *origin, const uint8_t *types,
+    size_t n, uint64_t shape)
+{
+	struct statement	*statement = mem_new(sizeof *statement + n);
+
+	atomic_init(&statement->references, 1);
+	statement->meaning = settings_hold(origin->meaning);
+	statement->origin = statement_hold(origin);
+	statement->shape = shape;
+	statement->touches = origin->touches;
+	statement->verb = origin->verb;
+	statement->text = origin->text;
+	statement->text_bytes = origin->text_bytes;
+	memcpy(statement->own, types, n);
+	statement->types = statement->own;
+	statement->types_bytes = (uint32_t)n;
+	return statement;
+}
+
+struct statement *
+statement_learn(struct statement *of, const uint8_t *types, size_t n,
+    uint64_t shape)
+{
+	struct statement	*origin = of->origin == NULL ? of : of->origin;
+	struct statement	*statement;
+	uint64_t		 hash = hash_mix(hash_mix(origin->node.hash,
+				    hash_bytes(types, n)), shape);
+
+	pthread_mutex_lock(&statements.mutex);
+	statement = statement_find_learned_locked(origin, types, n, shape,
+	    hash);
+	if (statement != NULL)
+		statement_hold(statement);
+	else {
+		statement = statement_new_learned(origin, types, n, shape);
+		statement_add_locked(statement, hash);
+	}
+	pthread_mutex_unlock(&statements.mutex);
+	return statement;
+}
+
+/* As PostgreSQL compares them: names, types and their modifiers. */
+uint64_t
+statement_shape(const uint8_t *body, size_t n)
+{
+	struct get	 get;
+	uint64_t	 shape = SHAPE_NO_ROWS + 1;
+	uint32_t	 type;
+	const char	*name;
+
+	get_init(&get, body, n);
+	for (unsigned left = get_u16(&get); left > 0 && !get.bad; left--) {
+		if ((name = get_string(&get)) == NULL)
+			break;
+		(void)get_bytes(&get, 6);
+		type = get_u32(&get);
+		(void)get_bytes(&get, 2);
+		shape = hash_mix(hash_mix(shape, hash_text(name)),
+		    (uint64_t)type << 32 | get_u32(&get));
+		(void)get_bytes(&get, 2);
+	}
+	if (!get_is_done(&get))
+		return 0;
+	return shape <= SHAPE_NO_ROWS ? shape + 2 : shape;
+}
+
+void
+statements_expire(void)
+{
+	atomic_fetch_add_explicit(&statements.epoch, 1, memory_order_relaxed);
+}
+
+void
+statement_note_learned(struct statement *statement, struct statement *learned,
+    int64_t now_us)
+{
+	pthread_mutex_lock(&statements.mutex);
+	statement->learned = learned;
+	statement->learned_us = now_us;
+	statement->learned_epoch = atomic_load(&statements.epoch);
+	pthread_mutex_unlock(&statements.mutex);
+}
+
+struct statement *
+statement_learned(struct statement *statement, int64_t now_us)
+{
+	struct statement	*learned;
+
+	pthread_mutex_lock(&statements.mutex);
+	learned = statement->learned;
+	if (learned != NULL && (now_us - statement->learned_us >
+	    LEARNED_US || statement->learned_epoch !=
+	    atomic_load(&statements.epoch)))
+		learned = NULL;
+	if (learned != NULL)
+		statement_hold(learned);
+	pthread_mutex_unlock(&statements.mutex);
+	return learned;
 }
 
 struct statement *
@@ -149,9 +315,14 @@ statement_release(struct statement *statement)
 		return;
 	}
 	hash_table_remove(&statements.table, &statement->node);
-	statements.bytes -= sizeof *statement + statement->length;
+	statements.bytes -= statement_bytes(statement);
+	statements.texts -= statement->origin == NULL;
+	if (statement->origin != NULL &&
+	    statement->origin->learned == statement)
+		statement->origin->learned = NULL;
 	pthread_mutex_unlock(&statements.mutex);
 	settings_release(statement->meaning);
+	statement_release(statement->origin);
 	free(statement);
 }
 
@@ -159,7 +330,7 @@ void
 statements_memory(size_t *count, size_t *bytes)
 {
 	pthread_mutex_lock(&statements.mutex);
-	*count = statements.table.count;
+	*count = statements.texts;
 	*bytes = statements.bytes;
 	pthread_mutex_unlock(&statements.mutex);
 }

@@ -185,6 +185,7 @@ relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
+	bool		 is_replica;
 
 	server->user = relay;
 	server->on_event = relay_on_server_event;
@@ -193,11 +194,15 @@ relay_link(struct relay *relay, struct server *server)
 	relay->is_reading = relay->wants_read;
 	relay->has_told = false;
 	relay->needs_primary = false;
-	/* The primary may have stood in. */
-	if (relay->need == NEED_READ && server->pool->set != NULL &&
-	    cluster_use(server->pool->set->cluster,
-	    server->pool->backend) == USE_READ)
-		relay->reader = server->pool;
+	if (pool_has_choice(relay->client->pool)) {
+		/* The primary may have stood in. */
+		is_replica = relay->need != NEED_WRITE &&
+		    cluster_use(server->pool->set->cluster,
+		    server->pool->backend) == USE_READ;
+		if (relay->need == NEED_READ && is_replica)
+			relay->reader = server->pool;
+		relay_note_route(relay, is_replica);
+	}
 	relay->linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
 		relay->pins |= PIN_MODE;

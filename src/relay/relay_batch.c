@@ -100,6 +100,7 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 {
 	struct server_session	*session = relay->server->session;
 	struct expectation	*entry;
+	struct statement	*known;
 	struct buf		 nothing;
 
 	if (names_find(&relay->names, name) != NULL) {
@@ -120,7 +121,8 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (shelf_find(&session->shelf, statement) != NULL) {
+	entry = relay_learn_parsed(relay, io, statement, name, &known);
+	if (entry == NULL) {
 		buf_init(&nothing);
 		put_empty(&nothing, MSG_PARSE_COMPLETE);
 		relay_answer(relay, io, EXPECT_PARSE, &nothing);
@@ -128,13 +130,13 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 		entry = session->expected.count == 0 ? NULL :
 		    expected_at(&session->expected,
 		    session->expected.count - 1);
-	} else
-		entry = relay_shelve(relay, io, statement, FATE_PASS);
+	}
 	if (entry != NULL) {
 		entry->is_named = true;
 		entry->name = mem_string(name);
 	}
-	names_set(&relay->names, name, statement);
+	names_set(&relay->names, name, known);
+	statement_release(known);
 	relay_drop(relay, message);
 	return RELAY_USED;
 }
@@ -286,6 +288,8 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
     const char *name, size_t before, size_t after)
 {
 	struct statement	*statement;
+	enum relay_verdict	 verdict;
+	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
 	uint32_t		 number, touches;
 	bool			 passes;
@@ -304,10 +308,13 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	}
 	if (relay->state == RELAY_IDLE && statement != NULL)
-		relay_choose(relay, (const char *)statement->body,
-		    strlen((const char *)statement->body));
+		relay_choose(relay, statement->text,
+		    statement->text_bytes - 1);
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (statement != NULL && name[0] != '\0' && !relay_may_bind(relay, io,
+	    message, kind, statement, name, &verdict))
+		return verdict;
 	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
 		relay_note_bound(relay, statement);
 	if (kind == EXPECT_BIND && before == 1)
@@ -317,7 +324,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (statement != NULL && kind == EXPECT_BIND) {
 		touches = statement->touches |
 		    words_touches(relay->client->pool,
-		    (const char *)statement->body, statement->length);
+		    statement->text, statement->text_bytes - 1);
 		if (touches != 0 && !relay_may_tie(relay, io,
 		    relay_pins_of(touches), false)) {
 			relay_drop(relay, message);
@@ -332,8 +339,10 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (statement != NULL && name[0] == '\0')
 		relay_ensure_unnamed(relay, io);
 	if (statement == NULL || name[0] == '\0') {
-		expected_add(&relay->server->session->expected, kind,
+		entry = expected_add(&relay->server->session->expected, kind,
 		    FATE_PASS);
+		if (statement != NULL && kind == EXPECT_DESCRIBE)
+			entry->statement = statement_hold(statement);
 		relay_pass(relay, io, message);
 		relay_forget_shelf(relay, statement, kind);
 		return RELAY_USED;
@@ -410,6 +419,7 @@ relay_on_describe(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
+	relay->knows_shapes = true;
 	if (name[-1] == 'P')
 		return relay_pass_portal(relay, io, message, EXPECT_DESCRIBE);
 	return relay_pass_named(relay, io, message, EXPECT_DESCRIBE, name, 1,
@@ -464,8 +474,11 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
-	if (name[-1] == 'P')
+	if (name[-1] == 'P') {
+		if (name[0] == '\0' && relay->server != NULL)
+			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
+	}
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);

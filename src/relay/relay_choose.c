@@ -53,16 +53,19 @@ text_may_wish(const char *text, size_t n)
 }
 
 /* Of a batch all of it has been looked at; see relay_may_follow(). */
-static bool
-relay_proves_read(struct relay *relay, const char *text, size_t n)
+static enum route_why
+relay_proof(struct relay *relay, const char *text, size_t n)
 {
-	if (text == NULL || relay->state != RELAY_IDLE ||
-	    relay_limits(relay)->mode == POOL_MODE_SESSION)
-		return false;
+	if (relay_limits(relay)->mode == POOL_MODE_SESSION)
+		return WHY_SESSION_MODE;
+	if (text == NULL || relay->state != RELAY_IDLE)
+		return WHY_OTHER;
 	if (relay->needs_primary)
-		return false;
-	return relay->is_batch ? relay->batch_reads :
-	    relay_text_reads(relay, text, n);
+		return WHY_HEALED;
+	if (text_may_wish(text, n) && sqlwish_is_read_only_begin(text, n))
+		return WHY_READ_ONLY;
+	return relay->is_batch ? (enum route_why)relay->batch_why :
+	    relay_text_why(relay, text, n);
 }
 
 static enum need
@@ -76,19 +79,18 @@ relay_need(struct relay *relay, const char *text, size_t n)
 		config_route_parse(value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
+		relay->why = WHY_WISH_REPLICA;
 		return NEED_READ;
 	case ROUTE_ANY:
+		relay->why = WHY_WISH_ANY;
 		return NEED_ANY;
 	case ROUTE_SPLIT:
-		if (relay_proves_read(relay, text, n)) {
-			relay->wants_read = true;
-			return NEED_READ;
-		}
-		return wishes &&
-		    relay_limits(relay)->mode != POOL_MODE_SESSION &&
-		    sqlwish_is_read_only_begin(text, n) ? NEED_READ :
-		    NEED_WRITE;
+		relay->why = relay_proof(relay, text, n);
+		relay->wants_read = relay->why == WHY_READ;
+		return relay->wants_read || relay->why == WHY_READ_ONLY ?
+		    NEED_READ : NEED_WRITE;
 	default:
+		relay->why = WHY_WISH_PRIMARY;
 		return NEED_WRITE;
 	}
 }

@@ -47,8 +47,7 @@ relay_bad_message(struct relay *relay, const struct relay_message *message,
 	return RELAY_GONE;
 }
 
-/* A statement begins: its time counts, and the idle limits do not. */
-static void
+void
 relay_begin_query(struct relay *relay)
 {
 	struct client	*client = relay->client;
@@ -87,6 +86,8 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 {
 	expected_add(&relay->server->session->expected, kind, FATE_PASS);
 	session_set_unnamed(relay->server->session, NULL);
+	if (relay->server->session->deallocate != NULL)
+		session_set_deallocate(relay->server->session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay_begin_query(relay);
 	if (relay->touches != 0)
@@ -242,9 +243,15 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (relay->server->session->is_copying) {
+		relay->server->session->copy_syncs++;
 		relay_pass(relay, io, message);
 		return RELAY_USED;
 	}
+	/* Portals end with their transaction. */
+	if (relay->server->session->deallocate != NULL &&
+	    relay->server->transaction_status == STATUS_IDLE &&
+	    !expected_has_sync(&relay->server->session->expected))
+		session_set_deallocate(relay->server->session, NULL);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;

@@ -68,8 +68,11 @@ relay_unlink(struct relay *relay)
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
+	if (server->session->deallocate != NULL)
+		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
 	relay->touches = 0;
+	relay->misfit = NULL;
 	relay->has_changed = false;
 	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
 	relay->owes_ready = relay->has_baseline = relay->is_reading = false;

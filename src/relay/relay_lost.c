@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "pool/cluster.h"
 #include "relay/relay_private.h"
+#include "relay/replication.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -173,6 +174,8 @@ relay_condemn(struct server *server, const char *why)
 {
 	if (server->on_event == relay_on_server_event)
 		relay_lose_server(server->user, REASON_SERVER_LOST, why, 0);
+	else
+		replication_condemn(server, why);
 }
 
 /*
@@ -308,7 +311,7 @@ relay_lost_bind(struct relay *relay, struct relay_io *io,
 	statement = name[0] == '\0' ? relay->unnamed :
 	    names_find(&relay->names, name);
 	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
-	    (const char *)statement->body);
+	    statement->text);
 	return RELAY_USED;
 }
 

@@ -65,7 +65,8 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	answer.head = expected_head(&session->expected);
 	if (here < total && total <= LOOP_BUFFER_BYTES &&
 	    (answers[at[0]].is_whole || (answer.head != NULL &&
-	    answer.head->purpose != PURPOSE_NONE)))
+	    (answer.head->purpose != PURPOSE_NONE ||
+	    answer.head->statement != NULL))))
 		return 0;
 	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
 	    answers[at[0]].handle(relay, io, &answer);

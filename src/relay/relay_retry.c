@@ -9,8 +9,8 @@
  * and the batch is there up to its Sync, the error is swallowed; at the
  * ReadyForQuery the messages that are not answered are read again, and the
  * statement is prepared anew.  Rows of another shape than the client knows
- * would be worse than the error, so that one is passed on unless the batch
- * has a Describe.
+ * would be worse than the error, so that one is passed on if the client has
+ * ever described something, and does not in this batch.
  */
 
 #include <string.h>
@@ -145,9 +145,10 @@ relay_expect_retry(struct relay *relay)
 }
 
 /*
- * The server has lost a statement, or a table of it has changed: nobody shall
- * meet the same error again, it is prepared anew at its next use.  True: that
- * is now, and the client does not hear of it.
+ * The server has lost a statement, which is prepared anew at its next use; or
+ * a table of it has changed, and whoever knew it before must not see it under
+ * that name.  True: it is prepared and run again, and the client does not
+ * hear of it.
  */
 bool
 relay_meets_again(struct relay *relay, const struct expectation *head,
@@ -160,9 +161,14 @@ relay_meets_again(struct relay *relay, const struct expectation *head,
 	    head->number == 0 ||
 	    (!has_changed && strcmp(sqlstate, "26000") != 0))
 		return false;
-	shelf_forget_number(&session->shelf, head->number, has_changed);
-	if (!relay_may_retry(relay, has_changed))
+	if (has_changed)
+		statements_expire();
+	else
+		shelf_forget_number(&session->shelf, head->number);
+	if (!relay_may_retry(relay, has_changed && relay->knows_shapes))
 		return false;
+	if (has_changed)
+		relay_unlearn(relay, &session->batch);
 	relay_skip_batch(relay);
 	relay_expect_retry(relay);
 	return true;

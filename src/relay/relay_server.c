@@ -72,6 +72,10 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
+	if (fate == ANSWER_DROP && answer->head->statement != NULL)
+		relay_learn(relay, io, answer->head,
+		    answer->type == MSG_NO_DATA ? SHAPE_NO_ROWS :
+		    statement_shape(answer->body, answer->length));
 	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
 		relay_strike(relay);
@@ -87,14 +91,43 @@ relay_on_parameters(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
+	struct buf		*described =
+				    &relay->server->session->described;
 
 	(void)io;
+	if (fate == ANSWER_WRONG)
+		return fate;
+	if (answer->head->statement != NULL) {
+		if (fate == ANSWER_PASS && statement_types_are_whole(
+		    answer->body, answer->length))
+			relay_learn_unnamed(relay, answer->head,
+			    answer->body, answer->length);
+		else if (statement_types_are_whole(answer->body,
+		    answer->length))
+			buf_add(described, answer->body, answer->length);
+		return fate;
+	}
 	if (fate != ANSWER_PASS || answer->head->number == 0 ||
 	    answer->length > DESCRIBED_BYTES)
 		return fate;
-	buf_add(&relay->server->session->described,
+	buf_add(described,
 	    answer->body - MSG_HEAD_BYTES, answer->length + MSG_HEAD_BYTES);
 	return ANSWER_DROP;
+}
+
+static bool
+relay_is_change(const struct answer *answer)
+{
+	static const char *const	changes[] = {
+		['A' - 'A'] = "ALTER ", ['C' - 'A'] = "CREATE ",
+		['D' - 'A'] = "DROP ",
+	};
+	const char	*change = answer->body[0] < 'A' ||
+			    answer->body[0] > 'D' ? NULL :
+			    changes[answer->body[0] - 'A'];
+
+	return change != NULL && answer->length > strlen(change) &&
+	    memcmp(answer->body, change, strlen(change)) == 0;
 }
 
 /* What the session has lost is known only when PostgreSQL says so. */
@@ -105,8 +138,10 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
-	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] != 'D')
+	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] > 'D')
 		return;
+	if (relay_is_change(answer))
+		relay->server->session->has_altered = true;
 	if (answer->length == sizeof discard &&
 	    memcmp(answer->body, discard, sizeof discard) == 0)
 		relay_forget_session(relay);
@@ -125,12 +160,14 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
 	relay_follow_tag(relay, answer);
-	if (answer->head->kind == EXPECT_EXECUTE)
+	if (answer->head->kind == EXPECT_EXECUTE) {
+		relay->server->session->copy_syncs = 0;
 		relay_strike(relay);
+	} else if (relay_copy_is_asked(answer->head))
+		relay_copy_told(relay, io);
 	else if (answer->head->kind < EXPECT_SYNC)
 		return ANSWER_WRONG;
 	return fate;
@@ -159,23 +196,16 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/*
- * 'G': PostgreSQL ignores every Sync until the copy ends.  libpq sends one
- * with the Execute, before it can know, and another one at the end.
- */
+/* 'G': Sync means nothing until the copy ends. */
 static enum answer_fate
 relay_on_copy_in(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
-	struct server_session	*session = relay->server->session;
-
 	(void)io;
-	if (answer->head != NULL && answer->head->kind == EXPECT_EXECUTE) {
-		session->is_copying =
-		    !expected_ignore_syncs(&session->expected);
-		relay->is_unsynced = !expected_has_sync(&session->expected);
-	}
-	return answer_fate_of(expected_head(&session->expected));
+	if (answer->head != NULL && answer->head->kind == EXPECT_EXECUTE)
+		relay_copy_begin(relay);
+	return answer_fate_of(expected_head(
+	    &relay->server->session->expected));
 }
 
 /* 'H', 'W', 'V', 'd', 'c': no end of anything. */
@@ -243,6 +273,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 	struct error_fields	 fields;
 	enum answer_fate	 fate = ANSWER_PASS;
+	bool			 asks;
 
 	error_fields_parse(answer->body, answer->length, &fields);
 	if (strcmp(fields.severity, "ERROR") != 0) {
@@ -252,12 +283,14 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	if (answer->head == NULL)
 		return ANSWER_WRONG;
-	session->is_copying = false;
+	asks = relay_copy_fails(relay, fields.sqlstate);
 	if (answer->head->purpose != PURPOSE_NONE) {
 		session->has_failed = true;
 		relay_keep_error(session, answer);
 		return ANSWER_DROP;
 	}
+	if (answer->head->fate == FATE_SWALLOW)
+		buf_clear(&session->described);
 	if (relay->is_reading && relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
@@ -275,6 +308,8 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
+	if (asks)
+		relay_copy_ask(relay, io);
 	return fate;
 }
 
@@ -329,6 +364,10 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
 	server->transaction_status = (char)answer->body[0];
+	if (relay_copy_is_asked(answer->head)) {
+		relay_copy_ready(relay);
+		return ANSWER_DROP;
+	}
 	server->session->is_copying = false;
 	purpose = answer->head->purpose;
 	server->session->has_said_error = false;
@@ -338,6 +377,11 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	relay_count_ready(relay);
+	if (server->session->has_altered &&
+	    server->transaction_status == STATUS_IDLE) {
+		server->session->has_altered = false;
+		statements_expire();
+	}
 	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
 	    server->transaction_status == STATUS_IDLE)
 		relay_note_written(relay);

@@ -9,7 +9,7 @@
 #include "relay/relay_private.h"
 #include "wire/put.h"
 
-static void
+void
 relay_close_shelved(struct server_session *session, struct relay_io *io,
     struct shelf_entry *shelved)
 {
@@ -76,7 +76,8 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	relay_trim_shelf(session, io, relay_shelf_size());
 	shelved = shelf_add(&session->shelf, statement);
 	bytes = statement_server_name(shelved->number, name) + 1;
-	length = (uint32_t)(4 + bytes + statement->length);
+	length = (uint32_t)(4 + bytes + statement->text_bytes +
+	    statement->types_bytes);
 	head[0] = MSG_PARSE;
 	head[1] = (uint8_t)(length >> 24);
 	head[2] = (uint8_t)(length >> 16);
@@ -84,7 +85,8 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	head[4] = (uint8_t)length;
 	parcel_piece(&io->to_server, head, sizeof head);
 	parcel_piece(&io->to_server, name, bytes);
-	parcel_run(&io->to_server, statement->body, statement->length);
+	parcel_run(&io->to_server, statement->text, statement->text_bytes);
+	parcel_run(&io->to_server, statement->types, statement->types_bytes);
 	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
 	entry->statement = statement_hold(statement);
 	entry->number = shelved->number;
@@ -118,7 +120,8 @@ relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
 	static const uint8_t	 no_name[1];
 	struct server_session	*session = relay->server->session;
 	struct statement	*statement = relay->unnamed;
-	uint32_t		 length = 4 + 1 + statement->length;
+	uint32_t		 length = 4 + 1 + statement->text_bytes +
+				    statement->types_bytes;
 	uint8_t			 head[MSG_HEAD_BYTES] = { MSG_PARSE,
 				    (uint8_t)(length >> 24),
 				    (uint8_t)(length >> 16),
@@ -129,7 +132,8 @@ relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
 		return;
 	parcel_piece(&io->to_server, head, sizeof head);
 	parcel_piece(&io->to_server, no_name, sizeof no_name);
-	parcel_run(&io->to_server, statement->body, statement->length);
+	parcel_run(&io->to_server, statement->text, statement->text_bytes);
+	parcel_run(&io->to_server, statement->types, statement->types_bytes);
 	/* Held until it is answered, so that the text outlives the sending. */
 	expected_add(&session->expected, EXPECT_PARSE,
 	    FATE_SWALLOW)->statement = statement_hold(statement);

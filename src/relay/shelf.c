@@ -46,12 +46,6 @@ shelf_find(struct shelf *shelf, const struct statement *statement)
 {
 	struct shelf_entry	*entry = shelf_lookup(shelf, statement);
 
-	if (entry != NULL && entry->shape != atomic_load_explicit(
-	    &statement->shape, memory_order_relaxed)) {
-		/* PostgreSQL keeps it under a name that is not used again. */
-		shelf_remove(shelf, entry);
-		return NULL;
-	}
 	if (entry != NULL && entry != TAILQ_FIRST(&shelf->used)) {
 		TAILQ_REMOVE(&shelf->used, entry, next);
 		TAILQ_INSERT_HEAD(&shelf->used, entry, next);
@@ -67,8 +61,6 @@ shelf_put(struct shelf *shelf, struct statement *statement, uint32_t number)
 	assert(shelf_lookup(shelf, statement) == NULL);
 	entry->statement = statement_hold(statement);
 	entry->number = number;
-	entry->shape = atomic_load_explicit(&statement->shape,
-	    memory_order_relaxed);
 	hash_table_add(&shelf->table, &entry->node, shelf_hash(statement));
 	TAILQ_INSERT_HEAD(&shelf->used, entry, next);
 	return entry;
@@ -108,20 +100,51 @@ shelf_remove_number(struct shelf *shelf, const struct statement *statement,
 }
 
 /* Slow, for errors. */
-void
-shelf_forget_number(struct shelf *shelf, uint32_t number, bool has_changed)
+static struct shelf_entry *
+shelf_find_number(struct shelf *shelf, uint32_t number)
 {
 	struct shelf_entry	*entry;
 
 	TAILQ_FOREACH(entry, &shelf->used, next)
-		if (entry->number == number) {
-			if (has_changed)
-				(void)atomic_compare_exchange_strong(
-				    &entry->statement->shape, &entry->shape,
-				    entry->shape + 1);
-			shelf_remove(shelf, entry);
-			break;
-		}
+		if (entry->number == number)
+			return entry;
+	return NULL;
+}
+
+void
+shelf_forget_number(struct shelf *shelf, uint32_t number)
+{
+	struct shelf_entry	*entry = shelf_find_number(shelf, number);
+
+	if (entry != NULL)
+		shelf_remove(shelf, entry);
+}
+
+struct statement *
+shelf_statement(struct shelf *shelf, uint32_t number)
+{
+	struct shelf_entry	*entry = shelf_find_number(shelf, number);
+
+	return entry == NULL ? NULL : entry->statement;
+}
+
+void
+shelf_turn(struct shelf *shelf, const struct statement *statement,
+    uint32_t number, struct statement *into)
+{
+	struct shelf_entry	*entry = shelf_lookup(shelf, statement);
+
+	if (entry == NULL || entry->number != number || statement == into)
+		return;
+	if (shelf_lookup(shelf, into) != NULL) {
+		TAILQ_REMOVE(&shelf->used, entry, next);
+		TAILQ_INSERT_TAIL(&shelf->used, entry, next);
+		return;
+	}
+	hash_table_remove(&shelf->table, &entry->node);
+	statement_release(entry->statement);
+	entry->statement = statement_hold(into);
+	hash_table_add(&shelf->table, &entry->node, shelf_hash(into));
 }
 
 struct shelf_entry *

@@ -116,7 +116,7 @@ def test_a_changed_table_does_not_spoil_a_shared_statement_for_ever(world):
     weir, a, b = pair(world)
     a.ask(query("drop table if exists changing; "
                 "create table changing (a int)"))
-    a.ask(parse("s", "select * from changing") + SYNC)
+    a.ask(parse("s", "select * from changing") + describe("S", "s") + SYNC)
     assert kinds(run(a, "s")) == "2CZ"
     a.ask(query("alter table changing add b int"))
     assert error_of(run(a, "s"))["C"] == "0A000"

@@ -387,8 +387,8 @@ def test_rows_of_a_shape_that_the_client_does_not_know_stay_an_error(world):
                  "to app; insert into other_shape values (1)",
                  database="app")
     client = Client(weir.port)
-    client.ask(parse("s", "select * from other_shape") + bind("s") +
-               execute() + SYNC)
+    client.ask(parse("s", "select * from other_shape") + describe("S", "s") +
+               bind("s") + execute() + SYNC)
     world.pg.sql("alter table other_shape add b int", database="app")
     answer = client.ask(bind("s") + execute() + SYNC)
     assert kinds(answer) == "EZ" and error_of(answer)["C"] == "0A000"

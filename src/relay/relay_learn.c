@@ -1,0 +1,296 @@
+/*
+ * What PostgreSQL makes of a statement that a client prepares: the types of
+ * its parameters and the shape of its rows.
+ *
+ * In PostgreSQL both are settled for good when it is prepared: parameters
+ * never change their types, and rows of another shape are an error.  Clients
+ * read and write binary values by that.  So a Describe of ours goes behind
+ * every Parse under a name of the server's own.  What it tells becomes a part
+ * of what the client's name means; wherever the statement is prepared again
+ * it is with these types, and rows of another shape are found out.
+ *
+ * Then the client gets PostgreSQL's own error, unless it cannot know the old
+ * shape: it has never described anything, or will hear the new one before the
+ * rows.  It is found out before anything runs, in a round trip more, where
+ * what runs could not be taken back; a SELECT that is alone in its batch does
+ * not wait for that, its rows are dropped.
+ *
+ * An unnamed statement costs no Describe: what is learned of it is what its
+ * client asks for.
+ *
+ * Runs on the client's thread.
+ */
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "base/mem.h"
+#include "relay/relay_private.h"
+#include "wire/put.h"
+
+/* How the client takes rows of another shape. */
+enum {
+	LEARN_ACCEPTS,		/* as it would new ones */
+	LEARN_REFUSES,		/* it will not have sent what they belong to */
+	LEARN_REPLACES,		/* they are on their way: an error instead */
+};
+
+static void
+relay_ask_shape(struct relay *relay, struct relay_io *io,
+    struct statement *statement, const char *name, uint8_t learns)
+{
+	struct server_session	*session = relay->server->session;
+	uint32_t		 number =
+				    shelf_find(&session->shelf, statement)
+				    ->number;
+	struct expectation	*entry;
+	char			 server_name[STATEMENT_NAME_BYTES];
+	struct buf		 message;
+
+	statement_server_name(number, server_name);
+	buf_init(&message);
+	put_describe(&message, 'S', server_name);
+	parcel_piece(&io->to_server, buf_bytes(&message),
+	    buf_length(&message));
+	buf_done(&message);
+	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
+	    FATE_SWALLOW);
+	entry->statement = statement_hold(statement);
+	entry->number = number;
+	entry->name = mem_string(name);
+	entry->learns = learns;
+}
+
+/* In a failed transaction, or perhaps, Parse is PostgreSQL's to refuse. */
+static bool
+relay_may_have_failed(const struct relay *relay)
+{
+	const struct expected	*expected =
+				    &relay->server->session->expected;
+	const struct expectation *entry;
+
+	if (relay->server->transaction_status == STATUS_FAILED)
+		return true;
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
+			return true;
+	}
+	return false;
+}
+
+struct expectation *
+relay_learn_parsed(struct relay *relay, struct relay_io *io,
+    struct statement *statement, const char *name,
+    struct statement **known)
+{
+	struct server_session	*session = relay->server->session;
+	struct shelf_entry	*shelved;
+	uint32_t		 parsed;
+
+	*known = statement_learned(statement,
+	    loop_now_us(relay->client->loop));
+	shelved = shelf_find(&session->shelf, *known != NULL ? *known :
+	    statement);
+	if (*known != NULL && shelved != NULL &&
+	    !relay_may_have_failed(relay))
+		return NULL;
+	if (*known == NULL)
+		*known = statement_hold(statement);
+	/* What it meant before need not be what it means now. */
+	if (shelved != NULL)
+		relay_close_shelved(session, io, shelved);
+	(void)relay_shelve(relay, io, *known, FATE_PASS);
+	parsed = session->expected.count - 1;
+	relay_ask_shape(relay, io, *known, name, LEARN_ACCEPTS);
+	return expected_at(&session->expected, parsed);
+}
+
+/* The client will hear what the rows are like before they come. */
+static bool
+relay_describes_ahead(const struct relay_message *message, bool *is_alone)
+{
+	const uint8_t	*at = message->at + message->total;
+	size_t		 left;
+	struct msg_head	 head;
+	bool		 has_executed = false;
+
+	*is_alone = false;
+	if (message->left <= message->total)
+		return false;
+	left = message->left - message->total;
+	for (; msg_peek(at, left, &head) == MSG_OK; at += MSG_HEAD_BYTES +
+	    head.length, left -= MSG_HEAD_BYTES + head.length) {
+		*is_alone = at[0] == MSG_SYNC;
+		has_executed |= at[0] == MSG_EXECUTE;
+		if (at[0] == MSG_DESCRIBE && !has_executed)
+			return true;
+		if (strchr("DECH", at[0]) == NULL ||
+		    left < MSG_HEAD_BYTES + (size_t)head.length)
+			break;
+	}
+	return false;
+}
+
+/* A round trip: the client's message waits for what it is about. */
+static void
+relay_look_first(struct relay *relay, struct relay_io *io)
+{
+	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
+	struct server_session	*session = relay->server->session;
+
+	parcel_piece(&io->to_server, flush, sizeof flush);
+	session->own_purpose = PURPOSE_NONE;
+	session->has_failed = false;
+	relay->is_holding = relay->is_unsynced = true;
+	relay_begin_query(relay);
+}
+
+bool
+relay_may_bind(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	uint8_t	learns = LEARN_ACCEPTS;
+	bool	is_alone, has_misfit = relay->misfit == statement;
+
+	relay->misfit = NULL;
+	*verdict = RELAY_USED;
+	if (has_misfit) {
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
+		    "cached plan must not change result type");
+		relay_drop(relay, message);
+		return false;
+	}
+	if (shelf_find(&relay->server->session->shelf, statement) != NULL ||
+	    relay->touches & SQL_TOUCHES_MEANING)
+		return true;
+	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
+	    relay->knows_shapes &&
+	    !relay_describes_ahead(message, &is_alone))
+		learns = is_alone && !relay->is_unsynced &&
+		    statement->verb == SQL_SELECT &&
+		    relay->server->transaction_status == STATUS_IDLE ?
+		    LEARN_REPLACES : LEARN_REFUSES;
+	(void)relay_shelve(relay, io, statement, FATE_SWALLOW);
+	relay_ask_shape(relay, io, statement, name, learns);
+	if (learns != LEARN_REFUSES)
+		return true;
+	relay_look_first(relay, io);
+	*verdict = RELAY_LATER;
+	return false;
+}
+
+/*
+ * What has been learned.
+ */
+
+/* The rows that come are not the client's. */
+static void
+relay_replace_rows(struct relay *relay, struct relay_io *io)
+{
+	struct expected		*expected = &relay->server->session->expected;
+	struct expectation	*entry;
+
+	relay_put_answer_error(relay, io,
+	    reason_sqlstate(REASON_SHAPE_CHANGED),
+	    "cached plan must not change result type");
+	relay->server->session->has_said_error = true;
+	for (uint32_t i = 1; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind >= EXPECT_SYNC)
+			return;
+		entry->fate = FATE_SWALLOW;
+	}
+	relay->is_refusing = relay->is_unsynced;
+}
+
+/* The name has not been given to another statement since. */
+static bool
+relay_still_means(const struct relay *relay, const struct expectation *entry)
+{
+	return names_find(&relay->names, entry->name) == entry->statement;
+}
+
+void
+relay_learn(struct relay *relay, struct relay_io *io,
+    const struct expectation *entry, uint64_t shape)
+{
+	struct server_session	*session = relay->server->session;
+	struct buf		*types = &session->described;
+	struct statement	*learned, *statement = entry->statement;
+	bool			 fits;
+
+	/* So many parameters that they did not come in one piece. */
+	if (buf_length(types) == 0)
+		return;
+	learned = statement_learn(statement, buf_bytes(types),
+	    buf_length(types), shape);
+	buf_clear(types);
+	if (statement->origin == NULL)
+		statement_note_learned(statement, learned,
+		    loop_now_us(relay->client->loop));
+	shelf_turn(&session->shelf, statement, entry->number, learned);
+	fits = statement->shape == 0 || statement == learned;
+	if (relay_still_means(relay, entry)) {
+		if (fits || entry->learns == LEARN_ACCEPTS)
+			names_set(&relay->names, entry->name, learned);
+		else if (entry->learns == LEARN_REFUSES)
+			relay->misfit = statement;
+		else
+			relay_replace_rows(relay, io);
+	}
+	statement_release(learned);
+}
+
+void
+relay_learn_unnamed(struct relay *relay, const struct expectation *entry,
+    const uint8_t *types, size_t n)
+{
+	struct server_session	*session = relay->server->session;
+	struct statement	*learned;
+
+	if (relay->unnamed != entry->statement ||
+	    session->unnamed != entry->statement)
+		return;
+	learned = statement_learn(entry->statement, types, n, 0);
+	session_set_unnamed(session, learned);
+	relay_set_unnamed(relay, learned);
+	statement_release(learned);
+}
+
+/* One message of a batch: a name in it that means a shape means none now. */
+static void
+relay_unlearn_name(struct relay *relay, const char *name)
+{
+	struct statement	*statement = names_find(&relay->names, name);
+	struct statement	*shapeless;
+
+	if (name[0] == '\0' || statement == NULL || statement->shape == 0)
+		return;
+	shapeless = statement_learn(statement, statement->types,
+	    statement->types_bytes, 0);
+	names_set(&relay->names, name, shapeless);
+	statement_release(shapeless);
+}
+
+void
+relay_unlearn(struct relay *relay, const struct buf *batch)
+{
+	const uint8_t	*at = buf_bytes(batch);
+	size_t		 left = buf_length(batch);
+	const char	*text;
+	struct msg_head	 head;
+
+	for (; msg_peek(at, left, &head) == MSG_OK;
+	    left -= MSG_HEAD_BYTES + head.length,
+	    at += MSG_HEAD_BYTES + head.length) {
+		text = (const char *)at + MSG_HEAD_BYTES;
+		if (at[0] == MSG_BIND)
+			relay_unlearn_name(relay, text + strlen(text) + 1);
+		else if (at[0] == MSG_DESCRIBE && text[0] == 'S')
+			relay_unlearn_name(relay, text + 1);
+	}
+}

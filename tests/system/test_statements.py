@@ -1,0 +1,309 @@
+"""Prepared statements are PostgreSQL's own: the same messages to PostgreSQL
+and through pgweir, which takes another server for every step, get the same
+answers, also when tables change in between."""
+
+import struct
+
+from wire import (Client, SYNC, bind, close, describe, error_of, execute,
+                  kinds, message, parse, query, row)
+
+INT4, INT8, TEXT, FLOAT4 = 23, 20, 25, 700
+
+
+def parse_as(name, text, *types):
+    return message("P", name.encode() + b"\0" + text.encode() + b"\0" +
+                   struct.pack(f">H{len(types)}I", len(types), *types))
+
+
+def bind_binary(name, *values, results=True):
+    body = b"\0" + name.encode() + b"\0" + struct.pack(">HHH", 1, 1,
+                                                       len(values))
+    for value in values:
+        body += struct.pack(">I", len(value)) + value
+    return message("B", body + (b"\0\1\0\1" if results else b"\0\0"))
+
+
+def int4(value):
+    return struct.pack(">i", value)
+
+
+def seen(messages):
+    """What there is to compare: no table's number, no server's file."""
+    found = []
+    for kind, body in messages:
+        if kind == "E":
+            error = error_of([(kind, body)])
+            found.append((error["S"], error["C"], error["M"]))
+        elif kind == "T":
+            found.append(("T", columns(body)))
+        else:
+            found.append((kind, body))
+    return found
+
+
+def columns(body):
+    (count,) = struct.unpack(">H", body[:2])
+    result, at = [], 2
+    for _ in range(count):
+        end = body.index(b"\0", at)
+        result.append((body[at:end].decode(),
+                       *struct.unpack(">IhI", body[end + 7:end + 17])[0:3:2]))
+        at = end + 19
+    return result
+
+
+class Direct:
+    """Clients of PostgreSQL itself."""
+
+    def __init__(self, world):
+        self.port = world.pg.port
+
+    def client(self):
+        return Client(self.port)
+
+    def move(self):
+        pass
+
+
+class Pooled:
+    """Clients of a pgweir of which every step meets a fresh server."""
+
+    def __init__(self, world, options="default_pool_size = 5", moves=True):
+        self.weir = world.start(options)
+        self.port = self.weir.port
+        self.moves = moves
+
+    def client(self):
+        return Client(self.port)
+
+    def move(self):
+        if self.moves:
+            self.weir.console("reconnect")
+
+
+def play(place, world, schema, steps):
+    """Each step is a change of the database, or a client and messages."""
+    world.pg.sql("drop table if exists t; " + schema +
+                 "; alter table t owner to app", database="app")
+    clients, answers = {}, []
+    for who, what in steps:
+        place.move()
+        if who == "sql":
+            world.pg.sql(what, database="app")
+            continue
+        if who not in clients:
+            clients[who] = place.client()
+        wanted = what.count(SYNC) or 1
+        clients[who].send(what)
+        for _ in range(wanted):
+            answers.append((who, seen(clients[who].until_ready())))
+    for client in clients.values():
+        client.close()
+    return answers
+
+
+def same(world, schema, *steps, options="default_pool_size = 5"):
+    """The answers, which are PostgreSQL's on one server and on many."""
+    wanted = play(Direct(world), world, schema, steps)
+    for moves in (True, False):
+        found = play(Pooled(world, options, moves), world, schema, steps)
+        for step, (one, other) in enumerate(zip(wanted, found)):
+            assert one == other, (
+                f"answer {step}, a new server each: {moves}\n"
+                f"PostgreSQL: {one}\npgweir:     {other}")
+        assert len(wanted) == len(found)
+        world.settle()
+    return [answer for _, answer in wanted]
+
+
+def run(name="s"):
+    return bind(name) + execute() + SYNC
+
+
+def shown(name="s"):
+    return bind(name) + describe("P") + execute() + SYNC
+
+
+INSERT = "insert into t values ($1) returning a"
+
+
+def insert(value):
+    return bind_binary("s", int4(value), results=False) + execute() + SYNC
+
+
+def test_parameter_types_are_those_of_the_first_parse_for_ever(world):
+    # Seven as an integer is 9.8e-45 where a float is read.
+    for described in (describe("S", "s"), b""):
+        answers = same(
+            world, "create table t (a int4)",
+            ("ann", parse("s", INSERT.split(" ret")[0]) + described + SYNC),
+            ("sql", "alter table t alter a type float4"),
+            ("ann", insert(7)),
+            ("ann", query("select a from t")))
+        assert ("D", b"\0\1\0\0\0\x017") in answers[-1]
+
+
+def test_types_that_were_said_in_part_or_as_unknown_are_fixed_as_well(world):
+    text = "insert into t values ($1, $2)"
+    for types in ((INT4,), (0, INT4), (705, 705), (0, 0)):
+        same(world, "create table t (a int4, b int4)",
+             ("ann", parse_as("s", text, *types) + SYNC),
+             ("sql", "alter table t alter a type float4, "
+              "alter b type float4"),
+             ("ann", bind_binary("s", int4(1), int4(2), results=False) +
+              execute() + SYNC),
+             ("ann", query("select * from t")))
+
+
+def test_one_who_prepares_after_a_change_gets_the_types_of_now(world):
+    text = "select * from t where a = $1"
+    answers = same(
+        world, "create table t (a int4)",
+        ("ann", parse("s", text) + describe("S", "s") + SYNC),
+        ("bob", parse("b", text) + SYNC),
+        ("ann", query("alter table t alter a type text")),
+        ("bob", parse("s", text) + describe("S", "s") + SYNC),
+        ("bob", bind("s", values=["x"]) + execute() + SYNC),
+        ("ann", bind("s", values=["1"]) + execute() + SYNC),
+        ("ann", close("S", "s") + parse("s", text) + describe("S", "s") +
+         SYNC),
+        ("ann", bind("s", values=["1"]) + execute() + SYNC))
+    # No operator text = integer: for the one who meant an integer only.
+    assert [a[0][1] for a in answers if a[0][0] == "ERROR"] == ["42883"]
+
+
+def test_what_was_changed_behind_its_back_is_asked_after_a_second(world):
+    weir = world.start("default_pool_size = 1")
+    world.pg.sql("drop table if exists t; create table t (a int4); "
+                 "alter table t owner to app", database="app")
+    ann, bob = Client(weir.port), Client(weir.port)
+    text = "select * from t where a = $1"
+    assert kinds(ann.ask(parse("s", text) + SYNC)) == "1Z"
+    world.pg.sql("alter table t alter a type text", database="app")
+    assert kinds(ann.ask(query("select pg_sleep(1.1)")))[-1] == "Z"
+    bob.ask(parse("s", text) + SYNC)
+    answer = bob.ask(bind("s", values=["x"]) + execute() + SYNC)
+    assert kinds(answer) == "2CZ", error_of(answer)
+
+
+def test_an_unnamed_statement_that_was_described_keeps_its_types(world):
+    same(world, "create table t (a int4)",
+         ("ann", parse("", INSERT.split(" ret")[0]) + describe("S") + SYNC),
+         ("sql", "alter table t alter a type float4"),
+         ("ann", bind_binary("", int4(7), results=False) + execute() +
+          SYNC),
+         ("ann", query("select a from t")))
+
+
+def test_rows_of_another_shape_are_an_error_to_who_knows_the_old_one(world):
+    text = "select * from t"
+    for change in ("add b int", "alter a type int8", "rename a to b"):
+        answers = same(
+            world, "create table t (a int4); insert into t values (1)",
+            ("ann", parse("s", text) + describe("S", "s") + SYNC),
+            ("ann", run()),
+            ("sql", f"alter table t {change}"),
+            ("ann", run()),
+            ("ann", run()),
+            ("bob", parse("s", text) + run()),
+            ("bob", run()),
+            ("ann", run()),
+            ("ann", close("S", "s") + parse("s", text) + run()))
+        assert sum(a[0][1] == "0A000" for a in answers) == 3
+
+
+def test_what_would_return_another_shape_has_not_been_done(world):
+    answers = same(
+        world, "create table t (a int4)",
+        ("ann", parse("s", "insert into t values (1) returning *") +
+         describe("S", "s") + SYNC),
+        ("sql", "alter table t add b int"),
+        ("ann", run()),
+        ("ann", parse("", "insert into t values (5)") + bind("") +
+         execute() + bind("s") + execute() + SYNC),
+        ("ann", query("select * from t")))
+    assert answers[1][0][1] == answers[2][-2][1] == "0A000"
+    assert not [part for part in answers[3] if part[0] == "D"]
+
+
+def test_a_changed_shape_fails_the_transaction_it_is_met_in(world):
+    for text in ("select * from t", "insert into t values (1) returning *"):
+        answers = same(
+            world, "create table t (a int4)",
+            ("ann", parse("s", text) + describe("S", "s") + SYNC),
+            ("sql", "alter table t add b int"),
+            ("ann", query("begin")),
+            ("ann", query("insert into t values (2)")),
+            ("ann", run()),
+            ("ann", query("select 1")),
+            ("ann", query("commit")),
+            ("ann", query("select * from t")))
+        assert answers[3][-1] == ("Z", b"E")
+
+
+def test_behind_a_changed_shape_the_rest_of_the_batch_is_skipped(world):
+    same(world, "create table t (a int4)",
+         ("ann", parse("s", "select * from t") + describe("S", "s") + SYNC),
+         ("sql", "alter table t add b int"),
+         ("ann", bind("s") + execute() + parse("later", "select 1") +
+          query("insert into t values (3)") + run("later") + run("later")),
+         ("ann", query("select * from t")))
+
+
+def test_who_hears_the_new_shape_first_gets_rows_of_it(world):
+    """Here pgweir does better than PostgreSQL: it prepares again."""
+    for moves in (True, False):
+        place = Pooled(world, moves=moves)
+        answers = play(
+            place, world, "create table t (a int4); insert into t values (1)",
+            [("ann", parse("s", "select * from t where a = $1") +
+              describe("S", "s") + SYNC),
+             ("ann", query("alter table t add b int4 default 2")),
+             ("ann", bind("s", values=[1]) + describe("P") + execute() +
+              SYNC),
+             ("ann", bind("s", values=[1]) + execute() + SYNC),
+             ("bob", parse("s", "select * from t") + run()),
+             ("ann", query("alter table t add c int4 default 3")),
+             ("bob", run()),
+             ("ann", describe("S", "s") + SYNC),
+             ("ann", bind("s", values=[1]) + execute() + SYNC)])
+        text = ["".join(part[0] for part in answer) for _, answer in answers]
+        assert text == ["1tTZ", "CZ", "2TDCZ", "2DCZ", "12DCZ", "CZ",
+                        "2DCZ", "tTZ", "2DCZ"], text
+        world.settle()
+
+
+def test_types_stay_when_a_changed_shape_is_prepared_again(world):
+    place = Pooled(world)
+    answers = play(
+        place, world, "create table t (a int4, b int4)",
+        [("ann", parse("s", "insert into t values ($1) returning *") +
+          describe("S", "s") + SYNC),
+         ("sql", "alter table t alter a type float4"),
+         ("ann", bind_binary("s", int4(7), results=False) + describe("P") +
+          execute() + SYNC)])
+    data = [body for _, a in answers for kind, body in
+            [p for p in a if len(p) == 2] if kind == "D"]
+    assert row(data[0]) == ["7", None]
+
+
+def test_no_round_trip_more_where_a_select_is_prepared_elsewhere(world):
+    weir = world.start("default_pool_size = 1")
+    ann = Client(weir.port)
+    ann.ask(parse("s", "select 1") + describe("S", "s") + SYNC)
+    weir.console("reconnect")
+    assert kinds(ann.ask(run())) == "2DCZ"
+    assert ann.one("select count(*) from pg_prepared_statements") == "1"
+
+
+def test_what_many_prepare_at_once_is_prepared_once_on_a_server(world):
+    weir = world.start("default_pool_size = 1")
+    clients = [Client(weir.port) for _ in range(10)]
+    text = "select count(*) from pg_class where relname = $1"
+    for client in clients:
+        assert kinds(client.ask(parse("s", text) + SYNC)) == "1Z"
+    for client in clients:
+        assert kinds(client.ask(bind("s", values=["x"]) + execute() +
+                                SYNC)) == "2DCZ"
+    assert int(clients[0].one("select count(*) from "
+                              "pg_prepared_statements")) <= 2

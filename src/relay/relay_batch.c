@@ -74,7 +74,8 @@ static bool
 relay_awaits_name(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const char *name)
 {
-	if (!relay_name_is_open(relay, kind,
+	if (name[0] == '\0' || !relay_has_expected(relay) ||
+	    !relay_name_is_open(relay, kind,
 	    names_find(&relay->names, name) != NULL))
 		return false;
 	relay->is_unsynced = true;
@@ -247,7 +248,7 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 		    strlen((const char *)body));
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_PARSE, name))
+	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
 		statement = statement_new_private(body, n,
@@ -314,6 +315,25 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
+/* What its portal will do to the session; false: that is refused. */
+static bool
+relay_may_touch(struct relay *relay, struct relay_io *io,
+    const struct statement *statement)
+{
+	uint32_t	touches = statement->touches |
+			    words_touches(relay->client->pool,
+			    statement->text, statement->text_bytes - 1);
+
+	if (touches == 0)
+		return true;
+	if (!relay_may_tie(relay, io, relay_pins_of(touches), false))
+		return false;
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	relay->touches |= touches;
+	return true;
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -324,12 +344,13 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	enum relay_verdict	 verdict;
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number, touches;
+	struct shelf_entry	*shelved;
+	uint32_t		 number = 0;
 	bool			 passes;
 
-	if (name[0] != '\0' && relay_awaits_name(relay, io, kind, name))
-		return RELAY_LATER;
 	statement = relay_statement_named(relay, name, &passes);
+	if (relay_awaits_name(relay, io, kind, name))
+		return RELAY_LATER;
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
@@ -347,27 +368,27 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		    statement->text_bytes - 1);
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (statement != NULL && name[0] != '\0' && !relay_may_bind(relay, io,
-	    message, kind, statement, name, &verdict))
-		return verdict;
+	shelved = statement == NULL || name[0] == '\0' ||
+	    relay->misfit != NULL ? NULL :
+	    shelf_find(&relay->server->session->shelf, statement);
+	if (shelved != NULL)
+		number = shelved->number;
+	else if (statement != NULL && name[0] != '\0') {
+		if (!relay_may_bind(relay, io, message, kind, statement, name,
+		    &verdict))
+			return verdict;
+		number = relay_ensure(relay, io, statement);
+	}
 	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
 		relay_note_bound(relay, statement);
 	if (kind == EXPECT_BIND && before == 1)
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
-	if (statement != NULL && kind == EXPECT_BIND) {
-		touches = statement->touches |
-		    words_touches(relay->client->pool,
-		    statement->text, statement->text_bytes - 1);
-		if (touches != 0 && !relay_may_tie(relay, io,
-		    relay_pins_of(touches), false)) {
-			relay_drop(relay, message);
-			return RELAY_USED;
-		}
-		if (touches & SQL_TOUCHES_SEQUENCE)
-			relay_forget_sequences(relay, io);
-		relay->touches |= touches;
+	if (statement != NULL && kind == EXPECT_BIND &&
+	    !relay_may_touch(relay, io, statement)) {
+		relay_drop(relay, message);
+		return RELAY_USED;
 	}
 	if (statement == NULL && kind == EXPECT_BIND && name[0] == '\0')
 		relay->touches |= relay->long_touches;
@@ -382,7 +403,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		relay_forget_shelf(relay, statement, kind);
 		return RELAY_USED;
 	}
-	number = relay_ensure(relay, io, statement, server_name);
+	statement_server_name(number, server_name);
 	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
@@ -515,7 +536,7 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 		return verdict;
 	if (name[-1] == 'P')
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
-	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_CLOSE, name))
+	if (relay_awaits_name(relay, io, EXPECT_CLOSE, name))
 		return RELAY_LATER;
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))

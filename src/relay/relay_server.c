@@ -138,8 +138,6 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
-	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] > 'D')
-		return;
 	if (relay_is_change(answer))
 		relay->server->session->has_altered = true;
 	if (answer->length == sizeof discard &&
@@ -163,7 +161,8 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
-	relay_follow_tag(relay, answer);
+	if (answer->type == MSG_COMMAND_COMPLETE && answer->body[0] <= 'D')
+		relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE)
 		relay_strike(relay);
 	else if (answer->head->kind < EXPECT_SYNC)

@@ -26,7 +26,9 @@
 	/* They could not be read back. */				\
 	X(PIN_SETTINGS,	"settings",		"settings")		\
 	/* PostgreSQL keeps its name, and does not list it. */		\
-	X(PIN_CUSTOM,	"custom setting",	"custom_setting")
+	X(PIN_CUSTOM,	"custom setting",	"custom_setting")	\
+	/* A server of its own, beside the pool. */			\
+	X(PIN_REPLICATION, "replication",	"replication")
 
 enum pin_number {
 #define PIN_NUMBER(name, words, label)	name##_NUMBER,

@@ -27,6 +27,7 @@ void	text_seconds(int64_t us, char *, size_t);
 
 bool	text_equal(const char *, const char *);		/* NULL equals NULL */
 bool	text_equal_nocase(const char *, const char *);	/* ASCII */
+bool	text_begins_nocase(const char *, const char *word);
 bool	text_starts_with(const char *, const char *prefix);
 
 /* How far two names are apart: the Levenshtein distance, at most limit. */

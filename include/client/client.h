@@ -33,6 +33,7 @@ struct client;
 struct client_login;
 struct client_start;
 struct config;
+struct error_fields;
 struct pool;
 
 enum client_state {
@@ -83,6 +84,7 @@ struct client {
 	bool			 is_admin;	/* console rights */
 	bool			 has_place;	/* within max_client_conn */
 	bool			 is_unix;	/* its socket */
+	bool			 is_watcher;	/* console on unix socket */
 	bool			 is_counted;	/* in the login numbers */
 	const struct client_service *service;	/* NULL before SERVED */
 	void			*served;	/* the service's own struct */
@@ -108,7 +110,7 @@ struct client_start {
 	/* name, value, name, value, ..., NULL: settings in order of arrival,
 	 * those inside "options" included; user, database, replication not */
 	const char	*const *settings;
-	bool		 wants_replication;
+	const char	*replication;	/* the parameter; NULL: none */
 	/* What it sent already behind its login. */
 	const uint8_t	*early;
 	size_t		 early_length;
@@ -118,6 +120,7 @@ struct client_start {
 struct client_services {
 	const struct client_service	*relay;
 	const struct client_service	*console;
+	const struct client_service	*replication;
 };
 extern struct client_services	client_services;
 
@@ -127,6 +130,7 @@ struct client_numbers {
 	_Atomic int	places;		/* of max_client_conn that are taken */
 	_Atomic int	logging_in;
 	_Atomic int	served;
+	_Atomic int	watchers;	/* of them, see client_leave.h */
 };
 extern struct client_numbers	client_numbers;
 
@@ -145,16 +149,21 @@ void	client_fail(struct client *, enum reason, const char *format, ...)
 /* The same with a SQLSTATE of the server's. */
 void	client_fail_as(struct client *, enum reason, const char *sqlstate,
 	    const char *text, const char *hint);
+/* The same with every field of it, but for its severity. */
+void	client_fail_with(struct client *, enum reason,
+	    const struct error_fields *);
 
 /* Give it a BackendKeyData that no other client has, and write that. */
 void	client_make_key(struct client *, struct buf *);
 /*
  * Any thread: find the client with this key, in constant time over the
- * secret, and call its service's cancel() in its thread.  done() is called
- * on the asking loop, at once if there is no such client.
+ * secret, and call its service's cancel() in its thread; or pass the request
+ * on to peers.  done() is called on the asking loop, at once if nobody is to
+ * be asked; was_here: the key is one of this process.
  */
 void	client_cancel_by_key(struct loop *asking, uint32_t pid,
-	    uint32_t secret, void (*done)(struct loop *, void *), void *arg);
+	    uint32_t secret, void (*done)(struct loop *, void *arg,
+	    bool was_here), void *arg);
 
 /*
  * Tell a client to go: FATAL with this reason at its transaction boundary, or

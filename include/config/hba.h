@@ -29,7 +29,11 @@ struct hba	*hba_read(const char *path, const char *ident_path,
 		    char *error, size_t);
 void		 hba_free(struct hba *);
 
-/* The method of the first line that fits; *line is its number (0: none). */
+/*
+ * The method of the first line that fits; *line is its number (0: none).
+ * database is NULL for physical replication, which only the word
+ * "replication" fits, as that fits nothing else.
+ */
 enum hba_method	 hba_find(const struct hba *, const struct sockaddr *peer,
 		    bool is_tls, const char *database, const char *user,
 		    int *line);

@@ -24,6 +24,8 @@ struct addr {
 
 #define ADDR_TEXT_BYTES	128	/* enough for addr_print() */
 
+/* Whether this is no name: an address, a socket directory, localhost. */
+bool		 addr_is_literal(const char *host);
 /* "192.0.2.1", "::1", "[::1]" (no names, no zones); false: none of these. */
 bool		 addr_parse_ip(struct addr *, const char *, int port);
 /*

@@ -35,6 +35,8 @@ struct console {
 	struct deadline	 poll;		/* PAUSE waits for servers */
 	const char	*waiting_tag;	/* what it says when it is done */
 	char		*waiting_database;	/* NULL: all */
+	char		*explained;	/* EXPLAIN waits; or NULL */
+	int64_t		 waited_us;	/* so long */
 };
 
 extern const struct client_service	console_service;

@@ -12,6 +12,7 @@ enum { WORDS_MAX = 6 };
 struct words {
 	char	*list[WORDS_MAX];
 	int	 count;
+	const char *text;	/* all of it, as it was said */
 };
 
 /* Owned by the caller; more than WORDS_MAX words: count says so. */
@@ -22,6 +23,9 @@ void	words_free(struct words *);
 void	console_wait_close(struct console *, const char *database);
 
 void	console_show(struct console *, const struct words *);
+/* console_explain.c */
+void	console_explain(struct console *, const struct words *);
+bool	console_describe_explain(struct console *, const char *text);
 /* For "did you mean": cut at the size, in capitals. */
 void	words_capitals(const char *word, char *, size_t);
 /* What drivers ask of any server: our answer, or NULL. */

@@ -30,6 +30,7 @@ struct overview_database {
 	const char		*name;
 	struct pool_numbers	 numbers;
 	struct counters		 counters;
+	struct route_counters	 routes;
 	struct pool_times	 times;
 };
 

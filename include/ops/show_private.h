@@ -34,9 +34,14 @@ void	show_fill_totals(struct show *);
 /* show_hosts.c */
 void	show_fill_hosts(struct show *, struct loop *);
 
+/* show_peers.c */
+void	show_fill_peers(struct show *, struct loop *);
+void	show_fill_peer_pools(struct show *, struct loop *);
+
 /* show_kept.c */
 void	show_fill_errors(struct show *);
 void	show_fill_prepared(struct show *);
+void	show_fill_routes(struct show *);
 
 /* console_command.c: a row for each command. */
 void	show_commands(struct show *);

@@ -25,6 +25,7 @@
 #include "base/hash.h"
 #include "base/histogram.h"
 #include "base/pins.h"
+#include "base/routes.h"
 #include "base/reason.h"
 #include "config/config.h"
 #include "net/deadline.h"
@@ -94,6 +95,11 @@ struct ticket {
 	bool			 is_moved;	/* the answer is: ask again */
 	bool			 keeps_since;	/* since_us stays as it is */
 	bool			 waits_for_host; /* it was parked */
+	bool			 awaits;	/* parked for a replica to catch
+						 * up; and for what: */
+	uint64_t		 awaited_number; /* an answer, or 0 and */
+	uint32_t		 awaited_timeline;
+	int64_t			 awaited_lsn;	/* this position */
 	TAILQ_ENTRY(ticket)	 entry;
 };
 TAILQ_HEAD(ticket_list, ticket);
@@ -111,6 +117,7 @@ struct pool_lane {
 	struct ticket_list	 line;		/* guarded; oldest first */
 	struct counters		 counters;	/* its thread writes */
 	struct pin_counters	 pins;		/* its thread writes */
+	struct route_counters	 routes;	/* its thread writes */
 	struct pool_times	*times;		/* its thread writes */
 	_Atomic int		 clients;	/* logged in here */
 } __attribute__((aligned(64)));
@@ -306,6 +313,14 @@ struct pool_keeper {
 	/* LINKED from now on: on_event and user are the keeper's to set. */
 	void	(*opened)(struct pool_keeper *, struct server *);
 	void	(*failed)(struct pool_keeper *, const struct pool_error *);
+	/*
+	 * NULL: it logs in as all servers of the pool do.  Otherwise name,
+	 * value, ..., NULL: said in its startup packet as well; no query of
+	 * ours is run, and what it reports is the keeper's alone.
+	 */
+	const char	*const *startup;
+	struct buf	 greeting;	/* then: ParameterStatus messages */
+	const struct client *client;	/* whose alone it is, or NULL */
 };
 /* False: a shared limit is full; it may be less so the next time. */
 bool		 pool_open_kept(struct pool *, struct loop *,
@@ -352,5 +367,6 @@ void		 pool_count(struct pool *, int64_t now_us,
 void		 pool_sum_counters(const struct pool *, struct counters *);
 void		 pool_sum_times(const struct pool *, struct pool_times *);
 void		 pool_sum_pins(const struct pool *, struct pin_counters *);
+void		 pool_sum_routes(const struct pool *, struct route_counters *);
 
 #endif

@@ -51,6 +51,10 @@ void	pool_feed_locked(struct pool *);
 void	pool_answer(struct ticket *, struct loop *here);
 /* The end of a pause: idle servers to those in line. */
 void	pool_resume(struct pool *);
+/* pool_await.c; under the set's mutex: out of the list, and moved. */
+void	pool_set_unlist_locked(struct pool_set *, struct ticket *);
+void	pool_set_let_go_locked(struct ticket *);
+void	pool_set_answer_all(struct ticket_list *);
 /* A new pool, which is in the list of all pools, takes its orders. */
 void	pool_obey(struct pool *);
 void	pool_orders_done(void);

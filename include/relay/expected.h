@@ -51,6 +51,7 @@ enum expect_purpose {
 	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */
 	PURPOSE_LISTEN_HERE,	/* the client's server listens itself */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
+	PURPOSE_COPY,		/* relay_copy.c */
 };
 
 struct expectation {
@@ -98,14 +99,17 @@ expected_head(const struct expected *expected)
 struct expectation	*expected_add(struct expected *, enum expect_kind,
 			    enum expect_fate);
 /*
- * The head has begun to COPY in: the Syncs right behind it will be ignored.
- * False: what follows them is not the end of the copy, or has yet to come.
+ * The head has begun to COPY in: the Syncs right behind it will be ignored;
+ * how many.  Or they were not, and have their place again.
  */
-bool			 expected_ignore_syncs(struct expected *);
+uint32_t		 expected_ignore_syncs(struct expected *);
+void			 expected_restore_syncs(struct expected *, uint32_t);
 /* Strike the head and free what it owns. */
 void			 expected_strike(struct expected *);
 /* The i-th from the head. */
 struct expectation	*expected_at(const struct expected *, uint32_t i);
+bool			 expected_has(const struct expected *,
+			    enum expect_kind);
 /* Whether a request is in line after which PostgreSQL is in step again. */
 bool			 expected_has_sync(const struct expected *);
 /* Whether a message of a batch waits for its answer. */

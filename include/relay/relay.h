@@ -100,13 +100,23 @@ struct relay {
 	enum route		 start_route;	/* of its startup */
 	struct pool		*reader;	/* served its last read */
 	struct causal		*causal;	/* or NULL; joined at need */
+	struct causal		*seen;	/* what it has read at replicas that
+						 * it has left; or NULL */
+	bool			 has_left;	/* the reader's is in it */
+	bool			 heeds_writes;	/* the next transaction reads
+						 * what was written before */
+	bool			 is_awaiting;	/* a replica to catch up */
+	bool			 is_tired;	/* and for long enough */
 	bool			 wants_read;	/* the next transaction is
 						 * proven to only read */
 	bool			 is_reading;	/* the one that runs is */
 	bool			 waits_for_end;	/* what comes is not, and is
 						 * held until that one ends */
 	bool			 is_batch;	/* of the extended protocol */
-	bool			 batch_reads;	/* the batch that begins does */
+	uint8_t			 batch_why;	/* WHY_READ: the batch that
+						 * begins only reads */
+	uint8_t			 why;		/* wants_read or not: enum
+						 * route_why */
 	bool			 needs_primary;	/* a replica has refused */
 	bool			 alters;	/* DDL was sent */
 	struct task		 resume;

@@ -14,6 +14,7 @@
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_listen.c	 LISTEN: the client's part of it
+ *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back
  *	relay_drain.c	 a server whose client went away
  *	relay_tie.c	 what ties a client to its server
@@ -31,6 +32,8 @@
 #include "pool/backend.h"
 #include "relay/relay.h"
 #include "wire/msg.h"
+
+struct error_fields;
 
 /* Unsent output above this stops reading the other side. */
 #define RELAY_HIGH_BYTES	(128 * 1024)
@@ -57,6 +60,13 @@ relay_lane(const struct relay *relay)
 	return &relay->client->pool->lanes[relay->client->loop->index];
 }
 
+static inline bool
+relay_has_expected(const struct relay *relay)
+{
+	return relay->server != NULL &&
+	    relay->server->session->expected.count > 0;
+}
+
 /* relay.c */
 void	relay_set_state(struct relay *, enum relay_state);
 const struct log_who	*relay_who(const struct relay *);
@@ -76,7 +86,6 @@ bool	relay_need_server(struct relay *, struct relay_io *);
 void	relay_pace(struct relay *);
 void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
-bool	relay_has_expected(const struct relay *);
 
 /* Why this server cannot be its; NULL: it can. */
 const char	*relay_misfit(const struct relay *, struct server *);
@@ -251,9 +260,17 @@ void	relay_learn_unnamed(struct relay *, const struct expectation *,
 void	relay_unlearn(struct relay *, const struct buf *batch);
 
 /* relay_retry.c */
-/* A message of the client was used; is_first: nothing was expected before. */
-void	relay_note_message(struct relay *, const struct relay_message *,
+void	relay_keep_message(struct relay *, const struct relay_message *,
 	    bool is_first);
+/* A message of the client was used; is_first: nothing was expected before. */
+static inline void
+relay_note_message(struct relay *relay, const struct relay_message *message,
+    bool is_first)
+{
+	if (relay->state == RELAY_LINKED && (is_first ||
+	    relay->server->session->batch_state == BATCH_GROWS))
+		relay_keep_message(relay, message, is_first);
+}
 /* This error is not for the client: its batch will be run again. */
 bool	relay_meets_again(struct relay *, const struct expectation *,
 	    const char *sqlstate);
@@ -295,6 +312,7 @@ void	relay_answer_due(struct relay *, struct relay_io *);
 /* WAITING: no server will come: everything that was held gets an error. */
 void	relay_refuse_held(struct relay *, const char *sqlstate,
 	    const char *text, const char *hint);
+void	relay_refuse_held_with(struct relay *, const struct error_fields *);
 /* LINKED, but the server is gone: the same for everything expected. */
 void	relay_refuse_expected(struct relay *, struct relay_io *,
 	    const char *sqlstate, const char *text);
@@ -325,12 +343,24 @@ void	relay_hold_over(struct relay *);
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
 
+/* relay_copy.c */
+void	relay_copy_begin(struct relay *);
+/* The head has failed; true: relay_copy_ask() when its batch is struck. */
+bool	relay_copy_fails(struct relay *, const char *sqlstate);
+void	relay_copy_ask(struct relay *, struct relay_io *);
+/* This is what was asked: ReadyForQuery, and the empty query's answer. */
+bool	relay_copy_is_asked(const struct expectation *head);
+void	relay_copy_ready(struct relay *);
+void	relay_copy_told(struct relay *, struct relay_io *);
+
 /* relay_choose.c */
 /*
  * Before a server is asked for: what its transaction needs, by its first
  * statement (NULL: not known), the client's wish and the configuration.
  */
 void	relay_choose(struct relay *, const char *text, size_t n);
+/* What its transactions are routed by, but for a comment of their own. */
+enum route	relay_route(const struct relay *);
 /* As pool_take(), wherever that need is served. */
 struct server	*relay_ask(struct relay *);
 void	relay_on_moved(struct ticket *);
@@ -364,15 +394,26 @@ struct pool_welcome	*relay_welcome_hold(const struct relay *);
 /* relay_split.c */
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
-/* This text, or what it has prepared as that, is proven to only read. */
-bool	relay_text_reads(struct relay *, const char *text, size_t n);
+/* Why this text is no read; WHY_READ: it is proven to be one. */
+enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
 /*
  * Before a message is handled.  False: it has to wait until the read that
  * runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
+/* relay_reader.c */
+struct causal	*relay_causal(struct relay *);
+/* A server that may serve a read; as relay_ask(). */
+struct server	*relay_ask_for_reader(struct relay *);
 /* The pool for a read, or NULL: only the primary has what it may see. */
 struct pool	*relay_reader(struct relay *);
+/* LINKED now: it is counted where this transaction goes. */
+void		 relay_note_route(struct relay *, bool is_replica);
+/* A deadline for ticket.awaits; and the end. */
+void		 relay_watch_catching_up(struct relay *);
+void		 relay_reader_done(struct relay *);
+/* relay_choose.c: no host was there for who waits. */
+void		 relay_refuse_no_host(struct relay *);
 /* A transaction that is no read has ended on the primary. */
 void	relay_note_written(struct relay *);
 /* A server was given back; what waited for that goes on. */

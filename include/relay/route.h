@@ -18,53 +18,11 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
+#include "base/routes.h"
+#include "config/config.h"
 
 struct catalogue;
 struct sqlroute;
-
-/*	why, label in metrics, for people; %s is the name that decided */
-#define ROUTE_WHY_LIST(X)						\
-	X(WHY_READ,		"read",		"it only reads")	\
-	X(WHY_EMPTY,		"empty",	"it is empty")		\
-	X(WHY_NOT_READ,		"not_read",	"it is no SELECT")	\
-	X(WHY_WRITES,		"writes",	"a word in it may write") \
-	X(WHY_LOCKS,		"locks",	"it locks rows")	\
-	X(WHY_SEVERAL,		"several",				\
-	    "it is several statements")					\
-	X(WHY_SESSION,		"session",				\
-	    "it may change its session")				\
-	X(WHY_TOO_LONG,		"too_long",				\
-	    "it has more names than are looked up")			\
-	X(WHY_UNCLEAR,		"unclear",	"it is not understood")	\
-	X(WHY_NO_CATALOGUE,	"no_catalogue",				\
-	    "the functions of the database are not known yet")		\
-	X(WHY_HOPELESS,		"hopeless",				\
-	    "the database has a volatile operator, cast or ordering that "\
-	    "no text shows")						\
-	X(WHY_FUNCTION,		"volatile_function",			\
-	    "function \"%s\" may write")				\
-	X(WHY_NO_FUNCTION,	"unknown_function",			\
-	    "there is no function \"%s\"")				\
-	X(WHY_RELATION,		"relation",				\
-	    "\"%s\" is or reaches what only the primary has")		\
-	X(WHY_NO_RELATION,	"unknown_relation",			\
-	    "there is no relation \"%s\"")				\
-	X(WHY_TYPE,		"type",					\
-	    "making a value of type \"%s\" may write")			\
-	X(WHY_NO_TYPE,		"unknown_type",				\
-	    "there is no type \"%s\"")					\
-	X(WHY_OPERATOR,		"operator",				\
-	    "an operator in \"%s\" may write")				\
-	X(WHY_REFUSED,		"refused",				\
-	    "a replica has refused it before")
-
-enum route_why {
-#define ROUTE_WHY_ENUM(why, label, text)	why,
-	ROUTE_WHY_LIST(ROUTE_WHY_ENUM)
-#undef ROUTE_WHY_ENUM
-	WHY_COUNT
-};
 
 enum { ROUTE_RING_BYTES = 1 << 20, ROUTE_TEXT_BYTES = 16 * 1024 };
 
@@ -74,8 +32,6 @@ struct route_verdict {
 	uint8_t		verb;		/* of the first statement */
 };
 
-const char	*route_why_label(enum route_why);
-
 /* Any thread.  catalogue: NULL when it is not known. */
 void	route_decide(struct route_verdict *, const char *text, size_t n,
 	    const struct catalogue *);
@@ -84,9 +40,26 @@ void	route_look_up(struct route_verdict *, const char *text, size_t n,
 	    const struct catalogue *);
 /* In this thread, until there is another catalogue: no read after all. */
 void	route_refuse(const char *text, size_t n, const struct catalogue *);
-/* A sentence for people: where it goes, and why. */
-void	route_explain(struct buf *, const char *text, size_t n,
-	    const struct catalogue *);
+/* *which: the name that decided, or ""; until this thread decides again. */
+void	route_decide_named(struct route_verdict *, const char *text, size_t n,
+	    const struct catalogue *, const char **which);
+
+/* route_plan.c: where the first statement of a transaction goes. */
+struct route_plan {
+	/* What is asked: of a client in these circumstances. */
+	bool			has_choice;	/* there are several hosts */
+	bool			is_session;	/* pool_mode */
+	bool			splits_transactions;
+	/* The answer. */
+	enum route_target	target;
+	enum route_why		why;
+	char			name[64];	/* that decided, or "" */
+};
+
+void	route_plan(struct route_plan *, enum route, const char *text,
+	    size_t n, const struct catalogue *);
+/* For people: why. */
+void	route_plan_sentence(const struct route_plan *, char *, size_t);
 /* At the end of a thread. */
 void	route_done(void);
 

@@ -44,6 +44,9 @@ struct server_session {
 						 * not ready again yet */
 	bool			 is_copying;	/* COPY in of an Execute: Sync
 						 * is ignored */
+	uint32_t		 copy_syncs;	/* ignored, if it has begun to
+						 * read */
+	uint32_t		 copy_readies;	/* relay_copy.c's */
 	bool			 is_out_of_step;/* an error in a batch: skipped
 						 * until Sync */
 	bool			 has_failed; /* the query of ours that runs */

@@ -85,9 +85,9 @@ bool	settings_switch_is_sure(const struct settings *from,
 	    const struct settings *to, const struct pool *);
 
 /*
- * This pool's server accepted the set.  reported: the ParameterStatus
- * messages that it caused on a server that had none, in the wire's form;
- * copied.  NULL: they are not known.
+ * This pool's server accepted the set, and so each of its parts.  reported:
+ * the ParameterStatus messages that it caused on a server that had none, in
+ * the wire's form; copied.  NULL: they are not known.
  */
 void	settings_accepted(const struct settings *, const struct pool *,
 	    const uint8_t *reported, size_t length);

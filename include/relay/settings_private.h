@@ -1,5 +1,6 @@
 /*
- * What settings.c (the sets) and settings_query.c (the SQL) share.
+ * What settings.c (the sets), settings_known.c (their parts) and
+ * settings_query.c (the SQL) share.
  */
 
 #ifndef RELAY_SETTINGS_PRIVATE_H
@@ -37,6 +38,19 @@ struct settings {
 	size_t			 count;
 	struct pair		*pairs;		/* behind the struct */
 };
+
+/* settings_known.c: each part of the set was accepted; reported as above. */
+void	settings_know_parts(const struct settings *, const struct pool *,
+	    const uint8_t *reported, size_t);
+/*
+ * True: each part of the set was, and what they reported is appended;
+ * are_reported: all of that is known.
+ */
+bool	settings_parts_are_known(const struct settings *,
+	    const struct pool *, struct buf *reported, bool *are_reported);
+
+/* The message at *at, whole: its name; *at moves behind it. NULL: the end. */
+const char	*status_next(const uint8_t **at, const uint8_t *end);
 
 /* Append what the servers of this pool reported when they took the set. */
 void	settings_copy_reported(struct buf *, const struct settings *,

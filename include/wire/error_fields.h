@@ -14,7 +14,11 @@ struct error_fields {
 	const char	*sqlstate;	/* five characters */
 	const char	*message;
 	const char	*detail;	/* NULL: none */
-	const char	*hint;		/* NULL: none */
+	const char	*hint;		/* NULL: none; so the rest */
+	const char	*context;
+	const char	*file;		/* of PostgreSQL's source */
+	const char	*line;
+	const char	*routine;
 };
 
 /*

@@ -76,13 +76,15 @@ startup_is_direct_tls(const uint8_t *data, size_t n)
  * backslash takes away the meaning of the next character and "-" in a name
  * stands for "_".  *at begins as a terminated copy and moves on.
  *
- * STARTUP_OPTION_BAD: *name is the piece that is none of this, and the rest
- * must not be read.
+ * A name may be anything: PostgreSQL judges it.  When it is neither END nor
+ * OK, *name is the piece that is wrong, and the rest must not be read.
  */
 enum startup_option {
 	STARTUP_OPTION_END,
 	STARTUP_OPTION_OK,
-	STARTUP_OPTION_BAD,
+	STARTUP_OPTION_BAD,		/* none of this */
+	STARTUP_OPTION_EMPTY,		/* -c without "=" */
+	STARTUP_OPTION_LONG_EMPTY,	/* "--" without it */
 };
 
 enum startup_option	startup_next_option(char **at, const char **name,

@@ -228,6 +228,17 @@ text_equal_nocase(const char *a, const char *b)
 }
 
 bool
+text_begins_nocase(const char *text, const char *word)
+{
+	for (; *word != '\0'; text++, word++)
+		if ((*text >= 'A' && *text <= 'Z' ? *text + 'a' - 'A' :
+		    *text) != (*word >= 'A' && *word <= 'Z' ?
+		    *word + 'a' - 'A' : *word))
+			return false;
+	return true;
+}
+
+bool
 text_starts_with(const char *text, const char *prefix)
 {
 	return strncmp(text, prefix, strlen(prefix)) == 0;

@@ -11,6 +11,7 @@
 #include "client/auth_cache.h"
 #include "client/auth_query.h"
 #include "client/client.h"
+#include "client/client_login.h"
 #include "config/hba.h"
 #include "config/userlist.h"
 
@@ -31,8 +32,9 @@ auth_method_of_hba(struct auth_request *request)
 
 	addr_of_peer(&peer, request->client->stream.fd);
 	return methods[hba_find(request->config->hba, &peer.u.any,
-	    request->client->stream.tls != NULL, request->database,
-	    request->user, &request->hba_line)];
+	    request->client->stream.tls != NULL,
+	    client_login_is_physical(request->client->login) ? NULL :
+	    request->database, request->user, &request->hba_line)];
 }
 
 static enum auth_method

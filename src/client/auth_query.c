@@ -14,8 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -60,8 +58,7 @@ struct source {
 	char			*dbname;	/* NULL: as that entry says */
 	char			*user;		/* auth_user */
 	enum source_state	 state;
-	PGconn			*connection;
-	struct event		*event;
+	struct libpq		 libpq;
 	struct deadline		 deadline;
 	struct letter		 resolved;
 	struct limit		*limit;		/* a place is reserved in it */
@@ -75,7 +72,6 @@ static struct {
 	atomic_int		 places;	/* in limits that are shared */
 } lookups;
 
-static void	source_go_on(struct source *);
 static void	source_connect(struct source *);
 
 /* libpq takes what is not given, or given empty, from PGPASSWORD and such. */
@@ -152,20 +148,10 @@ source_entry(const struct source *source, const struct config *config)
 }
 
 static void
-source_unwatch(struct source *source)
-{
-	if (source->event != NULL)
-		event_free(source->event);
-	source->event = NULL;
-}
-
-static void
 source_close(struct source *source)
 {
-	source_unwatch(source);
+	libpq_close(&source->libpq);
 	deadline_clear(lookups.loop, &source->deadline);
-	PQfinish(source->connection);
-	source->connection = NULL;
 	if (source->limit != NULL) {
 		limit_release(source->limit);
 		atomic_fetch_sub(&lookups.places, 1);
@@ -200,24 +186,6 @@ source_fail(struct source *source, const char *why)
 }
 
 static void
-source_on_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	source_go_on(arg);
-	loop_run_tasks(lookups.loop);
-}
-
-static void
-source_watch(struct source *source, short what)
-{
-	source_unwatch(source);
-	source->event = event_new(lookups.loop->base,
-	    PQsocket(source->connection), what, source_on_event, source);
-	event_add(source->event, NULL);
-}
-
-static void
 source_on_deadline(struct loop *loop, struct deadline *deadline)
 {
 	struct source	*source = container_of(deadline, struct source,
@@ -237,7 +205,6 @@ source_enter_idle(struct source *source)
 	deadline_set(lookups.loop, &source->deadline,
 	    source->config->option.server_idle_timeout_us,
 	    source_on_deadline);
-	source_watch(source, EV_READ);
 }
 
 static void
@@ -256,23 +223,30 @@ source_ask(struct source *source)
 	    entry->auth_query : request->config->option.auth_query;
 	values[0] = request->user;
 	request->attempts++;
-	if (PQsendQueryParams(source->connection, query, 1, NULL, values,
-	    NULL, NULL, 0) != 1) {
-		source_fail(source, PQerrorMessage(source->connection));
-		return;
-	}
 	source->state = SOURCE_ASKING;
 	deadline_set(lookups.loop, &source->deadline,
 	    request->config->option.client_login_timeout_us,
 	    source_on_deadline);
-	PQflush(source->connection);
-	source_watch(source, EV_READ);
+	libpq_ask(&source->libpq, query, 1, values);
+}
+
+static struct source *
+source_of(struct libpq *libpq)
+{
+	return container_of(libpq, struct source, libpq);
+}
+
+static void
+source_on_ready(struct libpq *libpq)
+{
+	source_ask(source_of(libpq));
 }
 
 /* The row says user and secret; no row, or null, lets nobody in. */
 static void
-source_take_result(struct source *source, PGresult *result)
+source_on_result(struct libpq *libpq, PGresult *result)
 {
+	struct source		*source = source_of(libpq);
 	struct auth_query_request *request = TAILQ_FIRST(&source->requests);
 
 	if (PQresultStatus(result) != PGRES_TUPLES_OK) {
@@ -289,66 +263,35 @@ source_take_result(struct source *source, PGresult *result)
 }
 
 static void
-source_read(struct source *source)
+source_on_answered(struct libpq *libpq)
 {
-	PGresult	*result;
+	source_ask(source_of(libpq));
+}
 
-	if (PQconsumeInput(source->connection) != 1) {
-		/* An idle connection may die; a question is asked again. */
-		bool	again = source->state == SOURCE_ASKING &&
+/* An idle connection may die; a question is asked again. */
+static void
+source_on_failed(struct libpq *libpq, const char *why)
+{
+	struct source	*source = source_of(libpq);
+	bool		 again = source->state == SOURCE_ASKING &&
+			    !TAILQ_EMPTY(&source->requests) &&
 			    TAILQ_FIRST(&source->requests)->attempts < 2;
-		bool	idle = source->state == SOURCE_IDLE;
 
-		if (!again && !idle) {
-			source_fail(source,
-			    PQerrorMessage(source->connection));
-			return;
-		}
-		source_close(source);
-		if (again)
-			source_connect(source);
+	if (!again && source->state != SOURCE_IDLE) {
+		source_fail(source, why);
 		return;
 	}
-	while (source->state == SOURCE_ASKING &&
-	    PQisBusy(source->connection) == 0) {
-		if ((result = PQgetResult(source->connection)) == NULL) {
-			source_ask(source);
-			return;
-		}
-		source_take_result(source, result);
-		PQclear(result);
-	}
-	if (source->state != SOURCE_CLOSED)
-		source_watch(source, EV_READ);
+	source_close(source);
+	if (again)
+		source_connect(source);
 }
 
-static void
-source_poll(struct source *source)
-{
-	switch (PQconnectPoll(source->connection)) {
-	case PGRES_POLLING_READING:
-		source_watch(source, EV_READ);
-		break;
-	case PGRES_POLLING_WRITING:
-		source_watch(source, EV_WRITE);
-		break;
-	case PGRES_POLLING_OK:
-		source_ask(source);
-		break;
-	default:
-		source_fail(source, PQerrorMessage(source->connection));
-		break;
-	}
-}
-
-static void
-source_go_on(struct source *source)
-{
-	if (source->state == SOURCE_CONNECTING)
-		source_poll(source);
-	else
-		source_read(source);
-}
+static const struct libpq_handlers	source_handlers = {
+	.ready = source_on_ready,
+	.result = source_on_result,
+	.answered = source_on_answered,
+	.failed = source_on_failed,
+};
 
 static void
 source_start(struct source *source, const struct database *entry,
@@ -367,17 +310,10 @@ source_start(struct source *source, const struct database *entry,
 		.name = "pgweir auth_query",
 	};
 
-	source->connection = libpq_start(&login);
-	if (source->connection == NULL ||
-	    PQstatus(source->connection) == CONNECTION_BAD) {
-		source_fail(source, source->connection == NULL ?
-		    "out of memory" : PQerrorMessage(source->connection));
-		return;
-	}
 	source->state = SOURCE_CONNECTING;
 	deadline_set(lookups.loop, &source->deadline,
 	    option->server_connect_timeout_us, source_on_deadline);
-	source_watch(source, EV_WRITE);
+	libpq_open(&source->libpq, lookups.loop, &source_handlers, &login);
 }
 
 /* Any host can answer; of several the primary does, if there is one. */

@@ -184,6 +184,8 @@ client_on_free(struct loop *loop, struct task *task)
 	struct client	*client = container_of(task, struct client, task);
 
 	atomic_fetch_sub(&client_counts[loop->index], 1);
+	if (client->is_watcher)
+		atomic_fetch_sub(&client_numbers.watchers, 1);
 	atomic_fetch_sub(&client_numbers.total, 1);
 	free(client->database);
 	free(client->user);
@@ -244,11 +246,21 @@ client_fail_as(struct client *client, enum reason reason,
     const char *sqlstate, const char *text, const char *hint)
 {
 	struct error_fields	fields = {
-		.severity = "FATAL",
 		.sqlstate = sqlstate,
 		.message = text,
 		.hint = hint != NULL && hint[0] != '\0' ? hint : NULL,
 	};
+
+	client_fail_with(client, reason, &fields);
+}
+
+void
+client_fail_with(struct client *client, enum reason reason,
+    const struct error_fields *error)
+{
+	struct error_fields	fields = *error;
+	const char		*text = fields.message;
+	const char		*sqlstate = fields.sqlstate;
 	struct buf		message;
 	struct config		*config = config_current();
 	struct log_who		who;
@@ -262,6 +274,7 @@ client_fail_as(struct client *client, enum reason reason,
 		log_warning(&who, "%s (%s)", text, sqlstate);
 	config_release(config);
 	errors_note(sqlstate, reason_label(reason), &who, text);
+	fields.severity = "FATAL";
 	buf_init(&message);
 	put_error(&message, &fields);
 	if (client->service == NULL || client->service->may_speak == NULL ||

@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "client/client_leave.h"
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "config/hba.h"
@@ -91,12 +92,6 @@ auth_find_pool(struct client *client)
 		client_fail(client, REASON_TOO_MANY_CLIENTS, "max_client_conn "
 		    "(%d) clients are connected already",
 		    client->login->config->option.max_client_conn);
-		return false;
-	}
-	if (client->login->wants_replication) {
-		client_fail(client, REASON_UNSUPPORTED, "replication "
-		    "connections are not pooled: connect to PostgreSQL "
-		    "directly");
 		return false;
 	}
 	pool = pool_find(client->login->config, client->database,
@@ -185,11 +180,12 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 	    !auth_find_pool(client))
 		return;
 	service = is_console ? client_services.console :
+	    login->replication != NULL ? client_services.replication :
 	    client_services.relay;
 	auth_add_host(client);
 	auth_log(client);
 	start.settings = (const char *const *)login->settings;
-	start.wants_replication = login->wants_replication;
+	start.replication = login->replication;
 	start.early = buf_bytes(&login->in) + login->used;
 	start.early_length = buf_length(&login->in) - login->used;
 	deadline_clear(client->loop, &client->deadline);
@@ -199,6 +195,9 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 	client_set_state(client, CLIENT_SERVED);
 	atomic_fetch_sub(&client_numbers.logging_in, 1);
 	atomic_fetch_add(&client_numbers.served, 1);
+	client->is_watcher = is_console && client->is_unix;
+	if (client->is_watcher)
+		atomic_fetch_add(&client_numbers.watchers, 1);
 	service->start(client, &start);
 	login->is_asking = false;
 	if (client->login == NULL) {
@@ -379,7 +378,9 @@ auth_by_method(struct client *client)
 	case AUTH_METHOD_REJECT:
 		client_fail(client, REASON_HBA_REFUSED, "auth_hba_file has "
 		    "no line that lets user \"%s\" into database \"%s\" from "
-		    "here%s", client->user, client->database,
+		    "here%s", client->user,
+		    client_login_is_physical(client->login) ?
+		    "replication" : client->database,
 		    client->stream.tls == NULL ? " without TLS" : "");
 		break;
 	}
@@ -401,6 +402,25 @@ auth_on_answer(struct auth_request *auth)
 		client_login_read(client);
 }
 
+/*
+ * Who wants WAL as it is asks for no database: the programs say "replication"
+ * there.  Where all databases lead to the same hosts, any of them will do.
+ */
+static void
+auth_name_database(struct client *client)
+{
+	const struct config	*config = client->login->config;
+	const struct database	*any;
+
+	if (!client_login_is_physical(client->login) ||
+	    strcmp(client->database, "replication") != 0 ||
+	    config_database(config, client->database) != NULL ||
+	    (any = config_same_hosts(config)) == NULL)
+		return;
+	free(client->database);
+	client->database = mem_string(any->name);
+}
+
 void
 client_auth_begin(struct client *client)
 {
@@ -410,9 +430,16 @@ client_auth_begin(struct client *client)
 	uid_t			 uid;
 
 	client_set_state(client, CLIENT_LOGIN);
+	auth_name_database(client);
 	login->step = STEP_ASKING;
 	login->is_console = strcmp(client->database, "pgweir") == 0 ||
 	    strcmp(client->database, "pgbouncer") == 0;
+	if (atomic_load(&clients_are_leaving) &&
+	    !(login->is_console && client->is_unix)) {
+		client_fail(client, REASON_SHUTDOWN, "the pooler is shutting "
+		    "down; connect again");
+		return;
+	}
 	/* Who runs the process may look at it: as in PgBouncer. */
 	if (login->is_console &&
 	    auth_peer_name(client, &uid, name, sizeof name) &&

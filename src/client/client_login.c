@@ -19,6 +19,8 @@
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "net/tls.h"
+#include "pool/cancel_call.h"
+#include "pool/peers.h"
 #include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/startup.h"
@@ -85,6 +87,7 @@ client_login_free(struct client *client)
 	for (size_t i = 0; i < login->setting_count; i++)
 		free(login->settings[i]);
 	free(login->settings);
+	free(login->replication);
 	buf_wipe(&login->in);
 	config_release(login->config);
 	free(login);
@@ -140,17 +143,21 @@ login_on_secured(struct client *client)
 }
 
 /*
- * Cancel requests: whoever sent it is told nothing, and waits for the end.
+ * Cancel requests: whoever sent it is told nothing, and waits for the end.  A
+ * peer, which is who sends one without hops, is told if it was for us.
  */
 
 void
-client_login_cancelled(struct loop *loop, void *arg)
+client_login_cancelled(struct loop *loop, void *arg, bool was_here)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;
+	uint8_t		 word = CANCEL_DONE_BYTE;
 	struct client	*client;
 
 	TAILQ_FOREACH(client, client_list_of(loop), all)
 		if (client->id == id) {
+			if (was_here && client->login->is_passed)
+				stream_write(&client->stream, &word, 1);
 			client_close(client, REASON_CLIENT_LEFT,
 			    "a cancel request was carried out");
 			return;
@@ -171,6 +178,7 @@ login_on_cancel(struct client *client, const struct startup *startup)
 	secret = (uint32_t)startup->key[0] << 24 |
 	    (uint32_t)startup->key[1] << 16 |
 	    (uint32_t)startup->key[2] << 8 | startup->key[3];
+	client->login->is_passed = (secret & CANCEL_KEY_HOPS) == 0;
 	client_cancel_by_key(client->loop, startup->pid, secret,
 	    client_login_cancelled, (void *)(uintptr_t)client->id);
 }
@@ -193,6 +201,32 @@ login_add_setting(struct client_login *login, const char *name,
 	login->settings[login->setting_count] = NULL;
 }
 
+static void
+login_refuse_many(struct client *client)
+{
+	client_fail(client, REASON_BAD_PARAMETER, "more than %d startup "
+	    "parameters", SETTINGS_MAX);
+}
+
+/* In PostgreSQL's words. */
+static void
+login_refuse_option(struct client *client, enum startup_option result,
+    const char *name)
+{
+	struct error_fields	fields = { .sqlstate = "42601" };
+	char			text[400];
+
+	if (result == STARTUP_OPTION_BAD) {
+		snprintf(text, sizeof text, "invalid command-line argument "
+		    "for server process: %s", name);
+		fields.hint = "Try \"postgres --help\" for more information.";
+	} else
+		snprintf(text, sizeof text, "%s%s requires a value",
+		    result == STARTUP_OPTION_EMPTY ? "-c " : "--", name);
+	fields.message = text;
+	client_fail_with(client, REASON_BAD_PARAMETER, &fields);
+}
+
 static bool
 login_take_options(struct client *client, const char *value)
 {
@@ -209,21 +243,28 @@ login_take_options(struct client *client, const char *value)
 	    STARTUP_OPTION_OK &&
 	    client->login->setting_count < 2 * SETTINGS_MAX)
 		login_add_setting(client->login, name, setting);
-	if (result != STARTUP_OPTION_END)
-		client_fail(client, REASON_BAD_PARAMETER, "the startup "
-		    "parameter options has \"%s\", which is not -c "
-		    "name=value", name);
+	if (result == STARTUP_OPTION_OK)
+		login_refuse_many(client);
+	else if (result != STARTUP_OPTION_END)
+		login_refuse_option(client, result, name);
 	free(copy);
 	return result == STARTUP_OPTION_END;
 }
 
+/* What is neither true nor false is PostgreSQL's to refuse. */
 static bool
-login_is_true(const char *value)
+login_is_false(const char *value)
 {
 	bool	on;
 
-	return strcmp(value, "database") == 0 ||
-	    !text_to_bool(value, &on) || on;
+	return text_to_bool(value, &on) && !on;
+}
+
+bool
+client_login_is_physical(const struct client_login *login)
+{
+	return login->replication != NULL &&
+	    strcmp(login->replication, "database") != 0;
 }
 
 static bool
@@ -238,18 +279,37 @@ login_take_parameter(struct client *client, const char *name,
 	} else if (strcmp(name, "database") == 0) {
 		free(client->database);
 		client->database = mem_string(value);
-	} else if (strcmp(name, "replication") == 0)
-		login->wants_replication = login_is_true(value);
-	else if (strcmp(name, "options") == 0)
-		return login_take_options(client, value);
-	else if (!startup_is_protocol_option(name)) {
+	} else if (strcmp(name, "replication") == 0) {
+		free(login->replication);
+		login->replication = login_is_false(value) ? NULL :
+		    mem_string(value);
+	} else if (strcmp(name, "options") != 0 &&
+	    !startup_is_protocol_option(name)) {
 		if (login->setting_count >= 2 * SETTINGS_MAX) {
-			client_fail(client, REASON_BAD_PARAMETER, "more than "
-			    "%d startup parameters", SETTINGS_MAX);
+			login_refuse_many(client);
 			return false;
 		}
 		login_add_setting(login, name, value);
 	}
+	return true;
+}
+
+/* What is in "options" is there first, so that a parameter goes over it. */
+static bool
+login_take_parameters(struct client *client, const struct get *parameters)
+{
+	const char	*name, *value, *options = NULL;
+	struct get	 get = *parameters;
+
+	while (startup_next(&get, &name, &value))
+		if (strcmp(name, "options") == 0)
+			options = value;
+	if (options != NULL && !login_take_options(client, options))
+		return false;
+	get = *parameters;
+	while (startup_next(&get, &name, &value))
+		if (!login_take_parameter(client, name, value))
+			return false;
 	return true;
 }
 
@@ -285,18 +345,14 @@ login_must_use_tls(const struct client *client)
 static void
 login_on_startup(struct client *client, const struct startup *startup)
 {
-	struct get	 parameters = startup->parameters;
-	const char	*name, *value;
-
 	if (startup->major != 3) {
 		client_fail(client, REASON_UNSUPPORTED, "protocol %u.%u is "
 		    "not supported: this is 3.0", startup->major,
 		    startup->minor);
 		return;
 	}
-	while (startup_next(&parameters, &name, &value))
-		if (!login_take_parameter(client, name, value))
-			return;
+	if (!login_take_parameters(client, &startup->parameters))
+		return;
 	if (client->user == NULL || client->user[0] == '\0') {
 		client_fail(client, REASON_HBA_REFUSED,
 		    "no user name in the startup packet");

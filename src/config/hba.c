@@ -408,19 +408,38 @@ hba_free(struct hba *hba)
  */
 
 static bool
-hba_names_fit(const struct hba_names *names, const char *name,
-    const char *same)
+hba_is_word(const struct hba_token *token, const char *word)
+{
+	return !token->is_quoted && strcmp(token->text, word) == 0;
+}
+
+static bool
+hba_database_fits(const struct hba_names *names, const char *database,
+    const char *user)
 {
 	for (size_t i = 0; i < names->count; i++) {
 		const struct hba_token	*token = &names->list[i];
 
-		if (!token->is_quoted && (strcmp(token->text, "all") == 0 ||
-		    (same != NULL && strcmp(token->text, "sameuser") == 0 &&
-		    strcmp(name, same) == 0)))
-			return true;
-		if (strcmp(token->text, name) == 0)
+		if (hba_is_word(token, "replication")) {
+			if (database == NULL)
+				return true;
+		} else if (database != NULL &&
+		    (hba_is_word(token, "all") ||
+		    (hba_is_word(token, "sameuser") &&
+		    strcmp(database, user) == 0) ||
+		    strcmp(token->text, database) == 0))
 			return true;
 	}
+	return false;
+}
+
+static bool
+hba_user_fits(const struct hba_names *names, const char *user)
+{
+	for (size_t i = 0; i < names->count; i++)
+		if (hba_is_word(&names->list[i], "all") ||
+		    strcmp(names->list[i].text, user) == 0)
+			return true;
 	return false;
 }
 
@@ -471,8 +490,8 @@ hba_find(const struct hba *hba, const struct sockaddr *peer, bool is_tls,
 		const struct hba_line	*line = &hba->lines[i];
 
 		if (hba_host_fits(line, peer, is_tls) &&
-		    hba_names_fit(&line->databases, database, user) &&
-		    hba_names_fit(&line->users, user, NULL)) {
+		    hba_database_fits(&line->databases, database, user) &&
+		    hba_user_fits(&line->users, user)) {
 			*number = line->number;
 			return line->method;
 		}

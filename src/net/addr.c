@@ -78,6 +78,16 @@ addr_set_port(struct addr *addr, int port)
 }
 
 bool
+addr_is_literal(const char *host)
+{
+	struct addr	addr;
+
+	return host[0] == '/' || host[0] == '@' ||
+	    strcasecmp(host, "localhost") == 0 ||
+	    addr_parse_ip(&addr, host, 0);
+}
+
+bool
 addr_is_unix(const struct addr *addr)
 {
 	return addr->u.any.sa_family == AF_UNIX;

@@ -10,6 +10,7 @@
 #include "base/mem.h"
 #include "ops/console.h"
 #include "relay/relay.h"
+#include "relay/replication.h"
 #include "wire/get.h"
 #include "wire/put.h"
 
@@ -24,6 +25,7 @@ console_init(void)
 {
 	client_services.relay = &relay_service;
 	client_services.console = &console_service;
+	client_services.replication = &replication_service;
 }
 
 struct console *
@@ -414,6 +416,7 @@ console_on_stop(struct client *client)
 	texts_done(&console->parsed);
 	texts_done(&console->bound);
 	free(console->waiting_database);
+	free(console->explained);
 	free(console);
 	client->served = NULL;
 }

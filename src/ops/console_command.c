@@ -71,6 +71,7 @@ words_parse(const char *text, struct words *words)
 	while (end > copy && strchr("; \t\r\n", end[-1]) != NULL)
 		*--end = '\0';
 	words->count = 0;
+	words->text = text;
 	while ((word = words_next(&at)) != NULL) {
 		if (words->count == WORDS_MAX) {
 			free(word);
@@ -488,6 +489,8 @@ static const struct command	commands[] = {
 	{ "SHOW", "what: see above", 2, 2, false, console_show },
 	{ "SET", "option = value: until the next reload", 2, 5, false,
 	    command_set },
+	{ "EXPLAIN", "ROUTE [ON database [AS user]] statement: where it would "
+	    "go, and why", 3, WORDS_MAX + 1, false, console_explain },
 	{ "RELOAD", "read the configuration anew", 1, 1, true,
 	    command_reload },
 	{ "PAUSE", "[database]: no server is given out; waits until none is "

@@ -170,5 +170,5 @@ console_describe(struct console *console, const char *text)
 		}
 	}
 	words_free(&words);
-	return has;
+	return has || console_describe_explain(console, text);
 }

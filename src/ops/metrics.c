@@ -23,6 +23,7 @@
 #include "ops/metrics.h"
 #include "ops/overview.h"
 #include "ops/process.h"
+#include "pool/peers.h"
 #include "relay/prepared.h"
 #include "relay/settings.h"
 
@@ -87,7 +88,27 @@ metrics_compare_kinds(const void *a, const void *b)
 	    strcmp(one->last.sqlstate, other->last.sqlstate);
 }
 
-/* Kinds that differ in the reason only are one series. */
+/* What nobody was told yet counts 0. */
+static size_t
+metrics_possible_errors(struct error_kind *kinds)
+{
+	size_t	n = 0;
+
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
+		kinds[n] = (struct error_kind){ 0 };
+		snprintf(kinds[n].last.sqlstate,
+		    sizeof kinds[n].last.sqlstate, "%s",
+		    reason_sqlstate((enum reason)i));
+		n++;
+	}
+	return n;
+}
+
+/*
+ * Kinds that differ in the reason only are one series.  Those that pgweir may
+ * tell are there from the start: a rate over a counter that appears with its
+ * first event does not see that event.
+ */
 static void
 metrics_errors(struct buf *out)
 {
@@ -96,8 +117,9 @@ metrics_errors(struct buf *out)
 	uint64_t		 count = 0;
 	size_t			 n;
 
-	kinds = mem_new(ERRORS_KINDS_MAX * sizeof *kinds);
-	n = errors_kinds(kinds);
+	kinds = mem_new((REASON_COUNT + ERRORS_KINDS_MAX) * sizeof *kinds);
+	n = metrics_possible_errors(kinds);
+	n += errors_kinds(kinds + n);
 	qsort(kinds, n, sizeof *kinds, metrics_compare_kinds);
 	metrics_head(out, name, "counter", "errors that clients were told, by "
 	    "who said it and SQLSTATE");
@@ -121,9 +143,7 @@ metrics_closed(struct buf *out, const char *name, const char *help,
     _Atomic uint64_t counts[REASON_COUNT])
 {
 	metrics_head(out, name, "counter", help);
-	for (int i = 0; i < REASON_COUNT; i++) {
-		if (atomic_load(&counts[i]) == 0)
-			continue;
+	for (int i = REASON_NONE + 1; i < REASON_COUNT; i++) {
 		metrics_open(out, name);
 		metrics_label(out, "reason", reason_label((enum reason)i));
 		metrics_value(out, (double)atomic_load(&counts[i]));
@@ -268,6 +288,32 @@ metrics_lists(struct buf *out, const struct overview *overview)
 	config_release(config);
 }
 
+static void
+metrics_total(struct buf *out, const char *name, const char *help,
+    uint64_t value)
+{
+	metrics_head(out, name, "counter", help);
+	metrics_open(out, name);
+	metrics_value(out, (double)value);
+}
+
+static void
+metrics_peers(struct buf *out)
+{
+	struct peers_counts	counts;
+
+	peers_counts(&counts);
+	metrics_integer(out, "pgweir_peers",
+	    "other processes of this service that are known", peers_count());
+	metrics_total(out, "pgweir_cancels_passed_total",
+	    "cancel requests that were passed on to peers", counts.passed);
+	metrics_total(out, "pgweir_cancels_passed_done_total",
+	    "of them, those for which a peer said it was done", counts.done);
+	metrics_total(out, "pgweir_cancels_dropped_total",
+	    "cancel requests that were not passed on because too many were "
+	    "under way", counts.dropped);
+}
+
 void
 metrics_write(struct buf *out)
 {
@@ -277,6 +323,7 @@ metrics_write(struct buf *out)
 	metrics_lists(out, overview);
 	metrics_pools(out, overview);
 	metrics_hosts(out);
+	metrics_peers(out);
 	metrics_errors(out);
 	metrics_closed(out, "pgweir_client_disconnects_total",
 	    "client connections that ended, by reason",

@@ -222,6 +222,32 @@ metrics_each_counter(struct buf *out, const struct overview *overview)
 	}
 }
 
+/* Where transactions went, where there was a choice. */
+static void
+metrics_each_route(struct buf *out, const struct overview *overview)
+{
+	static const char	name[] = "pgweir_routes_total";
+	uint64_t		count;
+
+	metrics_head(out, name, "counter", "transactions by where they went, "
+	    "and why");
+	for (size_t i = 0; i < overview->database_count; i++)
+		for (int cell = 0; cell < TARGET_COUNT * WHY_COUNT; cell++) {
+			count = atomic_load(&overview->databases[i].routes
+			    .taken[cell / WHY_COUNT][cell % WHY_COUNT]);
+			if (count == 0)
+				continue;
+			metrics_open(out, name);
+			metrics_label(out, "database",
+			    overview->databases[i].name);
+			metrics_label(out, "target", route_target_name(
+			    (enum route_target)(cell / WHY_COUNT)));
+			metrics_label(out, "reason", route_why_label(
+			    (enum route_why)(cell % WHY_COUNT)));
+			metrics_value(out, (double)count);
+		}
+}
+
 /*
  * Histograms of databases.  A boundary may count times that are longer by an
  * eighth, which is how fine they are kept.
@@ -415,6 +441,7 @@ metrics_pools(struct buf *out, const struct overview *overview)
 	metrics_each_pool(out, overview);
 	metrics_each_pin(out, overview);
 	metrics_each_counter(out, overview);
+	metrics_each_route(out, overview);
 	metrics_each_histogram(out, overview);
 	metrics_each_database(out, overview);
 }

@@ -120,6 +120,7 @@ overview_new(void)
 		overview_add(&database->numbers, &numbers);
 		overview_add(&overview->sum, &numbers);
 		pool_sum_counters(list[i], &database->counters);
+		pool_sum_routes(list[i], &database->routes);
 		pool_sum_times(list[i], &database->times);
 	}
 	free(list);

@@ -1,6 +1,6 @@
 /*
- * SHOW ERRORS and SHOW PREPARED: what is kept of clients' errors and
- * statements.
+ * SHOW ERRORS, SHOW PREPARED and SHOW ROUTES: what is kept of clients' errors
+ * and statements, and where they went.
  */
 
 #include <stdio.h>
@@ -11,6 +11,7 @@
 #include "base/clock.h"
 #include "base/errors.h"
 #include "base/mem.h"
+#include "ops/overview.h"
 #include "ops/show_private.h"
 #include "relay/prepared.h"
 
@@ -140,4 +141,38 @@ show_fill_prepared(struct show *show)
 		show_row(show);
 	}
 	free(rows.list);
+}
+
+/*
+ * Routes.
+ */
+
+static void
+show_route(struct show *show, const struct overview_database *database,
+    enum route_target target, enum route_why why)
+{
+	uint64_t	count = atomic_load(
+			    &database->routes.taken[target][why]);
+
+	if (count == 0)
+		return;
+	show_text(show, database->name);
+	show_text(show, route_target_name(target));
+	show_text(show, route_why_label(why));
+	show_number(show, (int64_t)count);
+	show_row(show);
+}
+
+/* Of each database where its transactions went, and why. */
+void
+show_fill_routes(struct show *show)
+{
+	struct overview	*overview = overview_new();
+
+	for (size_t i = 0; i < overview->database_count; i++)
+		for (int cell = 0; cell < TARGET_COUNT * WHY_COUNT; cell++)
+			show_route(show, &overview->databases[i],
+			    (enum route_target)(cell / WHY_COUNT),
+			    (enum route_why)(cell % WHY_COUNT));
+	overview_free(overview);
 }

@@ -11,6 +11,7 @@
 #include "ops/show_private.h"
 #include "pool/backend.h"
 #include "relay/relay.h"
+#include "relay/replication.h"
 
 const size_t	show_client_bytes = sizeof(struct client) +
 		    sizeof(struct relay);
@@ -58,6 +59,47 @@ show_relay(const struct client *client)
 	return client->service == &relay_service ? client->served : NULL;
 }
 
+static const struct replication *
+show_replication(const struct client *client)
+{
+	return client->service == &replication_service ? client->served : NULL;
+}
+
+static const char *
+show_client_state(const struct client *client)
+{
+	const struct relay	*relay = show_relay(client);
+	const struct replication *replication = show_replication(client);
+
+	if (client->state != CLIENT_SERVED)
+		return "login";
+	if (replication != NULL)
+		return replication->server != NULL ? "active" : "waiting";
+	return relay == NULL || relay->state == RELAY_LINKED ? "active" :
+	    relay->state == RELAY_WAITING ? "waiting" : "idle";
+}
+
+/* The server that is its own now, or NULL. */
+static const struct server *
+show_server_of(const struct client *client)
+{
+	const struct relay	*relay = show_relay(client);
+	const struct replication *replication = show_replication(client);
+
+	return relay != NULL ? relay->server : replication != NULL ?
+	    replication->server : NULL;
+}
+
+static void
+show_pins(const struct client *client, char *text, size_t size)
+{
+	const struct relay	*relay = show_relay(client);
+
+	pins_text(relay != NULL ? relay->pins :
+	    show_replication(client) != NULL ? PIN_REPLICATION : 0, text,
+	    size);
+}
+
 /* What PgBouncer tells of its buffers: ours hold unsent bytes only. */
 static void
 show_buffers(struct show *show, const struct stream *stream)
@@ -80,16 +122,14 @@ show_client(struct show *show, struct loop *loop,
 				    relay->ticket.since_us : 0;
 	char			 connect[64], request[64], tls[128];
 	char			 self[32], link[32], pins[200];
-	const char		*name = NULL;
+	const char		*name;
 	struct ends		 ends;
 
 	show_text(show, "C");
 	show_text(show, client->user);
 	show_text(show, client->database);
-	show_text(show, "none");
-	show_text(show, client->state != CLIENT_SERVED ? "login" :
-	    relay == NULL ? "active" : waits ? "waiting" :
-	    relay->state == RELAY_LINKED ? "active" : "idle");
+	show_text(show, replication_kind(client));
+	show_text(show, show_client_state(client));
 	show_ends(show, &client->stream, &ends);
 	show_time(show, client->connected_us, connect, sizeof connect);
 	show_time(show, client->requested_us, request, sizeof request);
@@ -98,18 +138,17 @@ show_client(struct show *show, struct loop *loop,
 	show_number(show, relay != NULL && relay->dismissal != REASON_NONE);
 	snprintf(self, sizeof self, "%p", (const void *)client);
 	show_text(show, self);
-	link[0] = pins[0] = '\0';
-	if (relay != NULL && relay->server != NULL)
+	link[0] = '\0';
+	if (show_server_of(client) != NULL)
 		snprintf(link, sizeof link, "%p",
-		    (const void *)relay->server);
+		    (const void *)show_server_of(client));
 	show_text(show, link);
 	show_number(show, 0);
 	tls_describe(&client->stream, tls, sizeof tls);
 	show_text(show, tls);
-	if (relay != NULL) {
-		name = settings_get(relay->settings, "application_name");
-		pins_text(relay->pins, pins, sizeof pins);
-	}
+	name = client->served == NULL || client->service->application == NULL ?
+	    NULL : client->service->application(client);
+	show_pins(client, pins, sizeof pins);
 	show_text(show, name != NULL ? name : "");
 	show_number(show, relay != NULL ?
 	    (int64_t)names_count(&relay->names) : 0);
@@ -136,6 +175,9 @@ show_server(struct show *show, const struct server *server, bool is_socket)
 	const struct relay	*relay = server->state == SERVER_LINKED &&
 				    server->keeper == NULL ?
 				    server->user : NULL;
+	const struct client	*client = server->keeper != NULL ?
+				    server->keeper->client : relay != NULL ?
+				    relay->client : NULL;
 	char			 connect[64], request[64], tls[128];
 	char			 self[32], link[32];
 	struct ends		 ends;
@@ -143,7 +185,8 @@ show_server(struct show *show, const struct server *server, bool is_socket)
 	show_text(show, "S");
 	show_text(show, server->pool->user);
 	show_text(show, server->pool->database);
-	show_text(show, "none");
+	show_text(show, server->keeper == NULL ? "none" :
+	    replication_kind(client));
 	show_text(show, server_state_name(server->state));
 	show_ends(show, &server->stream, &ends);
 	show_time(show, server->opened_us, connect, sizeof connect);
@@ -155,9 +198,8 @@ show_server(struct show *show, const struct server *server, bool is_socket)
 	snprintf(self, sizeof self, "%p", (const void *)server);
 	show_text(show, self);
 	link[0] = '\0';
-	if (relay != NULL && relay->client != NULL)
-		snprintf(link, sizeof link, "%p",
-		    (const void *)relay->client);
+	if (client != NULL)
+		snprintf(link, sizeof link, "%p", (const void *)client);
 	show_text(show, link);
 	show_number(show, (int32_t)server->backend_pid);
 	tls_describe(&server->stream, tls, sizeof tls);

@@ -132,20 +132,20 @@ backend_find_at(const char *host, int port, const struct addr *addr)
 {
 	struct addr	pinned = *addr;
 
-	if (backend_host_is_literal(host))
+	if (addr_is_literal(host))
 		return backend_find(host, port);
 	addr_set_port(&pinned, port);
 	return backend_find_or_make(host, port, &pinned);
 }
 
 bool
-backend_host_is_literal(const char *host)
+backend_has_replayed(const struct backend *backend, uint32_t timeline,
+    int64_t lsn)
 {
-	struct addr	addr;
-
-	return host[0] == '/' || host[0] == '@' ||
-	    strcasecmp(host, "localhost") == 0 ||
-	    addr_parse_ip(&addr, host, 0);
+	return timeline == 0 ||
+	    (atomic_load_explicit(&backend->timeline, memory_order_acquire) ==
+	    timeline && atomic_load_explicit(&backend->lsn,
+	    memory_order_acquire) >= lsn);
 }
 
 struct backend *

@@ -85,7 +85,7 @@ cluster_new(const struct database *database, const char *name)
 		seed->cluster = cluster;
 		seed->host = mem_string(database->hosts[i].name);
 		seed->port = database->hosts[i].port;
-		seed->is_literal = backend_host_is_literal(seed->host);
+		seed->is_literal = database->hosts[i].is_literal;
 	}
 	atomic_init(&cluster->is_plain, cluster->seed_count == 1);
 	return cluster;
@@ -104,7 +104,7 @@ cluster_is_needed(const struct config *config,
 			    (enum route)config->option.route;
 
 	return clusters.loop != NULL && (database->host_count > 1 ||
-	    (!backend_host_is_literal(database->hosts[0].name) &&
+	    (!database->hosts[0].is_literal &&
 	    route != ROUTE_ANY));
 }
 

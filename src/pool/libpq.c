@@ -6,9 +6,12 @@
 #include <stdio.h>
 #include <string.h>
 
+#include <event2/event.h>
+
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/userlist.h"
+#include "net/loop.h"
 #include "net/tls.h"
 #include "pool/backend.h"
 #include "pool/libpq.h"
@@ -22,7 +25,7 @@ libpq_file(const char *path)
 	return path[0] != '\0' ? path : NO_FILE;
 }
 
-PGconn *
+static PGconn *
 libpq_start(const struct libpq_login *login)
 {
 	const struct option_values *option = &login->config->option;
@@ -62,6 +65,151 @@ libpq_start(const struct libpq_login *login)
 	}
 	return PQconnectStartParams(names, values, 0);
 }
+
+static void
+libpq_fail(struct libpq *libpq)
+{
+	libpq->handlers->failed(libpq, libpq->connection == NULL ?
+	    "out of memory" : PQerrorMessage(libpq->connection));
+}
+
+static void	libpq_on_event(evutil_socket_t, short, void *);
+
+static void
+libpq_unwatch(struct libpq *libpq)
+{
+	if (libpq->event != NULL)
+		event_free(libpq->event);
+	libpq->event = NULL;
+}
+
+static void
+libpq_watch(struct libpq *libpq, short what)
+{
+	libpq_unwatch(libpq);
+	libpq->event = event_new(libpq->loop->base,
+	    PQsocket(libpq->connection), (short)(what | EV_PERSIST),
+	    libpq_on_event, libpq);
+	event_add(libpq->event, NULL);
+}
+
+/*
+ * Connecting.
+ */
+
+void
+libpq_open(struct libpq *libpq, struct loop *loop,
+    const struct libpq_handlers *handlers, const struct libpq_login *login)
+{
+	libpq->loop = loop;
+	libpq->handlers = handlers;
+	libpq->connection = libpq_start(login);
+	if (libpq->connection == NULL ||
+	    PQstatus(libpq->connection) == CONNECTION_BAD)
+		libpq_fail(libpq);
+	else
+		libpq_watch(libpq, EV_WRITE);
+}
+
+static void
+libpq_poll(struct libpq *libpq)
+{
+	PostgresPollingStatusType	status;
+
+	/* It may close its socket and make another one. */
+	libpq_unwatch(libpq);
+	status = PQconnectPoll(libpq->connection);
+	switch (PQstatus(libpq->connection)) {
+	case CONNECTION_BAD:
+	case CONNECTION_STARTED:
+	case CONNECTION_NEEDED:
+		break;
+	default:
+		libpq->is_met = true;
+		break;
+	}
+	if (status == PGRES_POLLING_FAILED) {
+		libpq_fail(libpq);
+		return;
+	}
+	libpq_watch(libpq, status == PGRES_POLLING_WRITING ? EV_WRITE :
+	    EV_READ);
+	if (status == PGRES_POLLING_OK) {
+		libpq->is_ready = true;
+		libpq->handlers->ready(libpq);
+	}
+}
+
+void
+libpq_close(struct libpq *libpq)
+{
+	libpq_unwatch(libpq);
+	PQfinish(libpq->connection);
+	memset(libpq, 0, sizeof *libpq);
+}
+
+/*
+ * Asking.
+ */
+
+void
+libpq_ask(struct libpq *libpq, const char *query, int count,
+    const char *const *values)
+{
+	int	is_sent = count == 0 ?
+		    PQsendQuery(libpq->connection, query) :
+		    PQsendQueryParams(libpq->connection, query, count, NULL,
+		    values, NULL, NULL, 0);
+
+	if (is_sent != 1) {
+		libpq_fail(libpq);
+		return;
+	}
+	libpq->is_asking = true;
+}
+
+/* A handler that closes it, or fails, also ends the asking. */
+static void
+libpq_read(struct libpq *libpq)
+{
+	PGresult	*result;
+
+	if (PQconsumeInput(libpq->connection) != 1) {
+		libpq_fail(libpq);
+		return;
+	}
+	while (libpq->is_asking && PQisBusy(libpq->connection) == 0) {
+		if ((result = PQgetResult(libpq->connection)) == NULL) {
+			libpq->is_asking = false;
+			libpq->handlers->answered(libpq);
+			return;
+		}
+		if (PQstatus(libpq->connection) == CONNECTION_BAD)
+			libpq_fail(libpq);
+		else
+			libpq->handlers->result(libpq, result);
+		PQclear(result);
+	}
+}
+
+static void
+libpq_on_event(evutil_socket_t fd, short what, void *arg)
+{
+	struct libpq	*libpq = arg;
+	struct loop	*loop = libpq->loop;
+
+	(void)fd;
+	(void)what;
+	if (libpq->is_ready)
+		libpq_read(libpq);
+	else
+		libpq_poll(libpq);
+	loop_run_tasks(loop);
+}
+
+/*
+ * Who asks.
+ */
 
 static bool
 libpq_secret_is_plain(const char *secret)

@@ -21,8 +21,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include <event2/event.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
@@ -54,13 +52,11 @@ struct monitor {
 	enum monitor_state	 state;
 	bool			 is_stopped;
 	bool			 was_good;	/* it has answered here */
-	bool			 is_met;	/* the connection was made */
 	uint32_t		 doubts;	/* when it was asked */
 	uint64_t		 number;	/* of that question */
 	int64_t			 asked_us;
 	bool			 again;		/* somebody came too late */
-	PGconn			*connection;
-	struct event		*event;
+	struct libpq		 libpq;
 	struct config		*config;	/* held unless closed */
 	struct deadline		 tick, limit;
 	struct letter		 resolved;
@@ -69,7 +65,6 @@ struct monitor {
 static struct loop	*monitors_main;
 
 static void	monitor_move(struct monitor *);
-static void	monitor_go_on(struct monitor *);
 static void	monitor_hurry(struct monitor *);
 
 /*
@@ -89,11 +84,15 @@ static const char	monitor_query[] =
     "coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE "
     "pg_current_wal_insert_lsn() END, '0/0')::int8, "
     "CASE WHEN r.standby THEN coalesce(extract(epoch FROM clock_timestamp() "
-    "- pg_last_xact_replay_timestamp()) * 1000000, 0)::int8 ELSE 0 END "
+    "- pg_last_xact_replay_timestamp()) * 1000000, 0)::int8 ELSE 0 END, "
+    "current_setting('wal_block_size')::int8, "
+    "pg_size_bytes(current_setting('wal_segment_size')) "
     "FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) r, "
     "pg_control_system() s";
 
-enum { MONITOR_COLUMNS = 6 };
+enum { MONITOR_COLUMNS = 8 };
+/* What stands at the beginning of a page, and of a segment. */
+enum { WAL_PAGE_HEAD = 24, WAL_SEGMENT_HEAD = 40 };
 
 void
 monitors_init(struct loop *main_loop)
@@ -134,24 +133,13 @@ monitor_tell(struct monitor *monitor, enum health health, const char *error)
 }
 
 static void
-monitor_unwatch(struct monitor *monitor)
-{
-	if (monitor->event != NULL)
-		event_free(monitor->event);
-	monitor->event = NULL;
-}
-
-static void
 monitor_close(struct monitor *monitor)
 {
-	monitor_unwatch(monitor);
-	PQfinish(monitor->connection);
-	monitor->connection = NULL;
+	libpq_close(&monitor->libpq);
 	deadline_clear(monitors_main, &monitor->limit);
 	config_release(monitor->config);
 	monitor->config = NULL;
 	monitor->state = MONITOR_CLOSED;
-	monitor->is_met = false;
 }
 
 /* Ordinary connections may be answered although we are not. */
@@ -187,7 +175,7 @@ monitor_was_refused(const struct monitor *monitor, const char *error)
 		"SSL SYSCALL error",
 	};
 
-	if (!monitor->is_met)
+	if (!monitor->libpq.is_met)
 		return !monitor_lacks_descriptors();
 	for (size_t i = 0; i < ARRAY_LENGTH(libpqs); i++)
 		if (strstr(error, libpqs[i]) != NULL)
@@ -237,6 +225,22 @@ monitor_number(PGresult *result, int column)
 	return strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
+/*
+ * Where the next record will be inserted is behind the head of its page, and
+ * a replica that has replayed all there is stands in front of it.
+ */
+static int64_t
+monitor_position(PGresult *result)
+{
+	int64_t	lsn = monitor_number(result, 4);
+
+	if (lsn % monitor_number(result, 7) == WAL_SEGMENT_HEAD)
+		return lsn - WAL_SEGMENT_HEAD;
+	if (lsn % monitor_number(result, 6) == WAL_PAGE_HEAD)
+		return lsn - WAL_PAGE_HEAD;
+	return lsn;
+}
+
 static void
 monitor_take_result(struct monitor *monitor, PGresult *result)
 {
@@ -252,11 +256,12 @@ monitor_take_result(struct monitor *monitor, PGresult *result)
 	    10);
 	report->started_us = started_us;
 	report->timeline = (uint32_t)monitor_number(result, 3);
-	report->lsn = monitor_number(result, 4);
+	report->lsn = monitor_position(result);
+	report->asked_us = monitor->asked_us;
+	report->replay_age_us = monitor_number(result, 5);
 	atomic_store(&backend->says, report->role);
 	atomic_store(&backend->timeline, report->timeline);
 	atomic_store(&backend->lsn, report->lsn);
-	atomic_store(&backend->lag_us, monitor_number(result, 5));
 	atomic_store(&backend->seen_us, loop_now_us(monitors_main));
 	atomic_store(&backend->settled, monitor->doubts);
 	monitor->was_good = true;
@@ -266,25 +271,8 @@ monitor_take_result(struct monitor *monitor, PGresult *result)
 	if (report->role == ROLE_PRIMARY)
 		clusters_tide(backend, monitor->number, report->timeline,
 		    report->lsn);
-}
-
-static void
-monitor_on_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	monitor_go_on(arg);
-	loop_run_tasks(monitors_main);
-}
-
-static void
-monitor_watch(struct monitor *monitor, short what)
-{
-	monitor_unwatch(monitor);
-	monitor->event = event_new(monitors_main->base,
-	    PQsocket(monitor->connection), (short)(what | EV_PERSIST),
-	    monitor_on_event, monitor);
-	event_add(monitor->event, NULL);
+	else if (clusters_replayed(backend))
+		monitor->again = true;
 }
 
 static void
@@ -294,20 +282,29 @@ monitor_ask(struct monitor *monitor)
 	monitor->number = tide_ask();
 	monitor->asked_us = loop_now_us(monitors_main);
 	monitor->again = false;
-	if (PQsendQuery(monitor->connection, monitor_query) != 1) {
-		monitor_fail(monitor, PQerrorMessage(monitor->connection));
-		return;
-	}
 	monitor->state = MONITOR_ASKING;
 	deadline_set(monitors_main, &monitor->limit,
 	    monitor->config->option.role_check_timeout_us, monitor_on_limit);
-	PQflush(monitor->connection);
-	monitor_watch(monitor, EV_READ);
+	libpq_ask(&monitor->libpq, monitor_query, 0, NULL);
+}
+
+static struct monitor *
+monitor_of(struct libpq *libpq)
+{
+	return container_of(libpq, struct monitor, libpq);
 }
 
 static void
-monitor_read_result(struct monitor *monitor, PGresult *result)
+monitor_on_ready(struct libpq *libpq)
 {
+	monitor_ask(monitor_of(libpq));
+}
+
+static void
+monitor_on_result(struct libpq *libpq, PGresult *result)
+{
+	struct monitor	*monitor = monitor_of(libpq);
+
 	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
 	    PQntuples(result) == 1 && PQnfields(result) == MONITOR_COLUMNS)
 		monitor_take_result(monitor, result);
@@ -318,71 +315,30 @@ monitor_read_result(struct monitor *monitor, PGresult *result)
 }
 
 static void
-monitor_read(struct monitor *monitor)
+monitor_on_answered(struct libpq *libpq)
 {
-	PGresult	*result;
+	struct monitor	*monitor = monitor_of(libpq);
 
-	if (PQconsumeInput(monitor->connection) != 1) {
-		monitor_fail(monitor, PQerrorMessage(monitor->connection));
-		return;
-	}
-	while (monitor->state == MONITOR_ASKING &&
-	    PQisBusy(monitor->connection) == 0) {
-		if ((result = PQgetResult(monitor->connection)) == NULL) {
-			monitor->state = MONITOR_IDLE;
-			deadline_clear(monitors_main, &monitor->limit);
-			if (monitor->doubts !=
-			    atomic_load(&monitor->backend->doubts))
-				monitor_ask(monitor);
-			else if (monitor->again)
-				monitor_hurry(monitor);
-			return;
-		}
-		if (PQstatus(monitor->connection) == CONNECTION_BAD) {
-			PQclear(result);
-			monitor_fail(monitor,
-			    PQerrorMessage(monitor->connection));
-			return;
-		}
-		monitor_read_result(monitor, result);
-		PQclear(result);
-	}
-}
-
-static void
-monitor_poll(struct monitor *monitor)
-{
-	PostgresPollingStatusType	status;
-
-	/* It may close its socket and make another one. */
-	monitor_unwatch(monitor);
-	status = PQconnectPoll(monitor->connection);
-	switch (PQstatus(monitor->connection)) {
-	case CONNECTION_BAD:
-	case CONNECTION_STARTED:
-	case CONNECTION_NEEDED:
-		break;
-	default:
-		monitor->is_met = true;
-		break;
-	}
-	if (status == PGRES_POLLING_OK)
+	monitor->state = MONITOR_IDLE;
+	deadline_clear(monitors_main, &monitor->limit);
+	if (monitor->doubts != atomic_load(&monitor->backend->doubts))
 		monitor_ask(monitor);
-	else if (status == PGRES_POLLING_FAILED)
-		monitor_fail(monitor, PQerrorMessage(monitor->connection));
-	else
-		monitor_watch(monitor, status == PGRES_POLLING_READING ?
-		    EV_READ : EV_WRITE);
+	else if (monitor->again)
+		monitor_hurry(monitor);
 }
 
 static void
-monitor_go_on(struct monitor *monitor)
+monitor_on_failed(struct libpq *libpq, const char *why)
 {
-	if (monitor->state == MONITOR_CONNECTING)
-		monitor_poll(monitor);
-	else
-		monitor_read(monitor);
+	monitor_fail(monitor_of(libpq), why);
 }
+
+static const struct libpq_handlers	monitor_handlers = {
+	.ready = monitor_on_ready,
+	.result = monitor_on_result,
+	.answered = monitor_on_answered,
+	.failed = monitor_on_failed,
+};
 
 /*
  * Connecting.
@@ -402,7 +358,7 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 	};
 
 	if (login.user == NULL) {
-		monitor->is_met = true;
+		monitor->libpq.is_met = true;
 		monitor_fail(monitor, "no user is known who could ask: set "
 		    "monitor_user and monitor_password");
 		return;
@@ -417,14 +373,7 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 	    entry->dbname : strcmp(monitor->database, "*") == 0 ?
 	    "postgres" : monitor->database;
 	monitor->state = MONITOR_CONNECTING;
-	monitor->connection = libpq_start(&login);
-	if (monitor->connection == NULL ||
-	    PQstatus(monitor->connection) == CONNECTION_BAD) {
-		monitor_fail(monitor, monitor->connection == NULL ?
-		    "out of memory" : PQerrorMessage(monitor->connection));
-		return;
-	}
-	monitor_watch(monitor, EV_WRITE);
+	libpq_open(&monitor->libpq, monitors_main, &monitor_handlers, &login);
 }
 
 static void

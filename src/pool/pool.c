@@ -362,6 +362,7 @@ pool_take(struct pool *pool, struct ticket *ticket)
 		ticket->pool = pool;
 		ticket->is_refused = ticket->is_leaving = false;
 		ticket->is_moved = ticket->waits_for_host = false;
+		ticket->awaits = false;
 		if (!ticket->keeps_since)
 			ticket->since_us = loop_now_us(ticket->loop);
 		if (far == NULL && pool_refuses_locked(pool, ticket)) {

@@ -467,6 +467,8 @@ pool_count(struct pool *pool, int64_t now_us, struct pool_numbers *numbers)
 	pthread_mutex_unlock(&pool->shared.mutex);
 	numbers->linked = numbers->total - numbers->idle - numbers->moving -
 	    numbers->opening;
+	if (pool->set != NULL && pool_is_home(pool))
+		pool_set_count(pool->set, now_us, numbers);
 }
 
 /* "; max_db_connections (3) of database "app" is reached" */
@@ -512,42 +514,6 @@ pool_explain_wait(struct pool *pool, const char *waited, char *text,
 	    atomic_load(&pool->is_paused) ? "; the pool is paused" : "",
 	    error.reason != REASON_NONE ? "; the last attempt: " : "",
 	    error.reason != REASON_NONE ? error.text : "");
-}
-
-void
-pool_sum_counters(const struct pool *pool, struct counters *sum)
-{
-	for (int i = 0; i < pool->lane_count; i++)
-		counters_add(sum, &pool->lanes[i].counters);
-}
-
-void
-pool_sum_times(const struct pool *pool, struct pool_times *sum)
-{
-	for (int i = 0; i < pool->lane_count; i++) {
-		const struct pool_times	*times = pool->lanes[i].times;
-
-		histogram_add(&sum->wait, &times->wait);
-		histogram_add(&sum->query, &times->query);
-		histogram_add(&sum->transaction, &times->transaction);
-		histogram_add(&sum->login, &times->login);
-	}
-}
-
-void
-pool_sum_pins(const struct pool *pool, struct pin_counters *sum)
-{
-	const struct pin_counters	*part;
-
-	for (int i = 0; i < pool->lane_count; i++) {
-		part = &pool->lanes[i].pins;
-		for (size_t pin = 0; pin < PIN_COUNT; pin++) {
-			COUNT(sum->tied[pin], atomic_load_explicit(
-			    &part->tied[pin], memory_order_relaxed));
-			COUNT(sum->refused[pin], atomic_load_explicit(
-			    &part->refused[pin], memory_order_relaxed));
-		}
-	}
 }
 
 static void

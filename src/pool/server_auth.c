@@ -246,6 +246,26 @@ login_compare_role(struct server *server)
 		monitor_look(backend);
 }
 
+/* Its session is nobody else's: no query of ours, and nothing is learnt. */
+static bool
+login_is_private(const struct server *server)
+{
+	return server->keeper != NULL && server->keeper->startup != NULL;
+}
+
+static void
+login_tell_greeting(struct server *server)
+{
+	struct buf	*greeting = &server->login->greeting;
+
+	if (login_is_private(server)) {
+		server->keeper->greeting = *greeting;
+		buf_init(greeting);
+	} else
+		pool_greeted(server->pool, buf_bytes(greeting),
+		    buf_length(greeting));
+}
+
 static void
 login_done(struct server *server)
 {
@@ -256,10 +276,9 @@ login_done(struct server *server)
 
 	server_who(server, &who);
 	log_debug(&who, "opened");
-	pool_greeted(pool, buf_bytes(&login->greeting),
-	    buf_length(&login->greeting));
 	if (server->stated == ROLE_UNKNOWN)
 		server->stated = login_stated_role(&login->greeting);
+	login_tell_greeting(server);
 	if (pool->set != NULL)
 		login_compare_role(server);
 	server_login_free(server);
@@ -282,7 +301,7 @@ login_asks_role(struct server *server)
 {
 	struct buf	message;
 
-	if (server->pool->set == NULL ||
+	if (server->pool->set == NULL || login_is_private(server) ||
 	    server->login->stage >= LOGIN_ASKING_ROLE ||
 	    login_stated_role(&server->login->greeting) != ROLE_UNKNOWN)
 		return false;
@@ -328,7 +347,7 @@ login_on_ready(struct server *server, const uint8_t *body, size_t n)
 	server->transaction_status = (char)body[0];
 	if (login_asks_role(server))
 		return;
-	if (query == NULL || query[0] == '\0' ||
+	if (query == NULL || query[0] == '\0' || login_is_private(server) ||
 	    login->stage == LOGIN_QUERYING) {
 		login->is_ready = true;
 		return;

@@ -275,7 +275,9 @@ static void
 login_send_startup(struct server *server)
 {
 	const struct pool_profile *profile = pool_profile(server->pool);
-	const char		*pairs[16];
+	const char		*const *more = server->keeper == NULL ? NULL :
+				    server->keeper->startup;
+	const char		**pairs;
 	size_t			 n = 0;
 	struct buf		 message;
 	const struct {
@@ -289,15 +291,22 @@ login_send_startup(struct server *server)
 		{ "application_name", profile->application_name },
 	};
 
+	pairs = mem_new(2 * ARRAY_LENGTH(parameters) * sizeof pairs[0]);
 	for (size_t i = 0; i < ARRAY_LENGTH(parameters); i++)
 		if (parameters[i].value != NULL) {
 			pairs[n++] = parameters[i].name;
 			pairs[n++] = parameters[i].value;
 		}
+	/* Of two with the same name PostgreSQL takes the later one. */
+	for (; more != NULL && *more != NULL; more++) {
+		pairs = mem_resize(pairs, (n + 1) * sizeof pairs[0]);
+		pairs[n++] = *more;
+	}
 	server->login->stage = LOGIN_STARTED;
 	server_set_state(server, SERVER_LOGIN);
 	buf_init(&message);
 	put_startup(&message, 3, 0, pairs, n / 2);
+	free(pairs);
 	login_send(server, &message);
 }
 

@@ -13,9 +13,6 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include <event2/event.h>
-#include <libpq-fe.h>
-
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
@@ -61,8 +58,7 @@ struct source {
 	bool			 is_failing;	/* and the log says so */
 	struct config		*config;	/* held while it is open */
 	struct limit		*limit;		/* a place is reserved */
-	PGconn			*connection;
-	struct event		*event;
+	struct libpq		 libpq;
 	struct deadline		 deadline;
 	struct letter		 resolved;
 };
@@ -74,7 +70,6 @@ static struct {
 } catalogues = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static void	source_open(struct source *);
-static void	source_go_on(struct source *);
 
 /*
  * Any thread.
@@ -209,14 +204,6 @@ catalogue_source_named(const char *dbname)
  */
 
 static void
-source_unwatch(struct source *source)
-{
-	if (source->event != NULL)
-		event_free(source->event);
-	source->event = NULL;
-}
-
-static void
 source_on_tick(struct loop *loop, struct deadline *deadline)
 {
 	(void)loop;
@@ -227,9 +214,7 @@ source_on_tick(struct loop *loop, struct deadline *deadline)
 static void
 source_close(struct source *source, int64_t pause_us)
 {
-	source_unwatch(source);
-	PQfinish(source->connection);
-	source->connection = NULL;
+	libpq_close(&source->libpq);
 	if (source->limit != NULL)
 		limit_release(source->limit);
 	source->limit = NULL;
@@ -270,34 +255,10 @@ source_on_limit(struct loop *loop, struct deadline *deadline)
  */
 
 static void
-source_on_event(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	source_go_on(arg);
-	loop_run_tasks(catalogues.loop);
-}
-
-static void
-source_watch(struct source *source, short what)
-{
-	source_unwatch(source);
-	source->event = event_new(catalogues.loop->base,
-	    PQsocket(source->connection), (short)(what | EV_PERSIST),
-	    source_on_event, source);
-	event_add(source->event, NULL);
-}
-
-static void
 source_send(struct source *source, enum state state, const char *query)
 {
-	if (PQsendQuery(source->connection, query) != 1) {
-		source_fail(source, PQerrorMessage(source->connection));
-		return;
-	}
 	source->state = state;
-	PQflush(source->connection);
-	source_watch(source, EV_READ);
+	libpq_ask(&source->libpq, query, 0, NULL);
 }
 
 static void
@@ -349,30 +310,38 @@ source_take_rows(struct source *source, PGresult *result)
 	return true;
 }
 
-/* False: the source is closed. */
-static bool
-source_take_result(struct source *source, PGresult *result)
+static struct source *
+source_with(struct libpq *libpq)
 {
-	int	columns = source->state == STATE_ASKING ? 1 : 3;
-
-	if (PQresultStatus(result) != PGRES_TUPLES_OK ||
-	    PQnfields(result) != columns || PQntuples(result) < 1) {
-		source_fail(source, PQresultErrorMessage(result));
-		return false;
-	}
-	if (source->state == STATE_ASKING)
-		source_take_fingerprint(source, result);
-	else if (!source_take_rows(source, result)) {
-		source_fail(source, "there are too many");
-		return false;
-	}
-	return true;
+	return container_of(libpq, struct source, libpq);
 }
 
-/* A query is answered. */
 static void
-source_on_answered(struct source *source)
+source_on_ready(struct libpq *libpq)
 {
+	source_ask(source_with(libpq));
+}
+
+static void
+source_on_result(struct libpq *libpq, PGresult *result)
+{
+	struct source	*source = source_with(libpq);
+	int		 columns = source->state == STATE_ASKING ? 1 : 3;
+
+	if (PQresultStatus(result) != PGRES_TUPLES_OK ||
+	    PQnfields(result) != columns || PQntuples(result) < 1)
+		source_fail(source, PQresultErrorMessage(result));
+	else if (source->state == STATE_ASKING)
+		source_take_fingerprint(source, result);
+	else if (!source_take_rows(source, result))
+		source_fail(source, "there are too many");
+}
+
+static void
+source_on_answered(struct libpq *libpq)
+{
+	struct source	*source = source_with(libpq);
+
 	if (source->state == STATE_ASKING && (source->fingerprint == NULL ||
 	    strcmp(source->asked, source->fingerprint) != 0))
 		source_send(source, STATE_READING, catalogue_query);
@@ -381,53 +350,17 @@ source_on_answered(struct source *source)
 }
 
 static void
-source_read(struct source *source)
+source_on_failed(struct libpq *libpq, const char *why)
 {
-	PGresult	*result;
-	bool		 goes_on = true;
-
-	if (PQconsumeInput(source->connection) != 1) {
-		source_fail(source, PQerrorMessage(source->connection));
-		return;
-	}
-	while (goes_on && PQisBusy(source->connection) == 0) {
-		if ((result = PQgetResult(source->connection)) == NULL) {
-			source_on_answered(source);
-			return;
-		}
-		goes_on = source_take_result(source, result);
-		PQclear(result);
-	}
+	source_fail(source_with(libpq), why);
 }
 
-static void
-source_poll(struct source *source)
-{
-	source_unwatch(source);
-	switch (PQconnectPoll(source->connection)) {
-	case PGRES_POLLING_READING:
-		source_watch(source, EV_READ);
-		break;
-	case PGRES_POLLING_WRITING:
-		source_watch(source, EV_WRITE);
-		break;
-	case PGRES_POLLING_OK:
-		source_ask(source);
-		break;
-	default:
-		source_fail(source, PQerrorMessage(source->connection));
-		break;
-	}
-}
-
-static void
-source_go_on(struct source *source)
-{
-	if (source->state == STATE_CONNECTING)
-		source_poll(source);
-	else
-		source_read(source);
-}
+static const struct libpq_handlers	source_handlers = {
+	.ready = source_on_ready,
+	.result = source_on_result,
+	.answered = source_on_answered,
+	.failed = source_on_failed,
+};
 
 /*
  * Opening.
@@ -452,15 +385,8 @@ source_connect(struct source *source, const struct database *entry,
 		return;
 	}
 	login.password = libpq_password(source->config, entry, login.user);
-	source->connection = libpq_start(&login);
-	if (source->connection == NULL ||
-	    PQstatus(source->connection) == CONNECTION_BAD) {
-		source_fail(source, source->connection == NULL ?
-		    "out of memory" : PQerrorMessage(source->connection));
-		return;
-	}
 	source->state = STATE_CONNECTING;
-	source_watch(source, EV_WRITE);
+	libpq_open(&source->libpq, catalogues.loop, &source_handlers, &login);
 }
 
 static struct backend *

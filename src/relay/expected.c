@@ -75,17 +75,46 @@ expected_strike(struct expected *expected)
 	expected->count--;
 }
 
-bool
+uint32_t
 expected_ignore_syncs(struct expected *expected)
 {
+	uint32_t	syncs = 0;
+
 	while (expected->count > 1 &&
 	    expected_at(expected, 1)->kind == EXPECT_SYNC) {
 		*expected_at(expected, 1) = *expected_at(expected, 0);
 		expected->head = (expected->head + 1) & (expected->size - 1);
 		expected->count--;
+		syncs++;
 	}
-	return expected->count > 1 &&
-	    expected_at(expected, 1)->kind == EXPECT_COPY_END;
+	return syncs;
+}
+
+void
+expected_restore_syncs(struct expected *expected, uint32_t syncs)
+{
+	struct expectation	*entry;
+
+	while (syncs-- > 0) {
+		if (expected->count == expected->size)
+			expected_grow(expected);
+		expected->head = (expected->head - 1) & (expected->size - 1);
+		expected->count++;
+		*expected_head(expected) = *expected_at(expected, 1);
+		entry = expected_at(expected, 1);
+		memset(entry, 0, sizeof *entry);
+		entry->kind = EXPECT_SYNC;
+		entry->fate = FATE_PASS;
+	}
+}
+
+bool
+expected_has(const struct expected *expected, enum expect_kind kind)
+{
+	for (uint32_t i = 0; i < expected->count; i++)
+		if (expected_at(expected, i)->kind == kind)
+			return true;
+	return false;
 }
 
 bool

@@ -181,10 +181,18 @@ relay_refresh_pool(struct relay *relay)
 }
 
 static void
+relay_set_reader(struct relay *relay, struct pool *pool)
+{
+	relay->reader = pool;
+	relay->has_left = false;
+}
+
+static void
 relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
+	bool		 is_replica;
 
 	server->user = relay;
 	server->on_event = relay_on_server_event;
@@ -193,11 +201,15 @@ relay_link(struct relay *relay, struct server *server)
 	relay->is_reading = relay->wants_read;
 	relay->has_told = false;
 	relay->needs_primary = false;
-	/* The primary may have stood in. */
-	if (relay->need == NEED_READ && server->pool->set != NULL &&
-	    cluster_use(server->pool->set->cluster,
-	    server->pool->backend) == USE_READ)
-		relay->reader = server->pool;
+	if (pool_has_choice(relay->client->pool)) {
+		/* The primary may have stood in. */
+		is_replica = relay->need != NEED_WRITE &&
+		    cluster_use(server->pool->set->cluster,
+		    server->pool->backend) == USE_READ;
+		if (relay->need == NEED_READ && is_replica)
+			relay_set_reader(relay, server->pool);
+		relay_note_route(relay, is_replica);
+	}
 	relay->linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
 		relay->pins |= PIN_MODE;
@@ -233,6 +245,7 @@ relay_take(struct relay *relay)
 	relay->has_need = false;
 	relay->ticket.wish = relay->settings;
 	relay->ticket.keeps_since = false;
+	relay->is_awaiting = relay->is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
 			relay_link(relay, server);
@@ -305,7 +318,7 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		return;
 	}
 	deadline_clear(relay->client->loop, &relay->client->deadline);
-	if (!pool_serves(pool, relay->need)) {
+	if (!pool_serves(pool, ticket->need)) {
 		/* The roles have changed while it was on its way. */
 		pool_give(pool, &server);
 		relay->ticket.keeps_since = true;

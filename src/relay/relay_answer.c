@@ -79,18 +79,24 @@ relay_note_error(const struct relay *relay, const char *sqlstate)
 }
 
 static void
+relay_put_fields(const struct relay *relay, struct buf *buf,
+    const struct error_fields *error)
+{
+	struct error_fields	fields = *error;
+
+	fields.severity = "ERROR";
+	errors_note(fields.sqlstate, "statement_refused", relay_who(relay),
+	    fields.message);
+	put_error(buf, &fields);
+}
+
+static void
 relay_put_error(const struct relay *relay, struct buf *buf,
     const char *sqlstate, const char *text, const char *hint)
 {
-	struct error_fields	fields = {
-		.severity = "ERROR",
-		.sqlstate = sqlstate,
-		.message = text,
-		.hint = hint != NULL && hint[0] != '\0' ? hint : NULL,
-	};
-
-	errors_note(sqlstate, "statement_refused", relay_who(relay), text);
-	put_error(buf, &fields);
+	relay_put_fields(relay, buf, &(struct error_fields){
+	    .sqlstate = sqlstate, .message = text,
+	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
 }
 
 void
@@ -157,19 +163,14 @@ relay_has_begun(const struct relay *relay)
 	    relay->server->transaction_status != STATUS_IDLE);
 }
 
-void
-relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
-    const char *sqlstate, const char *hint, const char *format, ...)
+static void
+relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
+    const struct error_fields *fields)
 {
 	struct buf	answer;
-	char		text[600];
-	va_list		args;
 
-	va_start(args, format);
-	vsnprintf(text, sizeof text, format, args);
-	va_end(args);
 	buf_init(&answer);
-	relay_put_error(relay, &answer, sqlstate, text, hint);
+	relay_put_fields(relay, &answer, fields);
 	if (!is_query && relay_has_begun(relay))
 		relay_fail_at_server(relay, io, &answer);
 	else if (is_query && relay_has_begun(relay))
@@ -181,13 +182,28 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	relay->is_refusing = !is_query;
 }
 
+void
+relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
+    const char *sqlstate, const char *hint, const char *format, ...)
+{
+	char	text[600];
+	va_list	args;
+
+	va_start(args, format);
+	vsnprintf(text, sizeof text, format, args);
+	va_end(args);
+	relay_answer_fields(relay, io, is_query, &(struct error_fields){
+	    .sqlstate = sqlstate, .message = text,
+	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
+}
+
 /*
  * One error for each query or batch in what was held back; the rest of it is
  * dropped, as PostgreSQL drops what follows an error up to Sync.
  */
 static void
 relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
-    const char *sqlstate, const char *text, const char *hint)
+    const struct error_fields *fields)
 {
 	switch (type) {
 	case MSG_SYNC:
@@ -197,8 +213,7 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 	case MSG_QUERY:
 	case MSG_FUNCTION_CALL:
 		if (!relay->is_refusing)
-			relay_answer_error(relay, io, true, sqlstate, hint,
-			    "%s", text);
+			relay_answer_fields(relay, io, true, fields);
 		break;
 	case MSG_PARSE:
 	case MSG_BIND:
@@ -206,8 +221,7 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 	case MSG_EXECUTE:
 	case MSG_CLOSE:
 		if (!relay->is_refusing)
-			relay_answer_error(relay, io, false, sqlstate, hint,
-			    "%s", text);
+			relay_answer_fields(relay, io, false, fields);
 		break;
 	default:
 		break;
@@ -217,6 +231,14 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 void
 relay_refuse_held(struct relay *relay, const char *sqlstate,
     const char *text, const char *hint)
+{
+	relay_refuse_held_with(relay, &(struct error_fields){
+	    .sqlstate = sqlstate, .message = text,
+	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
+}
+
+void
+relay_refuse_held_with(struct relay *relay, const struct error_fields *fields)
 {
 	struct relay_io	 io;
 	struct msg_head	 head;
@@ -231,14 +253,13 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
 		total = MSG_HEAD_BYTES + (size_t)head.length;
 		if (here > total)
 			here = total;
-		relay_refuse_message(relay, &io, at[0], sqlstate, text,
-		    hint);
+		relay_refuse_message(relay, &io, at[0], fields);
 		relay->skip = (uint32_t)(total - here);
 		relay->skip_passes = false;
 		buf_consume(&relay->held, here);
 	}
-	log_warning(relay_who(relay), "a statement was refused: %s (%s)", text,
-	    sqlstate);
+	log_warning(relay_who(relay), "a statement was refused: %s (%s)",
+	    fields->message, fields->sqlstate);
 	relay_io_send(&io, relay);
 	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE) {
 		client_fail(relay->client, relay->dismissal, "%s",

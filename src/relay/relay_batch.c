@@ -534,8 +534,11 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
-	if (name[-1] == 'P')
+	if (name[-1] == 'P') {
+		if (name[0] == '\0' && relay->server != NULL)
+			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
+	}
 	if (relay_awaits_name(relay, io, EXPECT_CLOSE, name))
 		return RELAY_LATER;
 	if (name[0] != '\0' &&

@@ -37,7 +37,7 @@ static void	relay_on_no_host(struct loop *, struct deadline *);
  * The need.
  */
 
-static enum route
+enum route
 relay_route(const struct relay *relay)
 {
 	return relay->route != ROUTE_DEFAULT ? relay->route :
@@ -53,16 +53,19 @@ text_may_wish(const char *text, size_t n)
 }
 
 /* Of a batch all of it has been looked at; see relay_may_follow(). */
-static bool
-relay_proves_read(struct relay *relay, const char *text, size_t n)
+static enum route_why
+relay_proof(struct relay *relay, const char *text, size_t n)
 {
-	if (text == NULL || relay->state != RELAY_IDLE ||
-	    relay_limits(relay)->mode == POOL_MODE_SESSION)
-		return false;
+	if (relay_limits(relay)->mode == POOL_MODE_SESSION)
+		return WHY_SESSION_MODE;
+	if (text == NULL || relay->state != RELAY_IDLE)
+		return WHY_OTHER;
 	if (relay->needs_primary)
-		return false;
-	return relay->is_batch ? relay->batch_reads :
-	    relay_text_reads(relay, text, n);
+		return WHY_HEALED;
+	if (text_may_wish(text, n) && sqlwish_is_read_only_begin(text, n))
+		return WHY_READ_ONLY;
+	return relay->is_batch ? (enum route_why)relay->batch_why :
+	    relay_text_why(relay, text, n);
 }
 
 static enum need
@@ -76,19 +79,19 @@ relay_need(struct relay *relay, const char *text, size_t n)
 		config_route_parse(value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
+		relay->why = WHY_WISH_REPLICA;
 		return NEED_READ;
 	case ROUTE_ANY:
+		relay->why = WHY_WISH_ANY;
 		return NEED_ANY;
 	case ROUTE_SPLIT:
-		if (relay_proves_read(relay, text, n)) {
-			relay->wants_read = true;
-			return NEED_READ;
-		}
-		return wishes &&
-		    relay_limits(relay)->mode != POOL_MODE_SESSION &&
-		    sqlwish_is_read_only_begin(text, n) ? NEED_READ :
-		    NEED_WRITE;
+		relay->heeds_writes = true;
+		relay->why = relay_proof(relay, text, n);
+		relay->wants_read = relay->why == WHY_READ;
+		return relay->wants_read || relay->why == WHY_READ_ONLY ?
+		    NEED_READ : NEED_WRITE;
 	default:
+		relay->why = WHY_WISH_PRIMARY;
 		return NEED_WRITE;
 	}
 }
@@ -98,7 +101,7 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 {
 	if (!pool_has_choice(relay->client->pool))
 		return;
-	relay->wants_read = false;
+	relay->wants_read = relay->heeds_writes = false;
 	relay->need = relay_need(relay, text, n);
 	relay->has_need = true;
 	/* A login needs no more than an answer. */
@@ -111,15 +114,14 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 struct server *
 relay_ask(struct relay *relay)
 {
-	struct pool	*pool = relay->client->pool, *reader;
+	struct pool	*pool = relay->client->pool;
 
 	if (pool_has_choice(pool)) {
-		if (!relay->wants_read)
-			return pool_set_take(pool->set, relay->need,
-			    relay->reader, &relay->ticket);
-		reader = relay_reader(relay);
-		return pool_set_take(pool->set, reader == NULL ? NEED_WRITE :
-		    NEED_READ, reader, &relay->ticket);
+		if (relay->need == NEED_READ &&
+		    relay->state != RELAY_GREETING)
+			return relay_ask_for_reader(relay);
+		return pool_set_take(pool->set, relay->need, NULL,
+		    &relay->ticket);
 	}
 	relay->ticket.set = pool->set;
 	relay->ticket.need = relay->need;
@@ -136,7 +138,9 @@ relay_watch_wait(struct relay *relay)
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
 
-	if (relay->ticket.waits_for_host)
+	if (relay->ticket.awaits)
+		relay_watch_catching_up(relay);
+	else if (relay->ticket.waits_for_host)
 		deadline_set(client->loop, &client->deadline,
 		    limits->failover_wait_us > NOTICE_US ? NOTICE_US :
 		    limits->failover_wait_us, relay_on_no_host);
@@ -150,7 +154,7 @@ relay_explain_no_host(struct relay *relay, char *text, size_t size)
 {
 	char	trouble[400], limit[32];
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, size, "no host for this %s was there within "
@@ -166,7 +170,7 @@ relay_notice_no_host(struct relay *relay)
 	char			 text[600], trouble[400], limit[32];
 	struct buf		 notice;
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, sizeof text, "waiting for a host, %s at most: %s",
@@ -179,6 +183,19 @@ relay_notice_no_host(struct relay *relay)
 	buf_done(&notice);
 }
 
+void
+relay_refuse_no_host(struct relay *relay)
+{
+	char	text[1000];
+
+	relay_explain_no_host(relay, text, sizeof text);
+	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
+		return;		/* one has come after all */
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
+	    NULL);
+}
+
 static void
 relay_on_no_host(struct loop *loop, struct deadline *deadline)
 {
@@ -186,7 +203,6 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 			    deadline);
 	struct relay	*relay = relay_of_client(client);
 	int64_t		 limit_us = relay_limits(relay)->failover_wait_us;
-	char		 text[1000];
 
 	if (loop_now_us(loop) - relay->ticket.since_us < limit_us) {
 		relay_notice_no_host(relay);
@@ -194,12 +210,7 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 		    relay_on_no_host);
 		return;
 	}
-	relay_explain_no_host(relay, text, sizeof text);
-	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
-		return;		/* one has come after all */
-	relay_set_state(relay, RELAY_IDLE);
-	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
-	    NULL);
+	relay_refuse_no_host(relay);
 }
 
 /* The roles have changed: from the line of one host to that of another. */
@@ -307,12 +318,16 @@ relay_add_welcome(const struct relay *relay, struct buf *greeting,
 	struct msg_head		 head;
 	size_t			 total;
 
+	if (relay->client->pool->set == NULL) {
+		settings_greeting(greeting, relay->settings,
+		    relay->client->pool, at, welcome->length);
+		return;
+	}
 	buf_init(&kept);
 	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
 	    at += total) {
 		total = MSG_HEAD_BYTES + (size_t)head.length;
-		if (relay->client->pool->set != NULL && head.length >=
-		    sizeof name &&
+		if (head.length >= sizeof name &&
 		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
 			put_parameter_status(&kept, name,
 			    route == ROUTE_REPLICA ? "on" : "off");

@@ -86,6 +86,8 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 {
 	expected_add(&relay->server->session->expected, kind, FATE_PASS);
 	session_set_unnamed(relay->server->session, NULL);
+	if (relay->server->session->deallocate != NULL)
+		session_set_deallocate(relay->server->session, NULL);
 	relay_set_unnamed(relay, NULL);
 	relay_begin_query(relay);
 	if (relay->touches != 0)
@@ -246,9 +248,15 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (relay->server->session->is_copying) {
+		relay->server->session->copy_syncs++;
 		relay_pass(relay, io, message);
 		return RELAY_USED;
 	}
+	/* Portals end with their transaction. */
+	if (relay->server->session->deallocate != NULL &&
+	    relay->server->transaction_status == STATUS_IDLE &&
+	    !expected_has_sync(&relay->server->session->expected))
+		session_set_deallocate(relay->server->session, NULL);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;

@@ -21,7 +21,8 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 	const char	*tag = "DEALLOCATE";
 
 	sqlscan_text(&scan, text, n);
-	if (scan.statements != 1 || relay->pins & PIN_PREPARE ||
+	if (scan.statements != 1 || (scan.first == SQL_DEALLOCATE_ALL &&
+	    relay->pins & PIN_PREPARE) ||
 	    (relay->server != NULL &&
 	    relay->server->transaction_status == STATUS_FAILED))
 		return false;
@@ -48,8 +49,7 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
 	struct buf		 answer;
 
 	portal = (const char *)message->at + MSG_HEAD_BYTES;
-	if (message->here <= MSG_HEAD_BYTES || portal[0] != '\0' ||
-	    relay->pins & PIN_PREPARE)
+	if (message->here <= MSG_HEAD_BYTES || portal[0] != '\0')
 		return false;
 	text = session->deallocate->text;
 	sqlscan_text(&scan, text, strlen(text));

@@ -19,13 +19,6 @@
 #include "relay/words.h"
 
 bool
-relay_has_expected(const struct relay *relay)
-{
-	return relay->server != NULL &&
-	    relay->server->session->expected.count > 0;
-}
-
-bool
 relay_is_at_rest(const struct relay *relay)
 {
 	const struct server_session	*session;
@@ -75,6 +68,8 @@ relay_unlink(struct relay *relay)
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
+	if (server->session->deallocate != NULL)
+		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
 	relay->touches = 0;
 	relay->misfit = NULL;

@@ -177,7 +177,7 @@ relay_greet_done(struct relay *relay, bool failed)
 	struct server_session	*session = server->session;
 	struct client		*client = relay->client;
 	struct error_fields	 fields;
-	char			 text[500], sqlstate[6];
+	struct buf		 error;
 
 	deadline_clear(client->loop, &client->deadline);
 	relay->ticket.is_impatient = false;
@@ -187,14 +187,13 @@ relay_greet_done(struct relay *relay, bool failed)
 		relay_greet_now(relay);
 		return;
 	}
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
-	snprintf(text, sizeof text, "%s", fields.message);
-	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
-	buf_done(&session->error);
+	error = session->error;
+	buf_init(&session->error);
 	session->has_failed = false;
 	pool_give(server->pool, &server);
-	client_fail_as(client, REASON_BAD_PARAMETER, sqlstate, text, NULL);
+	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
+	client_fail_with(client, REASON_BAD_PARAMETER, &fields);
+	buf_done(&error);
 }
 
 void

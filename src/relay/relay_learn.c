@@ -61,6 +61,24 @@ relay_ask_shape(struct relay *relay, struct relay_io *io,
 	entry->learns = learns;
 }
 
+/* In a failed transaction, or perhaps, Parse is PostgreSQL's to refuse. */
+static bool
+relay_may_have_failed(const struct relay *relay)
+{
+	const struct expected	*expected =
+				    &relay->server->session->expected;
+	const struct expectation *entry;
+
+	if (relay->server->transaction_status == STATUS_FAILED)
+		return true;
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
+			return true;
+	}
+	return false;
+}
+
 struct expectation *
 relay_learn_parsed(struct relay *relay, struct relay_io *io,
     struct statement *statement, const char *name,
@@ -72,15 +90,16 @@ relay_learn_parsed(struct relay *relay, struct relay_io *io,
 
 	*known = statement_learned(statement,
 	    loop_now_us(relay->client->loop));
-	if (*known != NULL && shelf_find(&session->shelf, *known) != NULL)
+	shelved = shelf_find(&session->shelf, *known != NULL ? *known :
+	    statement);
+	if (*known != NULL && shelved != NULL &&
+	    !relay_may_have_failed(relay))
 		return NULL;
-	if (*known == NULL) {
+	if (*known == NULL)
 		*known = statement_hold(statement);
-		/* What it meant before need not be what it means now. */
-		shelved = shelf_find(&session->shelf, statement);
-		if (shelved != NULL)
-			relay_close_shelved(session, io, shelved);
-	}
+	/* What it meant before need not be what it means now. */
+	if (shelved != NULL)
+		relay_close_shelved(session, io, shelved);
 	(void)relay_shelve(relay, io, *known, FATE_PASS);
 	parsed = session->expected.count - 1;
 	relay_ask_shape(relay, io, *known, name, LEARN_ACCEPTS);

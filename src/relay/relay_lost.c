@@ -25,6 +25,7 @@
 #include "base/mem.h"
 #include "pool/cluster.h"
 #include "relay/relay_private.h"
+#include "relay/replication.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -173,6 +174,8 @@ relay_condemn(struct server *server, const char *why)
 {
 	if (server->on_event == relay_on_server_event)
 		relay_lose_server(server->user, REASON_SERVER_LOST, why, 0);
+	else
+		replication_condemn(server, why);
 }
 
 /*

@@ -353,17 +353,20 @@ static void
 relay_settings_refused(struct relay *relay)
 {
 	struct server_session	*session = relay->server->session;
+	struct buf		 error = session->error;
 	struct error_fields	 fields;
-	char			 text[500], sqlstate[6];
 
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
-	snprintf(text, sizeof text, "%s", fields.message);
-	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
+	/* It outlives the server. */
+	buf_init(&session->error);
+	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
+	if (fields.hint == NULL &&
+	    settings_are_accepted(relay->settings, relay->client->pool))
+		fields.hint = "A setting of this session cannot be applied "
+		    "to a server any more; RESET it.";
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 	    "a client's settings were refused");
-	relay_refuse_held(relay, sqlstate, text, "A setting of this session "
-	    "cannot be applied to a server any more; RESET it.");
+	relay_refuse_held_with(relay, &fields);
+	buf_done(&error);
 }
 
 /*
@@ -421,6 +424,33 @@ relay_hold_over(struct relay *relay)
 }
 
 /*
+ * What the client has said PostgreSQL does not understand, a query in the
+ * middle of COPY data perhaps: it hears the same.
+ */
+static bool
+relay_has_broken_protocol(struct relay *relay, enum reason reason,
+    const char *what)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+	char			 text[500];
+
+	if (buf_length(&session->error) == 0 || session->has_failed ||
+	    relay->state != RELAY_LINKED)
+		return false;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	if (strcmp(fields.sqlstate, "08P01") != 0 ||
+	    strcmp(fields.severity, "FATAL") != 0)
+		return false;
+	snprintf(text, sizeof text, "%s", fields.message);
+	relay_drop_server(relay, reason, what);
+	client_fail_as(relay->client, REASON_BAD_MESSAGE, "08P01", text,
+	    NULL);
+	return true;
+}
+
+/*
  * The server has gone.  If the client can go on with another one it is told
  * what happened to its statement and stays; otherwise its session is lost.
  */
@@ -433,7 +463,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	struct error_fields	 fields;
 	char			 text[500];
 	struct relay_io		 io;
-	bool			 unsent;
+	bool			 unsent, asked;
 
 	relay_forget_retry(relay);
 	unsent = relay->is_holding && session->draft == NULL &&
@@ -464,9 +494,12 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		relay_go_on(relay);
 		return;
 	}
-	if (relay_survive(relay, reason, what, text))
+	if (relay_has_broken_protocol(relay, reason, what))
 		return;
-	if (relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
+	asked = relay_copy_is_asked(expected_head(&session->expected));
+	if (!asked && relay_survive(relay, reason, what, text))
+		return;
+	if (asked || relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
 	    session->draft != NULL || relay->has_changed ||
 	    relay->owes_ready ||
 	    relay->server->transaction_status != STATUS_IDLE) {

@@ -33,16 +33,12 @@ relay_is_fresh(const struct relay *relay, const struct relay_message *message)
 }
 
 void
-relay_note_message(struct relay *relay, const struct relay_message *message,
+relay_keep_message(struct relay *relay, const struct relay_message *message,
     bool is_first)
 {
-	struct server_session	*session;
-	struct buf		*batch;
+	struct server_session	*session = relay->server->session;
+	struct buf		*batch = &session->batch;
 
-	if (relay->state != RELAY_LINKED)
-		return;
-	session = relay->server->session;
-	batch = &session->batch;
 	if (is_first && session->batch_state != BATCH_AGAIN) {
 		buf_clear(batch);
 		session->batch_state = relay_is_fresh(relay, message) ?

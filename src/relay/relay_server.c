@@ -158,13 +158,15 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
 	if (answer->type == MSG_COMMAND_COMPLETE && answer->body[0] <= 'D')
 		relay_follow_tag(relay, answer);
-	if (answer->head->kind == EXPECT_EXECUTE)
+	if (answer->head->kind == EXPECT_EXECUTE) {
+		relay->server->session->copy_syncs = 0;
 		relay_strike(relay);
+	} else if (relay_copy_is_asked(answer->head))
+		relay_copy_told(relay, io);
 	else if (answer->head->kind < EXPECT_SYNC)
 		return ANSWER_WRONG;
 	return fate;
@@ -193,23 +195,16 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/*
- * 'G': PostgreSQL ignores every Sync until the copy ends.  libpq sends one
- * with the Execute, before it can know, and another one at the end.
- */
+/* 'G': Sync means nothing until the copy ends. */
 static enum answer_fate
 relay_on_copy_in(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
-	struct server_session	*session = relay->server->session;
-
 	(void)io;
-	if (answer->head != NULL && answer->head->kind == EXPECT_EXECUTE) {
-		session->is_copying =
-		    !expected_ignore_syncs(&session->expected);
-		relay->is_unsynced = !expected_has_sync(&session->expected);
-	}
-	return answer_fate_of(expected_head(&session->expected));
+	if (answer->head != NULL && answer->head->kind == EXPECT_EXECUTE)
+		relay_copy_begin(relay);
+	return answer_fate_of(expected_head(
+	    &relay->server->session->expected));
 }
 
 /* 'H', 'W', 'V', 'd', 'c': no end of anything. */
@@ -277,6 +272,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	struct server_session	*session = relay->server->session;
 	struct error_fields	 fields;
 	enum answer_fate	 fate = ANSWER_PASS;
+	bool			 asks;
 
 	error_fields_parse(answer->body, answer->length, &fields);
 	if (strcmp(fields.severity, "ERROR") != 0) {
@@ -286,7 +282,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	if (answer->head == NULL)
 		return ANSWER_WRONG;
-	session->is_copying = false;
+	asks = relay_copy_fails(relay, fields.sqlstate);
 	if (answer->head->purpose != PURPOSE_NONE) {
 		session->has_failed = true;
 		relay_keep_error(session, answer);
@@ -314,6 +310,8 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		fate = ANSWER_DROP;
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
+	if (asks)
+		relay_copy_ask(relay, io);
 	return fate;
 }
 
@@ -368,6 +366,10 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
 		return ANSWER_WRONG;
 	server->transaction_status = (char)answer->body[0];
+	if (relay_copy_is_asked(answer->head)) {
+		relay_copy_ready(relay);
+		return ANSWER_DROP;
+	}
 	server->session->is_copying = false;
 	purpose = answer->head->purpose;
 	server->session->has_said_error = false;

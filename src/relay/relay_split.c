@@ -7,8 +7,8 @@
  * set, and what else the client says is passed on only if it reads as well;
  * anything else waits (waits_for_end) until the replica was given back.
  *
- * Which replica may serve it depends on what was written before
- * (relay/causal.h): that is asked each time a server is asked for.
+ * Which replica may serve it depends on what was written and read before
+ * (relay_reader.c): that is asked each time a server is asked for.
  *
  * A catalogue is held by a thread, and exchanged when there is another one.
  */
@@ -106,22 +106,20 @@ relay_refuse_bound(struct relay *relay, const char *name)
 		relay_refuse_read(relay, statement->text);
 }
 
-bool
-relay_text_reads(struct relay *relay, const char *text, size_t n)
+enum route_why
+relay_text_why(struct relay *relay, const char *text, size_t n)
 {
-	const struct catalogue	*catalogue = relay_catalogue(relay);
 	struct route_verdict	 verdict;
 
-	if (catalogue == NULL)
-		return false;
-	route_look_up(&verdict, text, n, catalogue);
-	return verdict.why == WHY_READ;
+	route_look_up(&verdict, text, n, relay_catalogue(relay));
+	return verdict.verb == SQL_BEGIN || verdict.verb == SQL_START ?
+	    WHY_BLOCK : (enum route_why)verdict.why;
 }
 
-static bool
-relay_statement_reads(struct relay *relay, const struct statement *statement)
+static enum route_why
+relay_statement_why(struct relay *relay, const struct statement *statement)
 {
-	return relay_text_reads(relay, statement->text,
+	return relay_text_why(relay, statement->text,
 	    statement->text_bytes - 1);
 }
 
@@ -139,26 +137,26 @@ body_string(const uint8_t *body, size_t n, size_t *after)
 	return string;
 }
 
-static bool
-relay_named_reads(struct relay *relay, const char *name, bool was_parsed)
+static enum route_why
+relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 {
 	const struct statement	*statement;
 
 	if (name == NULL)
-		return false;
+		return WHY_BATCH;
 	/* One that this batch has prepared was looked at there. */
 	if (name[0] == '\0' && was_parsed)
-		return true;
+		return WHY_READ;
 	statement = name[0] == '\0' ? relay->unnamed :
 	    names_find(&relay->names, name);
 	if (statement != NULL)
-		return relay_statement_reads(relay, statement);
-	return was_parsed;
+		return relay_statement_why(relay, statement);
+	return was_parsed ? WHY_READ : WHY_BATCH;
 }
 
 /* was_parsed: there was a Parse before in this batch. */
-static bool
-relay_part_reads(struct relay *relay, uint8_t type, const uint8_t *body,
+static enum route_why
+relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
     size_t n, bool *was_parsed)
 {
 	const char	*text;
@@ -168,65 +166,70 @@ relay_part_reads(struct relay *relay, uint8_t type, const uint8_t *body,
 	case MSG_PARSE:
 		if (body_string(body, n, &after) == NULL ||
 		    (text = body_string(body, n, &after)) == NULL)
-			return false;
+			return WHY_BATCH;
 		*was_parsed = true;
-		return relay_text_reads(relay, text, strlen(text));
+		return relay_text_why(relay, text, strlen(text));
 	case MSG_BIND:
-		return body_string(body, n, &after) != NULL &&
-		    relay_named_reads(relay, body_string(body, n, &after),
+		if (body_string(body, n, &after) == NULL)
+			return WHY_BATCH;
+		return relay_named_why(relay, body_string(body, n, &after),
 		    *was_parsed);
 	case MSG_DESCRIBE:
 		after = 1;
-		return n > 0 && (body[0] != 'S' || relay_named_reads(relay,
-		    body_string(body, n, &after), *was_parsed));
+		if (n == 0)
+			return WHY_BATCH;
+		return body[0] != 'S' ? WHY_READ : relay_named_why(relay,
+		    body_string(body, n, &after), *was_parsed);
 	case MSG_EXECUTE:
 	case MSG_CLOSE:
 	case MSG_FLUSH:
-		return true;
+		return WHY_READ;
 	default:
-		return false;
+		return WHY_BATCH;
 	}
 }
 
-/* All of the batch is here, and reads. */
-static bool
-relay_batch_reads(struct relay *relay, const uint8_t *at, size_t left)
+/* WHY_READ: all of the batch is here, and reads. */
+static enum route_why
+relay_batch_why(struct relay *relay, const uint8_t *at, size_t left)
 {
 	struct msg_head	head;
 	size_t		total;
 	bool		was_parsed = false;
+	enum route_why	why;
 
 	for (;; at += total, left -= total) {
 		if (msg_peek(at, left, &head) != MSG_OK)
-			return false;
+			return WHY_BATCH;
 		total = MSG_HEAD_BYTES + (size_t)head.length;
 		if (total > left)
-			return false;
+			return WHY_BATCH;
 		if (at[0] == MSG_SYNC)
-			return true;
-		if (!relay_part_reads(relay, at[0], at + MSG_HEAD_BYTES,
-		    head.length, &was_parsed))
-			return false;
+			return WHY_READ;
+		why = relay_part_why(relay, at[0], at + MSG_HEAD_BYTES,
+		    head.length, &was_parsed);
+		if (why != WHY_READ)
+			return why;
 	}
 }
 
-static bool
-relay_message_reads(struct relay *relay, const struct relay_message *message)
+static enum route_why
+relay_message_why(struct relay *relay, const struct relay_message *message)
 {
 	size_t	n = message->head.length;
 
 	switch (message->at[0]) {
 	case MSG_QUERY:
-		return message->here == message->total && n > 0 &&
-		    relay_text_reads(relay, (const char *)message->at +
+		return message->here < message->total || n == 0 ? WHY_OTHER :
+		    relay_text_why(relay, (const char *)message->at +
 		    MSG_HEAD_BYTES, n - 1);
 	case MSG_PARSE:
 	case MSG_BIND:
 	case MSG_DESCRIBE:
 	case MSG_CLOSE:
-		return relay_batch_reads(relay, message->at, message->left);
+		return relay_batch_why(relay, message->at, message->left);
 	default:
-		return false;
+		return WHY_OTHER;
 	}
 }
 
@@ -238,41 +241,19 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	if (relay->is_unsynced)
 		return true;
 	if (relay->state == RELAY_IDLE) {
-		relay->batch_reads = type != MSG_QUERY &&
-		    relay_is_split(relay) &&
-		    relay_message_reads(relay, message);
+		relay->is_batch = type != MSG_QUERY;
+		relay->batch_why = WHY_BATCH;
+		if (relay->is_batch && relay_is_split(relay))
+			relay->batch_why = (uint8_t)relay_message_why(relay,
+			    message);
 		return true;
 	}
 	if (!relay->is_reading || type == MSG_SYNC || type == MSG_FLUSH ||
-	    type == MSG_TERMINATE || relay_message_reads(relay, message))
+	    type == MSG_TERMINATE ||
+	    relay_message_why(relay, message) == WHY_READ)
 		return true;
 	relay->waits_for_end = true;
 	return false;
-}
-
-/*
- * Whose writes it must see.
- */
-
-static struct causal *
-relay_causal(struct relay *relay)
-{
-	struct client	*client = relay->client;
-	struct config	*config;
-	char		 address[ADDR_TEXT_BYTES];
-	struct addr	 peer;
-
-	if (relay->causal != NULL)
-		return relay->causal;
-	addr_of_peer(&peer, client->stream.fd);
-	config = config_current();
-	relay->causal = causal_join((enum causal_scope)
-	    config->option.read_your_writes,
-	    &client->pool->set->cluster->tide, client->database,
-	    client->user, addr_is_unix(&peer) ? "" :
-	    addr_print_host(&peer, address, sizeof address));
-	config_release(config);
-	return relay->causal;
 }
 
 void
@@ -291,51 +272,6 @@ relay_note_written(struct relay *relay)
 		relay->alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
-}
-
-/* Somebody waits for the replicas: they are asked soon. */
-static void
-relay_hurry_replicas(const struct cluster *cluster)
-{
-	struct backend	*backend;
-
-	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
-		backend = atomic_load(&cluster->members[i].backend);
-		if (backend != NULL && atomic_load(&cluster->members[i].use) ==
-		    USE_READ)
-			monitor_look(backend);
-	}
-}
-
-struct pool *
-relay_reader(struct relay *relay)
-{
-	struct pool_set	*set = relay->client->pool->set;
-	struct causal	*causal = relay_causal(relay);
-	struct pool	*pool = NULL;
-	uint32_t	 timeline = 0;
-	int64_t		 lsn = 0;
-
-	/* It leaves the replica that it has read from: see causal.h. */
-	if (relay->reader != NULL && relay->reader->set == set &&
-	    cluster_use(set->cluster, relay->reader->backend) != USE_READ) {
-		causal_write(causal);
-		relay->reader = NULL;
-	}
-	switch (causal_state(causal, &timeline, &lsn)) {
-	case CAUSAL_UNKNOWN:
-		break;
-	case CAUSAL_FREE:
-		timeline = 0;
-		/* FALLTHROUGH */
-	case CAUSAL_AT:
-		pool = pool_set_choose_reader(set, relay->reader, timeline,
-		    lsn);
-		if (pool == NULL && timeline != 0)
-			relay_hurry_replicas(set->cluster);
-		break;
-	}
-	return pool;
 }
 
 /*
@@ -390,6 +326,5 @@ relay_split_done(struct relay *relay)
 {
 	if (relay->client != NULL)
 		loop_undefer(relay->client->loop, &relay->resume);
-	causal_leave(relay->causal);
-	relay->causal = NULL;
+	relay_reader_done(relay);
 }

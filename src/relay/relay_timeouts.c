@@ -3,8 +3,12 @@
  * server, a query that runs, a transaction that idles, a client that idles.
  */
 
+#include <stdio.h>
+
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/config.h"
+#include "pool/pool_set.h"
 #include "relay/relay_private.h"
 
 static struct relay *
@@ -16,6 +20,22 @@ relay_of_deadline(struct deadline *deadline)
 
 _Atomic int64_t	relay_slow_us;
 
+/* What the transaction was taken for, where there are several hosts. */
+static void
+relay_describe_route(const struct relay *relay, char *text, size_t size)
+{
+	static const char	*const needs[] = {
+		[NEED_WRITE] = "a write", [NEED_READ] = "a read",
+		[NEED_ANY] = "for any host",
+	};
+
+	text[0] = '\0';
+	if (pool_has_choice(relay->client->pool))
+		snprintf(text, size, "%s under route %s; ",
+		    needs[relay->need],
+		    config_route_name(relay_route(relay)));
+}
+
 /* A wait in line ends when the transaction gets its server. */
 void
 relay_log_slow(const struct relay *relay, int64_t now_us)
@@ -23,12 +43,13 @@ relay_log_slow(const struct relay *relay, int64_t now_us)
 	const struct server	*server = relay->server;
 	int64_t			 waited_us = relay->linked_us -
 				    relay->query_us;
-	char			 took[32], waited[32];
+	char			 took[32], waited[32], route[64];
 
+	relay_describe_route(relay, route, sizeof route);
 	text_seconds(now_us - relay->query_us, took, sizeof took);
 	text_seconds(waited_us > 0 ? waited_us : 0, waited, sizeof waited);
 	log_info(relay_who(relay), "slow query: %s, of it %s in line for a "
-	    "server; server %llu at %s, process %u", took, waited,
+	    "server; %sserver %llu at %s, process %u", took, waited, route,
 	    (unsigned long long)server->id, server->pool->backend->name,
 	    (unsigned)server->backend_pid);
 }

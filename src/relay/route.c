@@ -11,15 +11,6 @@
 #include "wire/sqlroute.h"
 #include "wire/sqlscan.h"
 
-static const struct {
-	const char	*label;
-	const char	*text;
-} whys[WHY_COUNT] = {
-#define ROUTE_WHY_ENTRY(why, label, text)	[why] = { label, text },
-	ROUTE_WHY_LIST(ROUTE_WHY_ENTRY)
-#undef ROUTE_WHY_ENTRY
-};
-
 static const uint8_t	doubts[] = {
 	[SQLROUTE_READ] = WHY_READ,
 	[SQLROUTE_EMPTY] = WHY_EMPTY,
@@ -36,12 +27,6 @@ static const uint8_t	doubts[] = {
 static _Thread_local struct sqlroute	route_scratch;
 
 static const char	setting_function[] = "current_setting";
-
-const char *
-route_why_label(enum route_why why)
-{
-	return whys[why].label;
-}
 
 static bool
 is_space(char c)
@@ -160,8 +145,8 @@ route_judge(const struct catalogue *catalogue, const char *text, size_t n,
 	return WHY_READ;
 }
 
-static void
-route_decide_why(struct route_verdict *verdict, const char *text, size_t n,
+void
+route_decide_named(struct route_verdict *verdict, const char *text, size_t n,
     const struct catalogue *catalogue, const char **which)
 {
 	struct sqlscan	scan;
@@ -178,25 +163,5 @@ route_decide(struct route_verdict *verdict, const char *text, size_t n,
 {
 	const char	*which;
 
-	route_decide_why(verdict, text, n, catalogue, &which);
-}
-
-void
-route_explain(struct buf *to, const char *text, size_t n,
-    const struct catalogue *catalogue)
-{
-	struct route_verdict	 verdict;
-	const char		*which, *why, *hole;
-
-	route_decide_why(&verdict, text, n, catalogue, &which);
-	buf_add_text(to, verdict.why == WHY_READ ? "replica: " : "primary: ");
-	why = whys[verdict.why].text;
-	hole = strstr(why, "%s");
-	if (hole == NULL) {
-		buf_add_text(to, why);
-		return;
-	}
-	buf_add(to, why, (size_t)(hole - why));
-	buf_add_text(to, which);
-	buf_add_text(to, hole + 2);
+	route_decide_named(verdict, text, n, catalogue, &which);
 }

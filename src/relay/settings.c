@@ -394,17 +394,13 @@ settings_acceptance_locked(const struct settings *settings,
 	return at;
 }
 
-void
-settings_accepted(const struct settings *settings, const struct pool *pool,
+static void
+settings_accept(const struct settings *settings, const struct pool *pool,
     const uint8_t *reported, size_t n)
 {
 	const struct acceptance	*old;
 	struct acceptance	*fresh;
 
-	if (settings == &settings_empty)
-		return;
-	if (reported == NULL)
-		n = 0;
 	pthread_mutex_lock(&all.mutex);
 	old = settings_acceptance_locked(settings, pool);
 	if (old == NULL || (reported != NULL && !old->is_reported)) {
@@ -421,17 +417,64 @@ settings_accepted(const struct settings *settings, const struct pool *pool,
 	pthread_mutex_unlock(&all.mutex);
 }
 
+void
+settings_accepted(const struct settings *settings, const struct pool *pool,
+    const uint8_t *reported, size_t n)
+{
+	if (settings == &settings_empty)
+		return;
+	if (reported == NULL)
+		n = 0;
+	settings_know_parts(settings, pool, reported, n);
+	settings_accept(settings, pool, reported, n);
+}
+
+static void
+settings_look_up(const struct settings *settings, const struct pool *pool,
+    bool *accepted, bool *reported)
+{
+	const struct acceptance	*acceptance;
+
+	pthread_mutex_lock(&all.mutex);
+	acceptance = settings_acceptance_locked(settings, pool);
+	*accepted = acceptance != NULL;
+	*reported = acceptance != NULL && acceptance->is_reported;
+	pthread_mutex_unlock(&all.mutex);
+}
+
+/* Put together from what is known of its parts. */
+static void
+settings_derive(const struct settings *settings, const struct pool *pool,
+    bool *accepted, bool *reported)
+{
+	static const uint8_t	nothing[1];
+	struct buf		messages;
+	bool			are_reported;
+
+	buf_init(&messages);
+	if (settings_parts_are_known(settings, pool, &messages,
+	    &are_reported)) {
+		*accepted = true;
+		*reported = are_reported;
+		settings_accept(settings, pool, !are_reported ? NULL :
+		    buf_length(&messages) == 0 ? nothing :
+		    buf_bytes(&messages),
+		    are_reported ? buf_length(&messages) : 0);
+	}
+	buf_done(&messages);
+}
+
 bool
 settings_are_accepted(const struct settings *settings,
     const struct pool *pool)
 {
-	bool	accepted;
+	bool	accepted, reported;
 
 	if (settings == &settings_empty)
 		return true;
-	pthread_mutex_lock(&all.mutex);
-	accepted = settings_acceptance_locked(settings, pool) != NULL;
-	pthread_mutex_unlock(&all.mutex);
+	settings_look_up(settings, pool, &accepted, &reported);
+	if (!accepted)
+		settings_derive(settings, pool, &accepted, &reported);
 	return accepted;
 }
 
@@ -439,15 +482,13 @@ bool
 settings_are_reported(const struct settings *settings,
     const struct pool *pool)
 {
-	const struct acceptance	*acceptance;
-	bool			 reported;
+	bool	accepted, reported;
 
 	if (settings == &settings_empty)
 		return true;
-	pthread_mutex_lock(&all.mutex);
-	acceptance = settings_acceptance_locked(settings, pool);
-	reported = acceptance != NULL && acceptance->is_reported;
-	pthread_mutex_unlock(&all.mutex);
+	settings_look_up(settings, pool, &accepted, &reported);
+	if (!reported)
+		settings_derive(settings, pool, &accepted, &reported);
 	return reported;
 }
 

@@ -292,8 +292,7 @@ settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
  * Greeting.
  */
 
-/* The message at *at, whole: its name; *at moves behind it. */
-static const char *
+const char *
 status_next(const uint8_t **at, const uint8_t *end)
 {
 	struct msg_head	 head;

@@ -52,6 +52,14 @@ error_fields_parse(const uint8_t *body, size_t n, struct error_fields *fields)
 			fields->detail = value;
 		else if (type == 'H')
 			fields->hint = value;
+		else if (type == 'W')
+			fields->context = value;
+		else if (type == 'F')
+			fields->file = value;
+		else if (type == 'L')
+			fields->line = value;
+		else if (type == 'R')
+			fields->routine = value;
 	}
 	if (fields->severity == NULL)
 		fields->severity = localized;

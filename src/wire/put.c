@@ -134,6 +134,10 @@ put_fields(struct buf *buf, uint8_t type, const struct error_fields *fields)
 	put_field(buf, 'M', fields->message);
 	put_field(buf, 'D', fields->detail);
 	put_field(buf, 'H', fields->hint);
+	put_field(buf, 'W', fields->context);
+	put_field(buf, 'F', fields->file);
+	put_field(buf, 'L', fields->line);
+	put_field(buf, 'R', fields->routine);
 	put_u8(buf, 0);
 	put_end(buf, mark);
 }

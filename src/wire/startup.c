@@ -143,24 +143,6 @@ startup_next_piece(char **at)
 	return piece;
 }
 
-/*
- * Whether this can be the name of a setting: what PostgreSQL allows, which
- * leaves out everything that would need quoting, and dashes, which are going
- * to be underscores.
- */
-static bool
-startup_is_setting_name(const char *name)
-{
-	unsigned char	c = (unsigned char)*name;
-
-	if (!isalpha(c) && c != '_' && c < 0x80)
-		return false;
-	while ((c = (unsigned char)*++name) != '\0')
-		if (!isalnum(c) && c < 0x80 && strchr("_$.-", c) == NULL)
-			return false;
-	return true;
-}
-
 static void
 startup_name_dashes(char *name, const char *end)
 {
@@ -173,31 +155,25 @@ enum startup_option
 startup_next_option(char **at, const char **name, const char **value)
 {
 	char	*piece, *setting, *equals;
+	bool	 is_long;
 
 	if ((piece = startup_next_piece(at)) == NULL)
 		return STARTUP_OPTION_END;
 	*name = piece;
 	*value = NULL;
-	if (strncmp(piece, "--", 2) == 0)
-		setting = piece + 2;
-	else if (strncmp(piece, "-c", 2) != 0)
+	is_long = strncmp(piece, "--", 2) == 0;
+	if (!is_long && strncmp(piece, "-c", 2) != 0)
 		return STARTUP_OPTION_BAD;
-	else if (piece[2] != '\0')
+	if (is_long || piece[2] != '\0')
 		setting = piece + 2;
 	else if ((setting = startup_next_piece(at)) == NULL)
 		return STARTUP_OPTION_BAD;
-	if ((equals = strchr(setting, '=')) == NULL) {
-		*name = setting != piece + 2 ? setting : piece;
-		return STARTUP_OPTION_BAD;
-	}
-	*equals = '\0';
-	if (!startup_is_setting_name(setting)) {
-		*equals = '=';
-		*name = setting;
-		return STARTUP_OPTION_BAD;
-	}
-	startup_name_dashes(setting, equals);
 	*name = setting;
+	if ((equals = strchr(setting, '=')) == NULL)
+		return is_long ? STARTUP_OPTION_LONG_EMPTY :
+		    STARTUP_OPTION_EMPTY;
+	*equals = '\0';
+	startup_name_dashes(setting, equals);
 	*value = equals + 1;
 	return STARTUP_OPTION_OK;
 }

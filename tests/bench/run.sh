@@ -96,7 +96,9 @@ gcc -O2 -o "$dir/floor" tests/bench/floor.c
 ulimit -n "$(ulimit -Hn)"
 "$dir/floor" "$floor" "$db" >/dev/null 2>&1 & floor_pid=$!
 "$weir_binary" -q "$dir/pgweir.ini" >/dev/null 2>&1 & weir_pid=$!
-as_postgres pgbouncer -q "$dir/pgbouncer.ini" >/dev/null 2>&1 &
+# runuser goes back to the system's limit of descriptors.
+as_postgres sh -c 'ulimit -n "$(ulimit -Hn)"; exec pgbouncer -q "$0"' \
+    "$dir/pgbouncer.ini" >/dev/null 2>&1 &
 for port in $floor $bouncer $weir; do
 	until psql -q -p "$port" -c 'select 1' >/dev/null 2>&1; do :; done
 done

@@ -59,6 +59,8 @@ fuzz_hba(const char *path)
 		assert(line == 0);
 	else
 		(void)hba_map_allows(hba, line, "u", "u");
+	(void)hba_find(hba, (struct sockaddr *)&peer, false, NULL, "u",
+	    &line);
 	hba_free(hba);
 }
 

@@ -21,8 +21,8 @@ fuzz_options(const char *text)
 
 	while ((option = startup_next_option(&at, &name, &value)) ==
 	    STARTUP_OPTION_OK)
-		assert(name >= copy && value <= end && at <= end &&
-		    *name != '\0' && strpbrk(name, " \"';=-\\") == NULL);
+		assert(name >= copy && name < value && value <= end &&
+		    at <= end && strpbrk(name, "=-") == NULL);
 	assert(option == STARTUP_OPTION_END || name != NULL);
 	free(copy);
 }

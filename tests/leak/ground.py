@@ -2,7 +2,10 @@
 same, "app" for pgweir and "direct" without it; every client has a schema of
 its own in both.  What several clients may write does not exist."""
 
-from player import Difference, Player
+import time
+
+import wire
+from player import PATIENCE, Difference, Player
 
 CLIENTS = 40
 
@@ -37,6 +40,7 @@ class Ground:
             world.pg.sql(text)
         for database in ("app", "direct"):
             world.pg.sql(COMMON, database=database)
+        self.postgres = wire.Client(world.pg.port, "postgres", "postgres")
 
     def begin(self, options, clients=range(CLIENTS)):
         """A fresh pgweir and fresh tables."""
@@ -48,8 +52,27 @@ class Ground:
         self.weir = self.world.start("\n".join(
             f"{name} = {value}" for name, value in options.items()))
         self.player = Player((self.world.pg.port, "direct"),
-                             (self.weir.port, "app"))
+                             (self.weir.port, "app"), self.await_exit)
+        self.console = wire.Client(self.weir.port, "pgweir", "postgres")
         return self.player
+
+    def has_exited(self, client, direct, pooled):
+        """Its locks carry the client's number."""
+        answer = self.console.ask(wire.query("show clients"))
+        if any(wire.row(body)[6] == str(pooled)
+               for kind, body in answer if kind == "D"):
+            return False
+        return not self.postgres.rows(
+            f"select 1 from pg_stat_activity where client_port = {direct} "
+            "union all select 1 from pg_locks where locktype = 'advisory' "
+            f"and classid = {client}")
+
+    def await_exit(self, client, direct, pooled):
+        end = time.monotonic() + PATIENCE
+        while not self.has_exited(client, direct, pooled):
+            if time.monotonic() > end:
+                raise Difference("exit", f"client {client} has left, and "
+                                 "something of it is still there")
 
     def who(self):
         """What pgweir says of the clients that have a server or want one."""

@@ -35,13 +35,29 @@ def options_of(dice):
             "max_client_conn": 100}
 
 
-def hunt(field, seed, statements, seconds):
+class Census:
+    """Counts differences, shows the first of each, and lets go on."""
+
+    def __init__(self, player):
+        self.player, self.found = player, {}
+
+    def __call__(self, difference):
+        count = self.found.get(difference.key, 0)
+        self.found[difference.key] = count + 1
+        if count == 0:
+            print(f"({difference.key}) at {difference.event}, statement "
+                  f"{self.player.statements}:\n{difference}\n", flush=True)
+
+
+def hunt(field, seed, statements, seconds, goes_on):
     """(events, options, difference or None, how many were played)"""
     dice = random.Random(seed)
     options = options_of(dice)
     writers = [Writer(c, random.Random(f"{seed}-{c}"))
                for c in range(ground.CLIENTS)]
     player = field.begin(options)
+    if goes_on:
+        player.on_difference = Census(player)
     end = time.monotonic() + seconds
     events, number = [], 0
     try:
@@ -66,6 +82,8 @@ def hunt(field, seed, statements, seconds):
         return events, options, difference, player.statements
     finally:
         player.close()
+    if goes_on and player.on_difference.found:
+        print(player.on_difference.found)
     return events, options, None, player.statements
 
 
@@ -111,6 +129,8 @@ def main():
                         default=random.SystemRandom().randrange(1 << 31))
     parser.add_argument("--statements", type=int, default=2000)
     parser.add_argument("--seconds", type=float, default=1e9)
+    parser.add_argument("--all", action="store_true",
+                        help="go on behind a difference, without its client")
     parser.add_argument("--shrink-seconds", type=float, default=60)
     parser.add_argument("--replay", help="a file with a program")
     parser.add_argument("--save", help="where to write what was cut down")
@@ -123,7 +143,7 @@ def main():
         print(f"seed {arguments.seed}", flush=True)
         start = time.monotonic()
         found = hunt(field, arguments.seed, arguments.statements,
-                     arguments.seconds)
+                     arguments.seconds, arguments.all)
         print(f"{found[3]} statements in {time.monotonic() - start:.0f} s",
               flush=True)
         if found[2] is None:

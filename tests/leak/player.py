@@ -137,7 +137,7 @@ class Side:
         self.parameters = {}
         self.status = "I"
         self.pid = self.key = 0
-        self.ended = False
+        self.ended = self.listens = self.converts = False
         self.begin_login(parameters)
 
     def begin_login(self, parameters):
@@ -295,13 +295,21 @@ def names_differ(direct, pooled):
     return direct[0] == pooled[0] == "E" and pooled[1].get("C") == "42P05"
 
 
+def schema_differs(direct, pooled):
+    """A server that somebody had a temporary table on keeps its schema."""
+    return direct[0] == pooled[0] == "N" and \
+        direct[1]["M"] == 'schema "pg_temp" does not exist, skipping' and \
+        pooled[1]["M"] == 'table "tt" does not exist, skipping'
+
+
 def compare(direct, pooled):
     """Raises a Difference if the two sides did not answer alike."""
     if direct.messages != pooled.messages:
         one = [plain(m, direct.pid) for m in direct.messages]
         two = [plain(m, pooled.pid) for m in pooled.messages]
         if len(one) == len(two):
-            two = [a if names_differ(a, b) else b for a, b in zip(one, two)]
+            two = [a if names_differ(a, b) or schema_differs(a, b) else b
+                   for a, b in zip(one, two)]
         if one != two:
             at = 0
             while at < len(one) and at < len(two) and one[at] == two[at]:
@@ -340,9 +348,11 @@ def short(value, limit=700):
 class Player:
     """Both connections of every client, and what they hold on to."""
 
-    def __init__(self, direct, pooled, most_ties=3, most_held=4):
+    def __init__(self, direct, pooled, await_exit, most_ties=3, most_held=4):
         self.ends = {"direct": direct, "pooled": pooled}
         self.sides = {}
+        self.await_exit, self.exits = await_exit, []
+        self.on_difference = None
         self.tied, self.custom = set(), set()
         self.selector = selectors.DefaultSelector()
         self.most_ties, self.most_held = most_ties, most_held
@@ -365,11 +375,30 @@ class Player:
             return True
         holds = self.holds() | busy["held"]
         ties = self.tied | busy["ties"]
-        if tie(ops) and client not in ties and len(ties) >= self.most_ties:
+        ties_now = self.may_tie(client, ops)
+        if ties_now and client not in ties and len(ties) >= self.most_ties:
             return False
         return not (client not in holds and
-                    (tie(ops) or holding(ops)) and
+                    (ties_now or holding(ops)) and
                     len(holds) >= self.most_held)
+
+    def meet(self, difference, *clients):
+        if self.on_difference is None:
+            raise difference
+        self.on_difference(difference)
+        for client in clients:
+            self.drop(client)
+
+    def may_tie(self, client, ops):
+        """A client that listens in an encoding of its own keeps a server."""
+        if tie(ops):
+            return True
+        side = self.sides[client][0]
+        side.listens |= any("listen" in text for text in texts(ops))
+        side.converts |= side.parameters["client_encoding"] != "UTF8" or \
+            any(word in text for text in texts(ops)
+                for word in ("client_encoding", "names '"))
+        return side.listens and side.converts
 
     def play_round(self, events):
         """Plays what may be played; returns that."""
@@ -379,15 +408,25 @@ class Player:
             _, client, ops = event
             if not self.may_play(client, ops, busy):
                 continue
-            if tie(ops):
+            ties = client in self.sides and self.may_tie(client, ops)
+            if ties:
                 busy["ties"].add(client)
-            if tie(ops) or holding(ops):
+            if ties or holding(ops):
                 busy["held"].add(client)
             self.start(client, ops)
             played.append(event)
-        self.collect(played)
+        try:
+            self.collect(played)
+        except Difference as difference:
+            self.meet(difference, *difference.clients)
         for event in played:
-            self.settle(event)
+            try:
+                self.settle(event)
+            except Difference as difference:
+                self.meet(difference, event[1])
+        for exit in self.exits:
+            self.await_exit(*exit)
+        self.exits = []
         return played
 
     def start(self, client, ops):
@@ -409,7 +448,7 @@ class Player:
         if farewell:
             for side in self.sides[client]:
                 side.write()
-            self.drop(client)
+            self.drop(client, tie(ops) or holding(ops))
 
     def collect(self, events):
         """Until every side has ended its phases, all at once."""
@@ -426,10 +465,13 @@ class Player:
                 who = sorted(
                     (c, "direct" if s is self.sides[c][0] else "pooled")
                     for s, c in waiting.items())
-                raise Difference("stall", f"no answer within {PATIENCE} s to "
-                                 f"{who}; ties {sorted(self.tied)}, "
-                                 f"transactions "
-                                 f"{sorted(self.holds() - self.tied)}")
+                found = Difference(
+                    "stall", f"no answer within {PATIENCE} s to {who}; "
+                    f"ties {sorted(self.tied)}, "
+                    f"transactions {sorted(self.holds() - self.tied)}",
+                    [e for e in events if e[1] in waiting.values()])
+                found.clients = set(waiting.values())
+                raise found
             for key, mask in ready:
                 side = key.data[1]
                 if mask & selectors.EVENT_READ:
@@ -467,7 +509,7 @@ class Player:
         if direct.ended:
             self.drop(client)
             return
-        if tie(ops):
+        if self.may_tie(client, ops):
             self.tied.add(client)
         if custom(ops):
             self.custom.add(client)
@@ -485,7 +527,11 @@ class Player:
                 return
             pooled.read()
 
-    def drop(self, client):
+    def drop(self, client, held=True):
+        """What it held others may want in the next round."""
+        if held or client in self.holds():
+            self.exits.append((client, *(side.local_port
+                                         for side in self.sides[client])))
         for side in self.sides.pop(client):
             self.selector.unregister(side.socket)
             side.close()
@@ -495,6 +541,7 @@ class Player:
     def close(self):
         for client in list(self.sides):
             self.drop(client)
+        self.exits = []
 
 
 # What may keep a server behind its transaction, in any text.

@@ -10,13 +10,14 @@ TELLERS = {
     "relay_refuse_held", "relay_bad_message", "relay_lose_server",
     "login_fail", "source_fail", "scram_server_bad", "startup_bad",
     "scram_client_bad", "scram_client_fail", "console_error",
+    "replication_end", "replication_lose",
 }
 # Texts that are put together first.
 COMPOSED = {
     "src/pool/pool_set.c", "src/pool/pool_table.c", "src/relay/relay_lost.c",
     "src/relay/relay_query.c", "src/relay/relay_choose.c",
     "src/pool/cluster_judge.c", "src/relay/relay_tie.c",
-    "src/wire/scram_client.c", "src/lifecycle.c", "src/client/auth_query.c",
+    "src/client/client_login.c", "src/wire/scram_client.c", "src/lifecycle.c", "src/client/auth_query.c",
 }
 COMPOSERS = {"snprintf", "mem_string", "workers_dismiss", "client_dismiss"}
 

@@ -20,19 +20,18 @@ class Browser:
             ends.append(fcntl.fcntl(end, fcntl.F_DUPFD_CLOEXEC, 20))
             os.close(end)
         from_us, self.to_it, self.from_it, to_us = ends
+        # The browser reads from its descriptor 3 and writes to 4.  The shell
+        # puts them there: what Python itself has at 3 stays as it is.
         profile = os.path.join(world.top, "browser")
-
-        def place():
-            """The browser reads from descriptor 3 and writes to 4."""
-            os.dup2(from_us, 3)
-            os.dup2(to_us, 4)
         self.process = subprocess.Popen(
-            [program, "--headless=new", "--no-sandbox", "--disable-gpu",
+            ["bash", "-c", 'exec 3<&"$0" 4>&"$1"; shift; exec "$@"',
+             str(from_us), str(to_us),
+             program, "--headless=new", "--no-sandbox", "--disable-gpu",
              "--disable-quic", "--no-first-run", "--disable-sync",
              "--disable-background-networking", "--disable-dev-shm-usage",
              "--disable-component-update", f"--user-data-dir={profile}",
              "--remote-debugging-pipe", "about:blank"],
-            pass_fds=(3, 4), preexec_fn=place, stdout=subprocess.DEVNULL,
+            pass_fds=(from_us, to_us), stdout=subprocess.DEVNULL,
             stderr=subprocess.DEVNULL)
         os.close(from_us)
         os.close(to_us)

@@ -249,7 +249,7 @@ class Node(Postgres):
         self.address = address
         self.port = port or free_port()
 
-    def initdb(self, synchronous):
+    def initdb(self, synchronous, settings=""):
         self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
                  "-D", self.dir)
         self.append("postgresql.conf", f"""
@@ -263,6 +263,7 @@ hot_standby = on
 wal_receiver_status_interval = 1s
 wal_retrieve_retry_interval = 100ms
 synchronous_standby_names = '{synchronous}'
+{settings}
 """)
         self.append("pg_hba.conf", "host all all 127.0.0.0/8 trust\n"
                     "host replication all 127.0.0.0/8 trust\n")
@@ -355,7 +356,8 @@ unix_socket_directories = ''
 class Cluster:
     """A primary and replicas that stream from it: a context manager."""
 
-    def __init__(self, world, replicas=2, synchronous="", one_port=False):
+    def __init__(self, world, replicas=2, synchronous="", one_port=False,
+                 settings=""):
         self.top = tempfile.mkdtemp(prefix="cluster-", dir=world.top)
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -366,10 +368,11 @@ class Cluster:
                            f"127.0.0.{i + 2}" if one_port else "127.0.0.1")
                       for i in range(replicas + 1)]
         self.synchronous = synchronous
+        self.settings = settings
 
     def __enter__(self):
         try:
-            self.nodes[0].initdb(self.synchronous)
+            self.nodes[0].initdb(self.synchronous, self.settings)
             self.nodes[0].sql(["set synchronous_commit = local",
                                "create database app"])
             for node in self.nodes[1:]:

@@ -1,13 +1,17 @@
 #!/usr/bin/env python3
 """Runs the system tests: every test_* function of every test_*.py here.
 
-A test's name is the sentence it proves; it gets a World.  The last line is
-"N passed, N failed, N skipped".
+A test's name is the sentence it proves; it gets a World.  Several
+processes take the tests in turn, each with a World of its own.  The last line
+is "N passed, N failed, N skipped".
 """
 
 import argparse
 import importlib
+import multiprocessing
+import multiprocessing.connection
 import os
+import signal
 import sys
 import time
 import traceback
@@ -50,19 +54,51 @@ def run(world, subject, sentence, function):
     return result
 
 
-def run_all(binary, chosen, counts):
-    """Those that failed."""
+def serve(binary, chosen, parent):
+    """A process with a World of its own: is told numbers of tests, tells
+    their results."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
     world = World(binary)
-    failed = []
     try:
-        for test in chosen:
-            result = run(world, *test)
-            counts[result] += 1
-            if result == "FAILED":
-                failed.append(test)
+        while (number := parent.recv()) is not None:
+            parent.send((number, run(world, *chosen[number])))
     finally:
         world.close()
-    return failed
+
+
+def start(binary, chosen):
+    mine, theirs = multiprocessing.Pipe()
+    process = multiprocessing.Process(target=serve,
+                                      args=(binary, chosen, theirs))
+    process.start()
+    theirs.close()
+    return mine, process
+
+
+def run_all(binary, chosen, jobs):
+    """The result of each test, in their order."""
+    results = ["FAILED"] * len(chosen)
+    numbers = iter(range(len(chosen)))
+    processes = dict(start(binary, chosen)
+                     for _ in range(min(jobs, len(chosen))))
+    for pipe in processes:
+        pipe.send(next(numbers))
+    busy = set(processes)
+    while busy:
+        for pipe in multiprocessing.connection.wait(busy):
+            try:
+                number, results[number] = pipe.recv()
+            except EOFError:
+                print("a process that runs tests has died")
+                busy.remove(pipe)
+                continue
+            number = next(numbers, None)
+            pipe.send(number)
+            if number is None:
+                busy.remove(pipe)
+    for process in processes.values():
+        process.join()
+    return results
 
 
 def main():
@@ -70,20 +106,23 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--again", action="store_true",
                         help="what failed gets a second try, and is named")
+    parser.add_argument("--jobs", type=int, help="how many at the same time",
+                        default=min(4, os.cpu_count() or 1))
     parser.add_argument("only", nargs="*")
     arguments = parser.parse_args()
     binary = os.path.abspath(arguments.binary)
-    counts = {"ok": 0, "FAILED": 0, "skipped": 0}
-    failed = run_all(binary, tests(arguments.only), counts)
+    chosen = list(tests(arguments.only))
+    results = run_all(binary, chosen, arguments.jobs)
+    failed = [n for n, result in enumerate(results) if result == "FAILED"]
     if failed and arguments.again:
-        counts["FAILED"] -= len(failed)
-        still = run_all(binary, failed, counts)
-        for test in failed:
-            if test not in still:
-                print("passed at the second try:", test[0], test[1])
-    print(f"{counts['ok']} passed, {counts['FAILED']} failed, "
-          f"{counts['skipped']} skipped")
-    return 1 if counts["FAILED"] else 0
+        again = run_all(binary, [chosen[n] for n in failed], 1)
+        for number, result in zip(failed, again):
+            results[number] = result
+            if result == "ok":
+                print("passed at the second try:", *chosen[number][:2])
+    print(f"{results.count('ok')} passed, {results.count('FAILED')} failed, "
+          f"{results.count('skipped')} skipped")
+    return 1 if "FAILED" in results else 0
 
 
 if __name__ == "__main__":

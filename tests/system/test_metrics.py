@@ -120,6 +120,23 @@ def test_counters_say_what_happened(world):
     assert value(after, "pgbouncer_config_max_client_connections") == 3
 
 
+def test_what_has_not_happened_yet_is_counted_as_0(world):
+    """A rate does not see the event with which its counter appears."""
+    weir = world.start(OPTIONS + "max_client_conn = 1\n")
+    found = metrics(weir)
+    for state in ("08007", "40001", "53300", "57P03"):
+        assert value(found, "pgweir_errors_total", source="pgweir",
+                     sqlstate=state) == 0
+    for reason in ("connect_failed", "server_lost"):
+        assert value(found, "pgweir_server_disconnects_total",
+                     reason=reason) == 0
+    first = Client(weir.port)
+    assert error_of(Client(weir.port, connect=False).login())["C"] == "53300"
+    assert value(metrics(weir), "pgweir_errors_total", source="pgweir",
+                 sqlstate="53300") == 1
+    first.close()
+
+
 def test_labels_survive_names_that_break_lines_and_quotes(world):
     weir = world.start(OPTIONS)
     name = 'a"b\\c\nd'

@@ -5,7 +5,7 @@ import threading
 import time
 
 from cluster import Failed, wait_until
-from wire import Client, Error, error_of, kinds, query
+from wire import Client, Error, Gate, error_of, kinds, query
 
 
 def counted(world, user="app"):
@@ -181,18 +181,23 @@ def test_time_limits_of_queries_transactions_and_clients(world):
 def test_a_cancel_reaches_the_statement_of_its_client_only(world):
     weir = world.start("default_pool_size = 2")
     a, b = Client(weir.port), Client(weir.port)
+    running = ("select count(*) from pg_stat_activity where state = 'active' "
+               "and query ~ '^select pg_sleep.100'")
     for _ in range(10):
-        a.send(query("select pg_sleep(20)"))
-        b.send(query("select pg_sleep(0.3)"))
-        wait_until("both run", lambda: world.pg.sql(
-            "select count(*) from pg_stat_activity where state = 'active' "
-            "and query like 'select pg_sleep%'") == "2")
+        a.send(query("select pg_sleep(1000)"))
+        b.send(query("select pg_sleep(1001)"))
+        wait_until("both run", lambda: world.pg.sql(running) == "2")
         a.cancel(weir.port)
         assert error_of(a.until_ready())["C"] == "57014"
-        assert error_of(b.until_ready()) is None
-    a.key ^= 1
-    a.send(query("select pg_sleep(0.3)"))
+        assert world.pg.sql(running + " and query ~ '1001'") == "1"
+        b.cancel(weir.port)
+        assert error_of(b.until_ready())["C"] == "57014"
+    a.key ^= 1 << 20
+    gate = Gate(world)
+    a.send(query(gate.statement))
+    gate.wait()
     a.cancel(weir.port)
+    gate.open()
     assert error_of(a.until_ready()) is None
 
 

@@ -37,18 +37,16 @@ static void
 explain(const char *text, size_t n, const struct catalogue *catalogue)
 {
 	struct route_verdict	verdict;
-	struct buf		answer;
-	char			*sentence;
+	struct route_plan	plan;
+	const char		*which;
+	char			sentence[400];
 
-	route_decide(&verdict, text, n, catalogue);
-	buf_init(&answer);
-	route_explain(&answer, text, n, catalogue);
-	buf_add(&answer, "", 1);
-	sentence = strchr((char *)buf_bytes(&answer), ':');
-	*sentence = '\0';
-	printf("%s|%s|%s\n", (char *)buf_bytes(&answer),
-	    route_why_label(verdict.why), sentence + 2);
-	buf_done(&answer);
+	route_decide_named(&verdict, text, n, catalogue, &which);
+	plan.why = (enum route_why)verdict.why;
+	snprintf(plan.name, sizeof plan.name, "%s", which);
+	route_plan_sentence(&plan, sentence, sizeof sentence);
+	printf("%s|%s|%s\n", verdict.why == WHY_READ ? "replica" : "primary",
+	    route_why_label(plan.why), sentence);
 }
 
 int

@@ -232,18 +232,17 @@ END_TEST
 START_TEST(the_explanation_names_what_decided)
 {
 	const struct catalogue	*catalogue = make_catalogue(NULL);
-	struct buf		 text;
+	struct route_plan	 plan = { .has_choice = true };
+	char			 text[400];
 
-	buf_init(&text);
-	route_explain(&text, "select nextval('s')", 19, catalogue);
-	buf_add(&text, "", 1);
-	ck_assert_str_eq((char *)buf_bytes(&text),
-	    "primary: function \"nextval\" may write");
-	buf_clear(&text);
-	route_explain(&text, "select 1", 8, catalogue);
-	buf_add(&text, "", 1);
-	ck_assert_str_eq((char *)buf_bytes(&text), "replica: it only reads");
-	buf_done(&text);
+	route_plan(&plan, ROUTE_SPLIT, "select nextval('s')", 19, catalogue);
+	route_plan_sentence(&plan, text, sizeof text);
+	ck_assert_int_eq(plan.target, TARGET_PRIMARY);
+	ck_assert_str_eq(text, "function \"nextval\" may write");
+	route_plan(&plan, ROUTE_SPLIT, "select 1", 8, catalogue);
+	route_plan_sentence(&plan, text, sizeof text);
+	ck_assert_int_eq(plan.target, TARGET_REPLICA);
+	ck_assert_str_eq(text, "it only reads");
 	catalogue_release(catalogue);
 }
 END_TEST

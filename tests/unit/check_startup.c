@@ -215,8 +215,10 @@ split(const char *text)
 	    STARTUP_OPTION_OK)
 		n += (size_t)snprintf(result + n, sizeof result - n, "%s=%s;",
 		    name, value);
-	if (option == STARTUP_OPTION_BAD)
-		snprintf(result + n, sizeof result - n, "!%s", name);
+	if (option != STARTUP_OPTION_END)
+		snprintf(result + n, sizeof result - n, "%s%s",
+		    option == STARTUP_OPTION_BAD ? "!" :
+		    option == STARTUP_OPTION_EMPTY ? "-c?" : "--?", name);
 	free(copy);
 	return result;
 }
@@ -249,18 +251,23 @@ START_TEST(an_option_that_is_none_is_named)
 	ck_assert_str_eq(split("-d 5"), "!-d");
 	ck_assert_str_eq(split("-c"), "!-c");
 	ck_assert_str_eq(split("-c a=b -c"), "a=b;!-c");
-	ck_assert_str_eq(split("-c novalue"), "!novalue");
-	ck_assert_str_eq(split("-cnovalue"), "!-cnovalue");
-	ck_assert_str_eq(split("--novalue -c a=b"), "!--novalue");
-	ck_assert_str_eq(split("--"), "!--");
 	ck_assert_str_eq(split("-"), "!-");
-	ck_assert_str_eq(split("-c =b"), "!=b");
-	ck_assert_str_eq(split("-c -c"), "!-c");
-	ck_assert_str_eq(split("---a=b"), "!-a=b");
-	ck_assert_str_eq(split("-c 1a=b"), "!1a=b");
-	ck_assert_str_eq(split("-c a\\ b=c"), "!a b=c");
-	ck_assert_str_eq(split("-c a;b=c"), "!a;b=c");
-	ck_assert_str_eq(split("-c a\"b=c"), "!a\"b=c");
+	ck_assert_str_eq(split("-c novalue"), "-c?novalue");
+	ck_assert_str_eq(split("-cnovalue"), "-c?novalue");
+	ck_assert_str_eq(split("-c -c"), "-c?-c");
+	ck_assert_str_eq(split("--novalue -c a=b"), "--?novalue");
+	ck_assert_str_eq(split("--"), "--?");
+}
+END_TEST
+
+START_TEST(a_name_that_cannot_be_one_is_left_to_postgresql)
+{
+	ck_assert_str_eq(split("-c =b"), "=b;");
+	ck_assert_str_eq(split("---a=b"), "_a=b;");
+	ck_assert_str_eq(split("-c 1a=b"), "1a=b;");
+	ck_assert_str_eq(split("-c a\\ b=c"), "a b=c;");
+	ck_assert_str_eq(split("-c a;b=c"), "a;b=c;");
+	ck_assert_str_eq(split("-c a\"b=c"), "a\"b=c;");
 }
 END_TEST
 
@@ -275,4 +282,5 @@ CHECK_MAIN("startup",
     a_cancel_key_has_4_to_256_bytes,
     direct_tls_is_told_from_a_packet,
     options_are_split_as_postgresql_does,
-    an_option_that_is_none_is_named)
+    an_option_that_is_none_is_named,
+    a_name_that_cannot_be_one_is_left_to_postgresql)

@@ -1,0 +1,140 @@
+"""What the leak hunt has found, each difference cut down to its sentence: a
+client through pgweir hears what it would hear from PostgreSQL itself."""
+
+from wire import (Client, SYNC, bind, close, describe, execute,
+                  fields, kinds, message, parse, query)
+
+ONE = "default_pool_size = 1"
+
+
+def pair(world, options=ONE):
+    """A client of PostgreSQL, one of pgweir, and another one of pgweir."""
+    weir = world.start(options)
+    found = [Client(world.pg.port), Client(weir.port), Client(weir.port)]
+    for client in found:
+        client.socket.settimeout(20)
+    return found
+
+
+def plain(messages):
+    """Without the places in PostgreSQL's source."""
+    return [(kind, fields(body)["C"] + fields(body)["M"]
+             if kind in "EN" else body)
+            for kind, body in messages if kind not in "SK"]
+
+
+def same(direct, pooled, *parts):
+    one, two = plain(direct.ask(*parts)), plain(pooled.ask(*parts))
+    assert one == two, (one, two)
+    return kinds(one)
+
+
+def test_a_copy_that_fails_before_it_reads_is_answered_to_its_sync(world):
+    world.pg.sql("""drop table if exists hunted_copy;
+        create table hunted_copy (v int);
+        create or replace function hunted_refuse() returns trigger
+        language plpgsql as $$ begin raise 'not today'; end $$;
+        create trigger refuse before insert on hunted_copy
+        for each statement execute function hunted_refuse()""",
+                 database="app")
+    copy = parse("", "copy hunted_copy from stdin") + bind("") + execute()
+    weir = world.start(ONE)
+    for opening in ("", "begin"):
+        for late in (b"", message("d", b"1\n") + message("c") + SYNC):
+            direct = Client(world.pg.port)
+            a, b = Client(weir.port), Client(weir.port)
+            b.socket.settimeout(20)
+            a.socket.settimeout(20)
+            for client in (direct, a):
+                if opening:
+                    client.ask(query(opening))
+            for syncs in (SYNC, SYNC + SYNC):
+                for client in (direct, a):
+                    client.send(copy + syncs)
+                for _ in range(len(syncs) // len(SYNC)):
+                    assert plain(a.until_ready()) == \
+                        plain(direct.until_ready())
+                if late:
+                    same(direct, a, late)
+                same(direct, a, query("rollback"))
+                assert same(direct, b, query("select 1")) == "TDCZ"
+                same(direct, a, parse("", "select 2") + bind("") +
+                     execute() + SYNC)
+
+
+def test_a_copy_that_fails_while_it_reads_waits_for_the_next_sync(world):
+    direct, a, b = pair(world)
+    world.pg.sql("create table if not exists hunted_ints (v int)",
+                 database="app")
+    copy = parse("", "copy hunted_ints from stdin") + bind("") + execute()
+    for client in (direct, a):
+        client.send(copy + SYNC)
+        assert [client.read()[0] for _ in range(3)] == ["1", "2", "G"]
+        client.send(message("d", b"x\n") + message("c"))
+        assert client.read()[0] == "E"
+        client.send(query("select 'skipped'"))
+    same(direct, a, SYNC)
+    same(direct, b, query("select 3"))
+    same(direct, a, parse("", "select 2") + bind("") + execute() + SYNC)
+
+
+def test_a_known_statement_is_not_parsed_in_a_failed_transaction(world):
+    direct, a, b = pair(world)
+    for text in ("select 1", "savepoint hunted", "rollback"):
+        b.ask(parse("other", text) + SYNC)
+        for client in (direct, a):
+            client.ask(query("begin"))
+        same(direct, a, query("select 1/0"))
+        same(direct, a, parse("s", text) + describe("S", "s") + SYNC)
+        same(direct, a, bind("s") + execute() + SYNC)
+        same(direct, a, query("rollback"))
+        same(direct, a, close("S", "s") + SYNC)
+        same(direct, a, query("begin"), query("select 1/0"),
+             parse("s", text) + SYNC)
+        for client in (direct, a):
+            for _ in range(2):
+                client.until_ready()
+        same(direct, a, query("rollback"))
+        same(direct, a, close("S", "s") + SYNC)
+
+
+def test_what_breaks_the_protocol_ends_as_with_postgresql(world):
+    direct, a, b = pair(world)
+    world.pg.sql("create table if not exists hunted_ints (v int)",
+                 database="app")
+    for client in (direct, a):
+        client.send(parse("", "copy hunted_ints from stdin") + bind("") +
+                    execute())
+        client.send(query("select 1"))
+    one, two = (plain(client.until_ready()) for client in (direct, a))
+    assert one == two and kinds(one) == "12GEE", (one, two)
+    assert kinds(b.ask(query("select 1"))) == "TDCZ"
+
+
+def test_a_deallocate_is_executed_by_the_portal_it_is_bound_to_only(world):
+    direct, a, b = pair(world)
+    for client in (direct, a):
+        client.ask(parse("s", "select 1") + SYNC)
+    same(direct, a, parse("", "deallocate s") + bind("") + SYNC)
+    assert same(direct, a, execute() + SYNC) == "EZ"
+    same(direct, a, parse("", "deallocate s") + bind("") + close("P") +
+         execute() + SYNC)
+    same(direct, a, parse("", "deallocate s") + bind("") + execute() + SYNC)
+    same(direct, a, execute() + SYNC)
+    same(direct, a, bind("s") + execute() + SYNC)
+    same(direct, b, execute() + SYNC)
+
+
+def test_deallocate_finds_what_was_named_in_the_protocol_beside_prepare(
+        world):
+    direct, a, _ = pair(world, "default_pool_size = 3")
+    same(direct, a, query("prepare by_text as select 1"))
+    for client in (direct, a):
+        client.ask(parse("s", "select 1") + parse("t", "select 2") + SYNC)
+    assert same(direct, a, query("deallocate s")) == "CZ"
+    assert same(direct, a, parse("", "deallocate t") + bind("") + execute() +
+                SYNC) == "12CZ"
+    assert same(direct, a, bind("s") + execute() + SYNC) == "EZ"
+    assert same(direct, a, bind("t") + execute() + SYNC) == "EZ"
+    assert same(direct, a, query("execute by_text")) == "TDCZ"
+    assert same(direct, a, query("deallocate by_text")) == "CZ"

@@ -188,7 +188,10 @@ relay_settle_touches(struct relay *relay)
 	if (relay->pins & PIN_MODE) {
 		relay_leave_names(relay, relay->server);
 		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
-		return false;
+		if (!(touches & SQL_TOUCHES_RESETS) ||
+		    relay->defaults == settings_none())
+			return false;
+		touches = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS;
 	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
@@ -213,7 +216,7 @@ relay_settle_touches(struct relay *relay)
 		relay_listen_ask(relay, &io);
 	if (reads_back) {
 		relay_close_private(relay, &io);
-		relay_start_read_back(relay, &io, asks);
+		relay_start_read_back(relay, &io, PURPOSE_READ_BACK, asks);
 	}
 	relay_io_send(&io, relay);
 	return true;
@@ -241,7 +244,8 @@ relay_finish(struct relay *relay)
 	if (!relay_is_at_rest(relay))
 		return;
 	if (relay->server->transaction_status != STATUS_IDLE) {
-		relay_watch_rest(relay);
+		if (!relay_restores(relay))
+			relay_watch_rest(relay);
 		return;
 	}
 	if ((relay->touches != 0 || relay->has_baseline) &&

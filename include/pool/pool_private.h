@@ -59,6 +59,8 @@ void	pool_grow(struct pool *);
 void	pool_feed_locked(struct pool *);
 /* A ticket that left the line is told so, in the thread of its loop. */
 void	pool_answer(struct ticket *, struct loop *here);
+/* pool_limit.c: the idle servers beyond pool_size are closed. */
+void	pool_trim(struct pool *);
 /* The end of a pause: idle servers to those in line. */
 void	pool_resume(struct pool *);
 /* pool_await.c; under the set's mutex: out of the list, and moved. */

@@ -42,7 +42,7 @@ void	settings_draft_free(struct settings_draft *);	/* NULL is allowed */
 size_t		 settings_count(const struct settings *);
 const char	*settings_name(const struct settings *, size_t);
 const char	*settings_value(const struct settings *, size_t);
-/* Custom names, which have a dot; see relay_names.c. */
+/* Custom names, which have a dot; see relay_custom.c. */
 bool		 settings_have_customs(const struct settings *);
 /* The value for a name, or NULL. */
 const char	*settings_get(const struct settings *, const char *name);

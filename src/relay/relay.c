@@ -194,7 +194,7 @@ relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
-	bool		 is_replica;
+	bool		 is_replica = false, in_block;
 
 	server->user = relay;
 	server->on_event = relay_on_server_event;
@@ -202,9 +202,10 @@ relay_link(struct relay *relay, struct server *server)
 	relay_set_state(relay, RELAY_LINKED);
 	if (relay->adopted != NULL)
 		relay_settle_adopted(relay);
-	relay->is_reading = relay->wants_read;
+	in_block = relay->begin_state == BEGIN_HELD || relay->begins_inside;
+	relay->is_reading = relay->wants_read && !in_block;
 	relay->has_told = false;
-	relay->needs_primary = false;
+	relay->primary_why = 0;
 	if (pool_has_choice(relay->client->pool)) {
 		/* The primary may have stood in. */
 		is_replica = relay->need != NEED_WRITE &&
@@ -213,11 +214,20 @@ relay_link(struct relay *relay, struct server *server)
 		if (relay->need == NEED_READ && is_replica)
 			relay_set_reader(relay, server->pool);
 		relay_note_route(relay, is_replica);
+		/* There it may write whatever it began with. */
+		if (relay->why == WHY_SPLIT_BLOCK && !is_replica)
+			relay->need = NEED_WRITE;
 	}
+	relay->is_at_replica = is_replica;
+	if (relay->begins_inside && relay->begin_state == BEGIN_NONE &&
+	    relay->is_batch)
+		relay_begin_linked(relay, is_replica);
 	relay->linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
 		relay->pins |= PIN_MODE;
-	if (limits->transaction_timeout_us > 0)
+	/* It counts from the client's BEGIN. */
+	if (limits->transaction_timeout_us > 0 &&
+	    relay->begin_state != BEGIN_HELD)
 		deadline_set(client->loop, &relay->transaction_deadline,
 		    limits->transaction_timeout_us,
 		    relay_on_transaction_timeout);
@@ -269,13 +279,19 @@ relay_need_server(struct relay *relay, struct relay_io *io)
 	if (relay->state == RELAY_LINKED) {
 		if (relay->hearer != NULL && !relay->is_holding)
 			relay_listen_lay(relay, io);
+		if (relay->begin_state == BEGIN_HELD && !relay->is_holding)
+			relay_begin_send(relay, io);
 		return !relay->is_holding;
 	}
 	if (relay->state != RELAY_IDLE || !relay_refresh_pool(relay) ||
 	    !relay_take(relay))
 		return false;
 	io->to_server.stream = &relay->server->stream;
-	return relay_prepare_server(relay, io);
+	if (!relay_prepare_server(relay, io))
+		return false;
+	if (relay->begin_state == BEGIN_HELD)
+		relay_begin_send(relay, io);
+	return true;
 }
 
 static struct relay *

@@ -147,17 +147,24 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (touches & SQL_TOUCHES_SETTINGS &&
-	    relay_take_route(relay, io, text, n - 1))
+	if ((relay_may_own(text) || touches & SQL_TOUCHES_SETTINGS) &&
+	    relay_own_query(relay, io, text, n - 1)) {
+		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
+	}
 	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, text, n - 1);
 		if (touches & SQL_TOUCHES_NAMES)
 			relay_adopt_names(relay, text, n - 1);
 	}
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_query_deallocate(relay, io, text, n - 1))
-		return RELAY_USED;
+	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
+		if (relay_has_expected(relay)) {
+			relay_await_answers(relay, io);
+			return RELAY_LATER;
+		}
+		if (relay_query_deallocate(relay, io, text, n - 1))
+			return RELAY_USED;
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (touches & SQL_TOUCHES_NAMES)
@@ -397,7 +404,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = !relay_has_expected(relay);
+	bool			 is_first = !relay->is_unsynced &&
+				    (!relay_has_expected(relay) ||
+				    !relay_has_client_request(relay));
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -428,7 +437,10 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
-	if (verdict == RELAY_USED) {
+	if (verdict == RELAY_OWN) {
+		*used = message.here;
+		verdict = RELAY_USED;
+	} else if (verdict == RELAY_USED) {
 		*used = message.here;
 		relay_note_message(relay, &message, is_first);
 	}

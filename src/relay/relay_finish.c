@@ -52,8 +52,9 @@ relay_watch_rest(struct relay *relay)
 	struct client	*client = relay->client;
 	const struct pool_settings *limits = relay_limits(relay);
 
-	if (relay->state == RELAY_LINKED &&
-	    relay->server->transaction_status != STATUS_IDLE)
+	if (relay->begin_state == BEGIN_HELD ||
+	    (relay->state == RELAY_LINKED &&
+	    relay->server->transaction_status != STATUS_IDLE))
 		deadline_set(client->loop, &client->deadline,
 		    limits->idle_transaction_timeout_us,
 		    relay_on_idle_transaction);
@@ -62,7 +63,7 @@ relay_watch_rest(struct relay *relay)
 		    relay_idle_limit(relay), relay_on_idle_timeout);
 }
 
-static struct server *
+struct server *
 relay_unlink(struct relay *relay)
 {
 	struct server	*server = relay->server;
@@ -81,7 +82,12 @@ relay_unlink(struct relay *relay)
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
-	deadline_clear(relay->client->loop, &relay->transaction_deadline);
+	relay->is_opening = relay->reopens = false;
+	if (relay->begin_state != BEGIN_HELD) {
+		relay->begin_state = BEGIN_NONE;
+		deadline_clear(relay->client->loop,
+		    &relay->transaction_deadline);
+	}
 	relay_set_state(relay, RELAY_IDLE);
 	return server;
 }
@@ -142,24 +148,12 @@ relay_forget_names(struct relay *relay)
 	relay->names = later;
 }
 
-/* The session is as after login. */
+/* The session is as after login, but for the unnamed statement. */
 void
 relay_forget_session(struct relay *relay)
 {
-	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*entry;
-	bool			 has_unnamed = false;
-
 	relay_forget_names(relay);
-	for (uint32_t i = 1; i < expected->count; i++) {
-		entry = expected_at(expected, i);
-		has_unnamed |= entry->kind == EXPECT_PARSE &&
-		    entry->number == 0 && !entry->is_named;
-	}
-	if (!has_unnamed) {
-		relay_set_unnamed(relay, NULL);
-		session_set_unnamed(relay->server->session, NULL);
-	}
+	relay->route = relay->start_route;
 	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
 
@@ -235,6 +229,15 @@ relay_give_back(struct relay *relay)
 		relay_give_server(server, pins != 0);
 }
 
+/* Everything is answered, and its transaction goes on. */
+static void
+relay_rest_open(struct relay *relay)
+{
+	relay_watch_rest(relay);
+	if (relay->begin_state == BEGIN_MOVES)
+		relay_resume(relay);
+}
+
 void
 relay_finish(struct relay *relay)
 {
@@ -244,8 +247,10 @@ relay_finish(struct relay *relay)
 	if (!relay_is_at_rest(relay))
 		return;
 	if (relay->server->transaction_status != STATUS_IDLE) {
-		if (!relay_restores(relay))
-			relay_watch_rest(relay);
+		if (relay->reopens)
+			relay_begin_again(relay);
+		else if (!relay_restores(relay))
+			relay_rest_open(relay);
 		return;
 	}
 	if ((relay->touches != 0 || relay->has_baseline) &&

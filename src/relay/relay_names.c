@@ -1,191 +1,106 @@
 /*
- * Custom settings, whose names have a dot: PostgreSQL lists them nowhere, and
- * a name that was set once, if only until the end of a transaction, shows as
- * an empty string for ever.
+ * A client's names for its statements, where they are not what they seem.
  *
- * So a client's set of settings has every such name that it ever used, and a
- * server goes only to clients that have all the names it has (session_fits()).
- * Which names a statement may leave, its text says, or the catalogue of the
- * functions that it calls (words.h); the server is asked for their values when
- * the transaction ends, unless it was about the transaction alone and the
- * client has the names already.  That is the steady state of an application
- * that says in each transaction for whom it works.
+ * Names are given and taken away when the client says so, before PostgreSQL
+ * has answered.  Where what is asked now depends on an answer that is still
+ * to come, the client's message waits for it; in the steady state none does.
  *
- * A client whose first statement sets a name may have a server that has that
- * name: it cannot see what was there before.
+ * PostgreSQL knows statements by numbers of ours; in its errors about them
+ * the client reads its own name.
+ *
+ * Runs on the client's thread.
  */
 
 #include <string.h>
 
-#include "base/mem.h"
+#include "base/buf.h"
 #include "relay/relay_private.h"
-#include "relay/verdict.h"
-#include "relay/words.h"
-#include "wire/get.h"
+#include "wire/error_fields.h"
+#include "wire/put.h"
 
 void
-relay_set_naming(struct relay *relay, const struct settings *naming)
+relay_await_answers(struct relay *relay, struct relay_io *io)
 {
-	settings_hold(naming);
-	settings_release(relay->naming);
-	relay->naming = naming;
+	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
+	struct server_session	*session = relay->server->session;
+
+	parcel_piece(&io->to_server, flush, sizeof flush);
+	session->own_purpose = PURPOSE_NONE;
+	session->has_failed = false;
+	/* What is answered by then cannot be run again. */
+	if (session->batch_state != BATCH_AGAIN)
+		session->batch_state = BATCH_NONE;
+	relay->is_holding = true;
+	relay_begin_query(relay);
 }
 
-void
-relay_drop_adopted(struct relay *relay)
+bool
+relay_name_is_open(const struct relay *relay, enum expect_kind kind,
+    bool is_known)
 {
-	settings_release(relay->adopted);
-	relay->adopted = NULL;
-}
-
-static void
-relay_name(struct relay *relay, struct settings_draft **draft,
-    const char *name)
-{
-	if (strchr(name, '.') == NULL ||
-	    settings_get(relay->settings, name) != NULL ||
-	    settings_get(relay->naming, name) != NULL)
-		return;
-	if (*draft == NULL)
-		*draft = settings_draft_new(relay->naming);
-	settings_draft_set(*draft, name, "");
-}
-
-/* The parameter of this number in a Bind, as a name; false: it is not here. */
-static bool
-bind_text(const struct relay_message *bind, size_t offset, uint16_t number,
-    char name[SQLSCAN_NAME_BYTES])
-{
-	const uint8_t	*bytes = NULL;
-	struct get	 get;
-	int32_t		 length = -1;
-	uint16_t	 count;
-
-	if (bind == NULL || number == 0)
+	if (!relay_has_expected(relay))
 		return false;
-	get_init(&get, bind->at + MSG_HEAD_BYTES + offset,
-	    bind->here - MSG_HEAD_BYTES - offset);
-	get_bytes(&get, (size_t)get_u16(&get) * 2);
-	count = get_u16(&get);
-	for (uint16_t i = 0; i < number && i < count; i++) {
-		length = get_i32(&get);
-		bytes = length < 0 ? NULL : get_bytes(&get, (size_t)length);
+	if (relay->touches & (SQL_TOUCHES_DISCARD_ALL |
+	    SQL_TOUCHES_DEALLOCATE_ALL))
+		return true;
+	if (relay->server->session->expected.closes > 0 && !is_known)
+		return true;
+	return kind == EXPECT_PARSE ? is_known :
+	    kind != EXPECT_CLOSE && !is_known;
+}
+
+/*
+ * Errors.
+ */
+
+/* The name by which the client has asked for it; NULL: not known any more. */
+static const char *
+relay_asked_name(const struct relay *relay, const struct expectation *head)
+{
+	if (head->asked[0] != '\0')
+		return head->asked;
+	return names_of(&relay->names,
+	    shelf_statement(&relay->server->session->shelf, head->number));
+}
+
+bool
+relay_rename_error(struct relay *relay, struct relay_io *io,
+    const struct expectation *head, const uint8_t *body, size_t n,
+    const struct error_fields *fields)
+{
+	char		 server_name[STATEMENT_NAME_BYTES + 2];
+	const char	*name, *at;
+	size_t		 length, mark;
+	struct buf	 changed;
+
+	/* It could not be prepared, and that was on its way already. */
+	if (head->number != 0 && strcmp(fields->sqlstate, "26000") == 0 &&
+	    relay->server->transaction_status == STATUS_FAILED) {
+		relay_put_answer_error(relay, io, "25P02",
+		    "current transaction is aborted, commands ignored until "
+		    "end of transaction block");
+		return true;
 	}
-	name[0] = '\0';
-	if (get.bad || number > count)
+	if (head->number == 0 || (strcmp(fields->sqlstate, "26000") != 0 &&
+	    strcmp(fields->sqlstate, "08P01") != 0) ||
+	    fields->message < (const char *)body ||
+	    fields->message >= (const char *)body + n)
 		return false;
-	if (bytes == NULL)
-		return true;	/* NULL sets nothing */
-	if (length >= SQLSCAN_NAME_BYTES)
+	length = statement_server_name(head->number, server_name + 1) + 2;
+	server_name[0] = server_name[length - 1] = '"';
+	server_name[length] = '\0';
+	at = strstr(fields->message, server_name);
+	if (at == NULL || (name = relay_asked_name(relay, head)) == NULL)
 		return false;
-	for (int32_t i = 0; i < length; i++)
-		name[i] = (char)(bytes[i] >= 'A' && bytes[i] <= 'Z' ?
-		    bytes[i] | 0x20 : bytes[i]);
-	name[length] = '\0';
-	return strlen(name) == (size_t)length;
-}
-
-uint32_t
-relay_note_names(struct relay *relay, const struct sqlnames *names,
-    uint32_t touches, bool by_words, const struct relay_message *bind,
-    size_t offset)
-{
-	struct settings_draft	*draft = NULL;
-	const struct settings	*naming;
-	const char		*word;
-	char			 name[SQLSCAN_NAME_BYTES];
-	size_t			 at = 0;
-
-	if (names->are_many)
-		touches |= SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS;
-	for (size_t i = 0; i < names->count; i++)
-		relay_name(relay, &draft, names->names[i]);
-	for (size_t i = 0; i < names->parameter_count; i++)
-		if (bind_text(bind, offset, names->parameters[i], name))
-			relay_name(relay, &draft, name);
-		else
-			touches |= SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS;
-	while (by_words &&
-	    (word = words_next_name(relay->client->pool, &at)) != NULL)
-		relay_name(relay, &draft, word);
-	if (draft != NULL) {
-		naming = settings_draft_intern(draft);
-		relay_set_naming(relay, naming);
-		settings_release(naming);
-	}
-	/* All of them are known already. */
-	if (relay->naming == settings_none())
-		touches &= ~(uint32_t)SQL_TOUCHES_NAMES;
-	return touches;
-}
-
-uint32_t
-relay_note_text_names(struct relay *relay, const char *text, size_t n,
-    uint32_t touches, uint32_t by_words)
-{
-	struct sqlnames	names;
-
-	sqlscan_names(&names, text, n);
-	return relay_note_names(relay, &names, touches,
-	    by_words & SQL_TOUCHES_NAMES, NULL, 0);
-}
-
-void
-relay_adopt_names(struct relay *relay, const char *text, size_t n)
-{
-	struct settings_draft	*draft;
-	struct sqlnames		 names;
-	bool			 is_new = false;
-
-	if (relay_limits(relay)->mode == POOL_MODE_SESSION)
-		return;
-	relay_drop_adopted(relay);
-	sqlscan_names(&names, text, n);
-	if (names.leading == 0)
-		return;
-	draft = settings_draft_new(relay->settings);
-	for (size_t i = 0; i < names.leading; i++)
-		if (settings_get(relay->settings, names.names[i]) == NULL) {
-			settings_draft_set(draft, names.names[i], "");
-			is_new = true;
-		}
-	if (is_new)
-		relay->adopted = settings_draft_intern(draft);
-	else
-		settings_draft_free(draft);
-}
-
-void
-relay_adopt_parsed(struct relay *relay, const char *text)
-{
-	size_t	n = strlen(text);
-
-	if (!settings_have_customs(relay->settings) &&
-	    verdict_touches(text, n) & SQL_TOUCHES_NAMES)
-		relay_adopt_names(relay, text, n);
-}
-
-const struct settings *
-relay_wish(const struct relay *relay)
-{
-	return relay->adopted != NULL ? relay->adopted : relay->settings;
-}
-
-/* It has its server now: perhaps one that it would not have had otherwise. */
-void
-relay_settle_adopted(struct relay *relay)
-{
-	if (!session_fits(relay->server, relay->settings))
-		relay_set_settings(relay, relay->adopted);
-	relay_drop_adopted(relay);
-}
-
-/* The server may have names that nobody has asked it for. */
-void
-relay_leave_names(struct relay *relay, struct server *server)
-{
-	if (relay->naming == settings_none())
-		return;
-	session_add_names(server, relay->naming);
-	relay_set_naming(relay, settings_none());
+	buf_init(&changed);
+	mark = put_begin(&changed, MSG_ERROR);
+	buf_add(&changed, body, (size_t)(at + 1 - (const char *)body));
+	buf_add_text(&changed, name);
+	at += length - 1;
+	buf_add(&changed, at, n - (size_t)(at - (const char *)body));
+	put_end(&changed, mark);
+	parcel_piece(&io->to_client, buf_bytes(&changed),
+	    buf_length(&changed));
+	buf_done(&changed);
+	return true;
 }

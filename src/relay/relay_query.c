@@ -448,7 +448,8 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	relay_forget_retry(relay);
 	unsent = relay->is_holding && session->draft == NULL &&
 	    !relay->owes_ready && !relay->is_unsynced &&
-	    relay->server->transaction_status == STATUS_IDLE;
+	    relay->server->transaction_status == STATUS_IDLE &&
+	    !relay_has_client_request(relay);
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
 	    relay->server->pool->backend->name, what);
 	if (type != 0)

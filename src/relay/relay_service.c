@@ -222,7 +222,7 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
-	if (relay->is_reading)
+	if (relay->is_reading || relay->is_opening)
 		relay->has_told = true;	/* it must not run again */
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
 	    relay->server->cancels < CANCELS_MAX &&
@@ -245,6 +245,7 @@ relay_on_dismiss(struct client *client, enum reason reason, const char *text,
 	struct relay	*relay = relay_of_client(client);
 	bool		 rests = relay->state == RELAY_GREETING ||
 			    (relay->state == RELAY_IDLE &&
+			    relay->begin_state != BEGIN_HELD &&
 			    relay->skip == 0) ||
 			    (relay_is_at_rest(relay) &&
 			    relay->server->transaction_status ==

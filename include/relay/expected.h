@@ -44,7 +44,7 @@ enum expect_purpose {
 	PURPOSE_SETTINGS,	/* the client's settings before its statement */
 	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
-	PURPOSE_CLEAR,		/* another client's settings away, at login */
+	PURPOSE_CLEAR,		/* another client's settings away */
 	PURPOSE_WORDS,		/* relay/words.h */
 	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
 	PURPOSE_BASELINE,	/* the client's channels before its statement */
@@ -54,6 +54,8 @@ enum expect_purpose {
 	PURPOSE_BEGIN,		/* a BEGIN that was held; no query of its
 				 * own: what follows is skipped if it fails */
 	PURPOSE_COPY,		/* relay_copy.c */
+	PURPOSE_RESTORE,	/* what a RESET has left, and setting it to */
+	PURPOSE_RESTORED,	/* what the client started with */
 };
 
 struct expectation {

@@ -105,6 +105,9 @@ struct relay {
 						 * names that its first
 						 * statement sets */
 	bool			 has_reset;	/* what is read back now */
+	bool			 is_person_first; /* role before the rest */
+	bool			 has_tried_order; /* both, on this server */
+	uint8_t			 dropped_servers; /* that refused settings */
 	bool			 keeps_place;	/* in line: what it got did not
 						 * suit */
 	struct names		 names;

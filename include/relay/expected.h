@@ -60,6 +60,8 @@ struct expectation {
 	uint8_t			 purpose;
 	bool			 is_named;	/* Parse: entered into names */
 	uint8_t			 learns;	/* relay_learn.c's */
+	bool			 ends_unnamed;	/* Close, Query: what `before`
+						 * is, or was NULL */
 	uint32_t		 number;	/* on the shelf; of Bind and
 						 * Describe too */
 	struct statement	*statement;	/* Parse, Close: held; Describe:
@@ -112,6 +114,8 @@ bool			 expected_has(const struct expected *,
 			    enum expect_kind);
 /* Whether a request is in line after which PostgreSQL is in step again. */
 bool			 expected_has_sync(const struct expected *);
+/* The same of the client's own requests. */
+bool			 expected_has_end(const struct expected *);
 /* Whether a message of a batch waits for its answer. */
 bool			 expected_has_batch(const struct expected *);
 void			 expected_done(struct expected *);

@@ -76,6 +76,7 @@ struct relay {
 	bool			 skip_passes;	/* they go to the server */
 	bool			 is_holding; /* a query of ours comes first */
 	bool			 is_unsynced;	/* a batch without its Sync */
+	bool			 has_parsed;	/* that batch, without a name */
 	bool			 is_refusing;	/* after an error of ours: what
 						 * comes is dropped to Sync */
 	bool			 is_leaving; /* said X: close when answered */

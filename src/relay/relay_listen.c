@@ -335,7 +335,8 @@ void
 relay_listen_flush(struct relay *relay)
 {
 	struct buf	message;
-	bool		rests = relay->state == RELAY_IDLE ||
+	bool		rests = (relay->state == RELAY_IDLE &&
+			    relay->begin_state != BEGIN_HELD) ||
 			    relay->state == RELAY_WAITING ||
 			    (relay_is_at_rest(relay) && !relay->has_baseline &&
 			    relay->server->transaction_status == STATUS_IDLE);

@@ -165,6 +165,9 @@ void	relay_pass(struct relay *, struct relay_io *,
 void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
+/* True: it may begin a transaction block, and pool_mode is statement. */
+bool	relay_refuse_block(struct relay *, struct relay_io *,
+	    const struct relay_message *, uint32_t touches, bool is_query);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 

@@ -74,6 +74,7 @@ struct relay {
 	uint32_t		 skip;		/* bytes of the client's current
 						 * message still to come */
 	bool			 skip_passes;	/* they go to the server */
+	uint8_t			 skip_type;	/* then: of the message */
 	bool			 is_holding; /* a query of ours comes first */
 	bool			 is_unsynced;	/* a batch without its Sync */
 	bool			 has_parsed;	/* that batch, without a name */

@@ -429,6 +429,7 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	    message->here - MSG_HEAD_BYTES - after);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 	return RELAY_USED;
 }
 

@@ -45,7 +45,10 @@ class Names(threading.Thread):
             answer = self.answer(packet)
             if self.is_cut:
                 answer = answer[:2] + b"\x83\x80" + answer[4:]
-            self.socket.sendto(answer, peer)
+            try:
+                self.socket.sendto(answer, peer)
+            except OSError:
+                return
 
     def run_tcp(self):
         while True:

@@ -257,7 +257,8 @@ relay_finish(struct relay *relay)
 	    relay_settle_touches(relay))
 		return;
 	tie = RELAY_FREE;
-	if ((relay->pins | relay->counted_pins) != 0 || relay->has_pin_place)
+	if ((relay->pins | relay->counted_pins) != 0 ||
+	    relay->pin_place != NULL)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;

@@ -181,6 +181,17 @@ pool_evict(struct limit *limit, const struct pool *except)
 }
 
 void
+pool_evict_own(struct pool *pool)
+{
+	struct server	*server;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	if ((server = pool_oldest_idle_locked(pool)) != NULL)
+		pool_evict_one(pool, server);
+	pthread_mutex_unlock(&pool->shared.mutex);
+}
+
+void
 pool_close_idle(struct pool *pool)
 {
 	struct server	*server;

@@ -208,11 +208,14 @@ def test_the_console_on_the_unix_socket_is_there_until_the_end(world):
     assert "the pooler is shutting down; connect again" in done.stderr
     done = psql_run("select 1", port=weir.port, dbname="app")
     assert "Connection refused" in done.stderr
+    # Nor does it wait for who says nothing.
+    silent = Client(path, connect=False)
     busy.ask(query("commit"))
     assert error_of(busy.until_ready())["C"] == "57P01"
     assert error_of(admin.until_ready())["C"] == "57P01"
-    assert weir.end() == 0
+    assert weir.end(10) == 0
     assert not os.path.exists(path)
+    silent.close()
 
 
 def test_sigint_waits_for_servers_and_sigquit_does_not(world):

@@ -17,10 +17,16 @@ struct loop;
  * open.
  */
 bool	front_open(struct loop *, const struct config *, char *error, size_t);
+/* The TCP port, also one that was chosen for listen_port = 0. */
+int	front_port(const struct config *);
 /* The options of tcp_..., for who connects from now on; also at a reload. */
 void	front_apply(const struct config *);
-/* Whoever stands in the accept queues is accepted; then they are closed. */
-void	front_drain(void);
+/*
+ * Whoever stands in the accept queues is accepted; then they are closed.
+ * keeps: but for the unix socket, and with peers for all, unless another
+ * process may listen on the same port.
+ */
+void	front_drain(bool keeps);
 void	front_close(void);
 
 #endif

@@ -1,13 +1,6 @@
 /*
- * From ready to gone: signals, reloading, stopping.
- *
- *	RUNNING -- SIGTERM --> DELAYING -- shutdown_delay --> DRAINING -> end
- *	RUNNING -- SIGINT ---> PAUSING -- no server in use --> end
- *	any ------ SIGQUIT --> end
- *
- * DELAYING still accepts.  DRAINING has closed the listeners, after everybody
- * in their queues was accepted; idle clients are told 57P01, the others at
- * their transaction boundary.  shutdown_timeout after the signal it ends.
+ * From ready to gone: signals and reloading; what is asked of the process by
+ * those below main.  Stopping is in stop.h.
  */
 
 #ifndef LIFECYCLE_H

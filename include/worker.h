@@ -12,6 +12,7 @@
 #define WORKER_H
 
 #include <stdbool.h>
+#include <stdint.h>
 
 #include "base/reason.h"
 
@@ -30,9 +31,10 @@ void		 workers_accept(int fd, bool is_unix);
 
 /*
  * Every client is told this reason and text as FATAL: at its transaction
- * boundary, or at once.
+ * boundary, or at once; see client/client_leave.h.
  */
-void		 workers_dismiss(enum reason, const char *text, bool is_now);
+void		 workers_dismiss(enum reason, const char *text, bool is_now,
+		    int64_t spread_us);
 
 /* Every loop ends when it has finished its round; waits for the threads. */
 void		 workers_stop(void);

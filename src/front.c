@@ -13,6 +13,7 @@
 #include "front.h"
 #include "net/listener.h"
 #include "net/loop.h"
+#include "pool/peers.h"
 #include "worker.h"
 
 enum { FRONT_MAX = 32 };
@@ -70,7 +71,7 @@ front_add(struct loop *loop, const struct addr *addr,
 }
 
 /* A port of 0 is chosen once and the same for all. */
-static int
+int
 front_port(const struct config *config)
 {
 	if (config->option.listen_port != 0 || front.count == 0)
@@ -160,10 +161,17 @@ front_apply(const struct config *config)
 }
 
 void
-front_drain(void)
+front_drain(bool keeps)
 {
+	struct config	*config = config_current();
+	bool		 keeps_tcp = peers_count() > 0 &&
+			    !config->option.so_reuseport;
+
+	config_release(config);
 	for (int i = 0; i < front.count; i++)
-		listener_drain(front.listeners[i]);
+		if (!keeps || !(keeps_tcp || addr_is_unix(
+		    listener_addr(front.listeners[i]))))
+			listener_drain(front.listeners[i]);
 }
 
 void

@@ -15,47 +15,34 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "client/client.h"
 #include "config/config.h"
-#include "daemon.h"
 #include "front.h"
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
 #include "ops/watch.h"
 #include "pool/cluster.h"
+#include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/hearer.h"
 #include "relay/relay.h"
 #include "relay/words.h"
+#include "stop.h"
 #include "wire/scram.h"
 #include "worker.h"
-
-enum lifecycle_state {
-	LIFECYCLE_RUNNING,
-	LIFECYCLE_DELAYING,
-	LIFECYCLE_DRAINING,
-	LIFECYCLE_PAUSING,
-};
 
 static struct {
 	struct loop		*loop;
 	char			*file;
-	_Atomic enum lifecycle_state state;
 	int			 verbose;
 	bool			 is_quiet;
 	bool			 is_daemon;
-	bool			 is_limited;	/* by shutdown_timeout */
-	struct deadline		 delay;
-	struct deadline		 timeout;
 	struct deadline		 flush;		/* of the log */
-	struct event		*poll;		/* has everybody gone? */
 } lifecycle;
 
-/* How often the end of draining and pausing is looked for. */
-#define POLL_US		(20 * US_PER_MS)
 /* How often hidden lines of the log are looked for, at most. */
 #define FLUSH_US	(10 * US_PER_SECOND)
+#define FLUSH_LEAST_US	(20 * US_PER_MS)
 
 extern char	**environ;
 struct process	 process;
@@ -93,7 +80,7 @@ lifecycle_on_flush(struct loop *loop, struct deadline *deadline)
 	config_release(config);
 	log_flush(false);
 	deadline_set(loop, deadline, interval_us > FLUSH_US ? FLUSH_US :
-	    interval_us < POLL_US ? FLUSH_US : interval_us,
+	    interval_us < FLUSH_LEAST_US ? FLUSH_US : interval_us,
 	    lifecycle_on_flush);
 }
 
@@ -146,6 +133,7 @@ lifecycle_apply(struct config *config)
 	lifecycle_apply_limits(config);
 	config_replace(config_hold(config));
 	clusters_reload(config);
+	peers_reload(config);
 	front_apply(config);
 	pools_reload(config);
 	watch_follow(config);
@@ -256,151 +244,8 @@ process_reload(struct loop *asking, void (*done)(void *, const char *),
 }
 
 /*
- * Stopping.
+ * The console's wish to stop.
  */
-
-static void
-lifecycle_end(const char *why)
-{
-	log_info(NULL, "stopping: %s", why);
-	workers_stop();
-	loop_stop(lifecycle.loop);
-}
-
-static bool
-lifecycle_is_quiet(void)
-{
-	struct pool	*pool;
-
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
-		if (!pool_is_quiet(pool))
-			return false;
-	return true;
-}
-
-static void
-lifecycle_on_poll(evutil_socket_t fd, short what, void *arg)
-{
-	(void)fd;
-	(void)what;
-	(void)arg;
-	if (atomic_load(&lifecycle.state) == LIFECYCLE_DRAINING &&
-	    atomic_load(&client_numbers.total) == 0)
-		lifecycle_end("all clients have gone");
-	else if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING &&
-	    lifecycle_is_quiet())
-		lifecycle_end("no server is in use");
-	loop_run_tasks(lifecycle.loop);
-}
-
-static void
-lifecycle_poll(void)
-{
-	struct timeval	interval = { 0, POLL_US };
-
-	if (lifecycle.poll == NULL)
-		lifecycle.poll = event_new(lifecycle.loop->base, -1,
-		    EV_PERSIST, lifecycle_on_poll, NULL);
-	event_add(lifecycle.poll, &interval);
-}
-
-static void
-lifecycle_on_timeout(struct loop *loop, struct deadline *deadline)
-{
-	(void)loop;
-	(void)deadline;
-	log_warning(NULL, "shutdown_timeout is over and %d clients are still "
-	    "connected", atomic_load(&client_numbers.total));
-	lifecycle_end("shutdown_timeout");
-}
-
-static void
-lifecycle_drain(void)
-{
-	atomic_store(&lifecycle.state, LIFECYCLE_DRAINING);
-	front_drain();
-	workers_dismiss(REASON_SHUTDOWN, "the pooler is shutting down; "
-	    "connect again", false);
-	lifecycle_poll();
-}
-
-static void
-lifecycle_on_delay(struct loop *loop, struct deadline *deadline)
-{
-	(void)loop;
-	(void)deadline;
-	lifecycle_drain();
-}
-
-static void
-lifecycle_terminate(void)
-{
-	struct config	*config = config_current();
-	char		 delay[32], timeout[32];
-
-	text_seconds(config->option.shutdown_delay_us, delay,
-	    sizeof delay);
-	text_seconds(config->option.shutdown_timeout_us, timeout,
-	    sizeof timeout);
-	log_info(NULL, "shutting down: new connections for %s more, then "
-	    "clients leave at their transaction boundaries, all within %s",
-	    delay, timeout);
-	daemon_notify("STOPPING=1");
-	lifecycle.is_limited = true;
-	atomic_store(&lifecycle.state, LIFECYCLE_DELAYING);
-	deadline_set(lifecycle.loop, &lifecycle.timeout,
-	    config->option.shutdown_timeout_us, lifecycle_on_timeout);
-	if (config->option.shutdown_delay_us > 0)
-		deadline_set(lifecycle.loop, &lifecycle.delay,
-		    config->option.shutdown_delay_us, lifecycle_on_delay);
-	else
-		lifecycle_drain();
-	config_release(config);
-}
-
-/* As PgBouncer's SIGTERM: nobody is sent away, nobody new comes in. */
-static void
-lifecycle_wait_for_clients(void)
-{
-	log_info(NULL, "shutting down when all clients have left");
-	atomic_store(&lifecycle.state, LIFECYCLE_DRAINING);
-	front_drain();
-	lifecycle_poll();
-}
-
-static void
-lifecycle_wait_for_servers(void)
-{
-	log_info(NULL, "shutting down when no server is in use");
-	atomic_store(&lifecycle.state, LIFECYCLE_PAUSING);
-	front_drain();
-	pools_pause(NULL);
-	lifecycle_poll();
-}
-
-static void
-lifecycle_shutdown(enum shutdown_mode mode)
-{
-	bool	again = atomic_load(&lifecycle.state) != LIFECYCLE_RUNNING;
-
-	/* An end that waits for others, if need be for ever, gets a limit. */
-	if (again && mode == SHUTDOWN_DRAIN && !lifecycle.is_limited) {
-		if (atomic_load(&lifecycle.state) == LIFECYCLE_PAUSING)
-			pools_resume(NULL);
-		lifecycle_terminate();
-		return;
-	}
-	if (mode == SHUTDOWN_NOW || (again && mode != SHUTDOWN_DRAIN))
-		lifecycle_end(again ? "asked again" : "at once");
-	else if (again)
-		return;
-	else if (mode == SHUTDOWN_DRAIN)
-		lifecycle_terminate();
-	else if (mode == SHUTDOWN_WAIT_FOR_CLIENTS)
-		lifecycle_wait_for_clients();
-	else
-		lifecycle_wait_for_servers();
-}
 
 struct shutdown_wish {
 	struct letter		letter;
@@ -414,7 +259,7 @@ lifecycle_on_shutdown_wish(struct loop *loop, struct letter *letter)
 				    struct shutdown_wish, letter);
 
 	(void)loop;
-	lifecycle_shutdown(wish->mode);
+	stop_begin(wish->mode);
 	free(wish);
 }
 
@@ -466,13 +311,13 @@ lifecycle_on_signal(evutil_socket_t number, short what, void *arg)
 		buf_done(&faults);
 		break;
 	case SIGTERM:
-		lifecycle_shutdown(lifecycle_term_mode());
+		stop_begin(lifecycle_term_mode());
 		break;
 	case SIGINT:
-		lifecycle_shutdown(SHUTDOWN_WAIT_FOR_SERVERS);
+		stop_begin(SHUTDOWN_WAIT_FOR_SERVERS);
 		break;
 	case SIGQUIT:
-		lifecycle_shutdown(SHUTDOWN_NOW);
+		stop_begin(SHUTDOWN_NOW);
 		break;
 	case SIGUSR1:
 		lifecycle_pause_all(true);
@@ -490,19 +335,6 @@ process_loop(int index)
 	return index == 0 ? lifecycle.loop : worker_loop(index - 1);
 }
 
-static const char *
-process_state(void)
-{
-	static const char	*const names[] = {
-		[LIFECYCLE_RUNNING] = "active",
-		[LIFECYCLE_DELAYING] = "shutting down",
-		[LIFECYCLE_DRAINING] = "draining",
-		[LIFECYCLE_PAUSING] = "pausing",
-	};
-
-	return names[atomic_load(&lifecycle.state)];
-}
-
 void
 lifecycle_start(struct loop *loop, const char *config_file)
 {
@@ -511,6 +343,7 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	struct config		*config = config_current();
 
 	lifecycle.loop = loop;
+	stop_init(loop);
 	lifecycle.file = mem_string(config_file);
 	lifecycle_apply_limits(config);
 	lifecycle_tell_certificate(config);
@@ -525,6 +358,6 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	process.loop = process_loop;
 	process.started_us = clock_now_us();
 	process.config_read_us = clock_wall_us();
-	process.state = process_state;
+	process.state = stop_state_name;
 	config_release(config);
 }

@@ -34,8 +34,10 @@
 #include "ops/top.h"
 #include "ops/watch.h"
 #include "pool/backend.h"
+#include "pool/budget.h"
 #include "pool/cluster.h"
 #include "pool/monitor.h"
+#include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/catalogue_source.h"
 #include "relay/relay.h"
@@ -234,6 +236,7 @@ main(int argc, char **argv)
 	backends_init(loop, resolver);
 	clusters_init(loop, resolver);
 	monitors_init(loop);
+	peers_init(loop, resolver);
 	auth_query_init(loop);
 	catalogues_init(loop);
 	relay_init();
@@ -247,6 +250,8 @@ main(int argc, char **argv)
 	}
 	lifecycle_start(loop, arguments.file);
 	clusters_reload(config);
+	peers_start(config, front_port(config));
+	budget_start(loop);
 	http_start(loop, config);
 	watch_start(loop, config);
 	workers_start();

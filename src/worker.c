@@ -11,6 +11,7 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "client/client_leave.h"
 #include "net/loop.h"
 #include "worker.h"
 
@@ -36,6 +37,7 @@ struct dismissal {
 	enum reason	reason;
 	char		*text;
 	bool		is_now;
+	int64_t		spread_us;
 };
 
 static void *
@@ -136,20 +138,16 @@ worker_on_dismissal(struct loop *loop, struct letter *letter)
 {
 	struct dismissal	*dismissal = container_of(letter,
 				    struct dismissal, letter);
-	struct client		*client, *next;
 
-	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
-	    client = next) {
-		next = TAILQ_NEXT(client, all);
-		client_dismiss(client, dismissal->reason, dismissal->text,
-		    dismissal->is_now);
-	}
+	client_dismiss_all(loop, dismissal->reason, dismissal->text,
+	    dismissal->is_now, dismissal->spread_us);
 	free(dismissal->text);
 	free(dismissal);
 }
 
 void
-workers_dismiss(enum reason reason, const char *text, bool is_now)
+workers_dismiss(enum reason reason, const char *text, bool is_now,
+    int64_t spread_us)
 {
 	for (int i = 0; i < workers.count; i++) {
 		struct dismissal	*dismissal =
@@ -158,6 +156,7 @@ workers_dismiss(enum reason reason, const char *text, bool is_now)
 		dismissal->reason = reason;
 		dismissal->text = mem_string(text);
 		dismissal->is_now = is_now;
+		dismissal->spread_us = spread_us;
 		dismissal->letter.read = worker_on_dismissal;
 		loop_post(workers.list[i].loop, &dismissal->letter);
 	}

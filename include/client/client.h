@@ -84,6 +84,7 @@ struct client {
 	bool			 is_admin;	/* console rights */
 	bool			 has_place;	/* within max_client_conn */
 	bool			 is_unix;	/* its socket */
+	bool			 is_watcher;	/* console on unix socket */
 	bool			 is_counted;	/* in the login numbers */
 	const struct client_service *service;	/* NULL before SERVED */
 	void			*served;	/* the service's own struct */
@@ -129,6 +130,7 @@ struct client_numbers {
 	_Atomic int	places;		/* of max_client_conn that are taken */
 	_Atomic int	logging_in;
 	_Atomic int	served;
+	_Atomic int	watchers;	/* of them, see client_leave.h */
 };
 extern struct client_numbers	client_numbers;
 
@@ -155,11 +157,13 @@ void	client_fail_with(struct client *, enum reason,
 void	client_make_key(struct client *, struct buf *);
 /*
  * Any thread: find the client with this key, in constant time over the
- * secret, and call its service's cancel() in its thread.  done() is called
- * on the asking loop, at once if there is no such client.
+ * secret, and call its service's cancel() in its thread; or pass the request
+ * on to peers.  done() is called on the asking loop, at once if nobody is to
+ * be asked; was_here: the key is one of this process.
  */
 void	client_cancel_by_key(struct loop *asking, uint32_t pid,
-	    uint32_t secret, void (*done)(struct loop *, void *), void *arg);
+	    uint32_t secret, void (*done)(struct loop *, void *arg,
+	    bool was_here), void *arg);
 
 /*
  * Tell a client to go: FATAL with this reason at its transaction boundary, or

@@ -29,6 +29,7 @@ struct client_login {
 	bool			 is_direct;	/* TLS without SSLRequest */
 	bool			 is_crowd;	/* beyond max_client_conn */
 	bool			 is_console;
+	bool			 is_passed;	/* cancel, by a peer */
 	bool			 is_reading;	/* in client_login_read() */
 	struct buf		 in;
 	size_t			 used;	/* of it: is being carried out */
@@ -50,7 +51,7 @@ void	client_login_on_event(struct client *, enum stream_event);
 /* WAL as it is, without a database, is what it wants to stream. */
 bool	client_login_is_physical(const struct client_login *);
 /* done() of a cancel request; arg is the client's id. */
-void	client_login_cancelled(struct loop *, void *);
+void	client_login_cancelled(struct loop *, void *, bool was_here);
 
 /* client_auth.c: the startup packet was read. */
 void	client_auth_begin(struct client *);

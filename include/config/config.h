@@ -126,6 +126,14 @@ struct user {
 	int64_t		 client_idle_timeout_us;
 };
 
+/* A line of [peers]: another process, for cancel requests. */
+struct peer_entry {
+	int		 id;
+	char		*host;	/* name, address or socket directory */
+	int		 port;
+	int		 pool_size;	/* CONFIG_UNSET if not given */
+};
+
 struct config {
 	atomic_int	  references;
 	char		 *file;		/* NULL: from the environment alone */
@@ -136,10 +144,13 @@ struct config {
 	size_t		  database_count;
 	struct user	**users;
 	size_t		  user_count;
+	struct peer_entry **peers;
+	size_t		  peer_count;
 	struct hba	 *hba;		/* NULL: no auth_hba_file */
 	struct userlist	 *userlist;	/* never NULL; may be empty */
 	struct tls_context *front_tls;	/* NULL: client_tls_sslmode disable */
 	struct tls_context *back_tls;	/* NULL: server_tls_sslmode disable */
+	struct tls_context *peers_tls;	/* NULL: none towards peers */
 	char		 *dashboard_token;	/* secret; NULL: none */
 	bool		  is_self_signed;	/* front_tls was made here */
 	char		**sets;		/* by SET: name, value, name, ... */
@@ -215,6 +226,7 @@ struct pool_settings {
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
 	int64_t		failover_wait_us;
+	int64_t		read_your_writes_wait_us;
 	enum pin_policy	pin;
 	bool		pin_notice;
 	int		max_pinned;		/* 0: the pool less two */

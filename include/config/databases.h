@@ -1,5 +1,6 @@
 /*
- * The lines of [databases] and [users]: connect strings, URLs, overrides.
+ * The lines of [databases], [users] and [peers]: connect strings, URLs,
+ * overrides.
  */
 
 #ifndef CONFIG_DATABASES_H
@@ -21,5 +22,15 @@ void		 database_free(struct database *);	/* wipes */
 struct user	*user_parse(const char *name, const char *text, char *error,
 		    size_t);
 void		 user_free(struct user *);
+
+/* name is the peer_id. */
+struct peer_entry *peer_parse(const char *name, const char *text,
+		    char *error, size_t);
+void		 peer_free(struct peer_entry *);
+/*
+ * A word of the option peers, in place: "name", "name:port", "[::1]:port".
+ * False: the port is none; 0: not given.
+ */
+bool		 peer_split(char *word, int *port);
 
 #endif

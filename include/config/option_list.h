@@ -29,6 +29,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+/* As far as PgBouncer goes; it stands in 16 bits of every cancel key. */
+#define PEER_ID_MAX	16383
+
 #define OPTION_DAY	(24 * 3600)
 #define OPTION_YEAR	(366 * OPTION_DAY)
 
@@ -104,6 +107,15 @@ X(SCOPE, read_your_writes, read_your_writes, "application",		\
     "application", 0, 0, true, "with route = split: a replica serves reads "\
     "once it has replayed what was written before by the same session, "\
     "application (database, user and address), or database; or off")	\
+X(TIME, read_your_writes_wait, read_your_writes_wait_us, "0", "0", 0,	\
+    OPTION_DAY, true, "a read that no replica may serve yet waits that long "\
+    "for one before it goes to the primary")				\
+X(TIME, max_replica_lag, max_replica_lag_us, "0", "0", 0, OPTION_DAY, true, \
+    "a replica that is later than that gets no new reads until it has "	\
+    "caught up; 0: however late; what the primary did not write does not "\
+    "count")								\
+X(BYTES, max_replica_lag_bytes, max_replica_lag_bytes, "0", "0", 0,	\
+    INT64_C(1) << 50, true, "the same, in bytes of write-ahead log")	\
 X(TIME, failover_wait, failover_wait_us, "30s", "30s", 0, OPTION_DAY,	\
     true, "how long a transaction waits for a primary while there is none; "\
     "0: not at all")							\
@@ -147,10 +159,28 @@ X(TIME, client_login_timeout, client_login_timeout_us, "60", "60", 0,	\
     3600, true, "close a client that has not logged in by then; 0: never")\
 X(TIME, cancel_wait_timeout, cancel_wait_timeout_us, "10", "10", 0,	\
     3600, true, "give up a cancel request after this long")		\
+X(TEXT, peers, peers, "", "", 0, 0, true,				\
+    "names or addresses, with :PORT if it is not listen_port, of the "	\
+    "pgweir processes of one service, as a headless Service has them: a "\
+    "cancel request for another one is passed on")			\
+X(INT, peer_id, peer_id, "0", "0", 0, PEER_ID_MAX, false,		\
+    "number of this process in [peers], the other way to name them; 0: "\
+    "none")								\
+X(INT, expected_replicas, expected_replicas, "0", "0", 0, 10000, true,	\
+    "pgweir processes that there may be together, for a warning when they "\
+    "could open more servers than PostgreSQL lets in; 0: as many as peers "\
+    "finds")								\
+X(BOOL, divide_by_peers, divide_by_peers, "0", "0", 0, 0, true,		\
+    "divide pool sizes and limits on servers by the processes that peers "\
+    "finds, or else by expected_replicas; none becomes less than 1")	\
 X(TIME, shutdown_delay, shutdown_delay_us, "0", "0", 0, 3600, true,	\
     "after SIGTERM go on accepting clients for this long")		\
+X(TIME, shutdown_spread, shutdown_spread_us, "5", "5", 0, 3600, true,	\
+    "then send idle clients away over this long, so that a thousand do not "\
+    "connect elsewhere at once; few are sent away sooner")		\
 X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
-    OPTION_DAY, true, "after SIGTERM exit at the latest after this long")\
+    OPTION_DAY, true, "after SIGTERM exit at the latest after this long; "\
+    "what runs a little before that is cancelled")			\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\
@@ -317,8 +347,7 @@ X(server_fast_close, "servers are closed at their transaction's end")	\
 X(log_stats, "ask the console, SHOW STATS")				\
 X(stats_period, "averages are over the life of the process")		\
 X(query_wait_notify, "the reason is in the error at query_wait_timeout")\
-X(login_notify_message, "nothing is said to clients at login")		\
-X(peer_id, "cancel requests are answered by this process alone")
+X(login_notify_message, "nothing is said to clients at login")
 
 /* Refused: they decide about who may log in, or what cannot be done. */
 #define OPTION_REFUSED_LIST(X)						\

@@ -34,6 +34,10 @@ void	show_fill_totals(struct show *);
 /* show_hosts.c */
 void	show_fill_hosts(struct show *, struct loop *);
 
+/* show_peers.c */
+void	show_fill_peers(struct show *, struct loop *);
+void	show_fill_peer_pools(struct show *, struct loop *);
+
 /* show_kept.c */
 void	show_fill_errors(struct show *);
 void	show_fill_prepared(struct show *);

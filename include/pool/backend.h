@@ -51,6 +51,8 @@ struct backend_report {
 	uint64_t	 system_identifier;
 	int64_t		 started_us;	/* its postmaster */
 	int64_t		 lsn;		/* inserted, or replayed */
+	int64_t		 asked_us;	/* and was that after this moment */
+	int64_t		 replay_age_us;	/* of the last transaction replayed */
 	char		 error[300];	/* of the monitor; "": none */
 };
 
@@ -102,6 +104,12 @@ struct backend	*backend_find(const char *host, int port);
 /* The same at one of its addresses; what needs no look-up is as above. */
 struct backend	*backend_find_at(const char *host, int port,
 		    const struct addr *);
+/*
+ * Any thread: it is known to have replayed that, on this timeline; 0: on
+ * whichever, whatever.
+ */
+bool		 backend_has_replayed(const struct backend *,
+		    uint32_t timeline, int64_t lsn);
 /* Walk all: NULL first; main thread. */
 struct backend	*backend_each(const struct backend *);
 

@@ -12,6 +12,9 @@
  *	- two on the same timeline, one that is of another system_identifier,
  *	  one whose timeline is older than one that was seen: no writes.
  *
+ * A replica that is later than max_replica_lag or max_replica_lag_bytes gets
+ * no new reads until it has caught up (pool/wake.h).
+ *
  * A database with a single address has no cluster, and no monitor.  A single
  * name stays plain, which is to say nobody looks at its cluster, until it has
  * several addresses.
@@ -35,6 +38,7 @@
 #include "net/deadline.h"
 #include "net/loop.h"
 #include "pool/tide.h"
+#include "pool/wake.h"
 
 struct backend;
 struct config;
@@ -48,6 +52,7 @@ enum { CLUSTER_MEMBERS_MAX = 32, CLUSTER_SEEDS_MAX = 16 };
 enum use {
 	USE_NONE,		/* down, foreign, or outvoted */
 	USE_UNKNOWN,		/* it has not been heard yet */
+	USE_LATE,		/* a replica behind max_replica_lag */
 	USE_READ,
 	USE_WRITE,		/* and for reads if need be */
 };
@@ -79,6 +84,7 @@ struct cluster {
 	_Atomic(struct backend *) writer;	/* NULL: no primary now */
 	struct cluster_member	 members[CLUSTER_MEMBERS_MAX];
 	struct tide		 tide;
+	_Atomic int		 awaiting;	/* tickets; pool_set_await() */
 	_Atomic(struct pool_set *) sets;	/* newest first, never freed */
 
 	/* The rest is the main thread's. */
@@ -91,6 +97,7 @@ struct cluster {
 	struct cluster_seed	 seeds[CLUSTER_SEEDS_MAX];
 	uint64_t		 system_identifier;	/* 0: not known */
 	uint32_t		 timeline; /* the highest that had writes */
+	struct wake		 wake;		/* of the primary */
 	struct backend		*last_writer;
 	struct backend		*crowned;	/* had the writes last */
 	int			 rivals; /* that say they are the primary */
@@ -131,6 +138,8 @@ void		 clusters_judge(const struct backend *);
 /* Main thread: it has said how far it is; counts where it is the primary. */
 void		 clusters_tide(const struct backend *, uint64_t number,
 		    uint32_t timeline, int64_t lsn);
+/* Main thread: the same of a replica.  Whether somebody waits for it. */
+bool		 clusters_replayed(const struct backend *);
 /* Main thread: its postmaster is another one than before. */
 void		 clusters_renew(struct backend *);
 /* Main thread: whether any cluster has this member. */

@@ -82,7 +82,8 @@ struct ticket {
 	enum need		 need;		/* of it */
 	struct server		*server;	/* TICKET_GRANTED */
 	const void		*wish;		/* a server whose session has
-						 * this is preferred */
+						 * this is preferred; stays
+						 * valid while in line */
 	struct task		 task;		/* an answer from this thread */
 	struct letter		 letter;	/* an answer from another one */
 	struct deadline		 deadline;	/* the reserve pool */
@@ -95,6 +96,11 @@ struct ticket {
 	bool			 is_moved;	/* the answer is: ask again */
 	bool			 keeps_since;	/* since_us stays as it is */
 	bool			 waits_for_host; /* it was parked */
+	bool			 awaits;	/* parked for a replica to catch
+						 * up; and for what: */
+	uint64_t		 awaited_number; /* an answer, or 0 and */
+	uint32_t		 awaited_timeline;
+	int64_t			 awaited_lsn;	/* this position */
 	TAILQ_ENTRY(ticket)	 entry;
 };
 TAILQ_HEAD(ticket_list, ticket);

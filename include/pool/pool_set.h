@@ -41,6 +41,8 @@ struct pool_set {
 	struct {
 		pthread_mutex_t	   mutex;
 		struct ticket_list parked;
+		struct ticket_list awaiting;	/* parked too, for a replica
+						 * to catch up */
 	} shared;				/* guarded by shared.mutex */
 };
 
@@ -85,6 +87,8 @@ struct pool	*pool_set_choose(struct pool_set *, enum need,
  */
 struct pool	*pool_set_choose_reader(struct pool_set *,
 		    struct pool *favourite, uint32_t timeline, int64_t lsn);
+/* Any thread: why nobody serves it now, for people. */
+void		 pool_set_explain(struct pool_set *, char *, size_t);
 /* Whether this pool may serve that need now. */
 bool		 pool_serves(const struct pool *, enum need);
 /* The pool of this set at that host; made if there is none yet. */
@@ -93,6 +97,23 @@ struct pool	*pool_set_pool(struct pool_set *, struct backend *);
 void		 pool_set_fill(struct pool_set *, struct loop *);
 /* ParameterStatus messages of whichever pool has some; as pool_welcome_hold */
 struct pool_welcome	*pool_set_welcome_hold(struct pool_set *);
+
+/*
+ * pool_await.c: park until a replica has replayed what the ticket awaits, or
+ * the primary has answered; moved() is called then, and when roles change.
+ * False: that is so already.  pool_withdraw() takes it out.
+ */
+bool		 pool_set_await(struct pool_set *, struct ticket *);
+/* Somebody waits for a replica of this cluster. */
+bool		 cluster_is_awaited(const struct cluster *);
+/* Main thread: a replica, or the primary, has said how far it is. */
+void		 pool_sets_replayed(struct cluster *,
+		    const struct backend *);
+void		 pool_sets_answered(struct cluster *);
+
+/* Add those who are parked to the numbers of the home. */
+void		 pool_set_count(struct pool_set *, int64_t now_us,
+		    struct pool_numbers *);
 
 /* pool.c: out of the parking place.  False: it is not there any more. */
 bool		 pool_set_unpark(struct ticket *);

@@ -72,6 +72,8 @@ enum causal_state {
 	CAUSAL_AT,		/* one that has replayed as far as that */
 };
 
+/* CAUSAL_UNKNOWN: the number of the answer that is waited for. */
+uint64_t		causal_wanted(const struct causal *);
 enum causal_state	causal_state(struct causal *, uint32_t *timeline,
 			    int64_t *lsn);
 /* The same said of one replica. */

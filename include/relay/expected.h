@@ -51,6 +51,8 @@ enum expect_purpose {
 	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */
 	PURPOSE_LISTEN_HERE,	/* the client's server listens itself */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
+	PURPOSE_BEGIN,		/* a BEGIN that was held; no query of its
+				 * own: what follows is skipped if it fails */
 	PURPOSE_COPY,		/* relay_copy.c */
 };
 
@@ -71,6 +73,9 @@ struct expectation {
 						 * else: what replaces an
 						 * error */
 	uint32_t		 made_bytes;
+	char			 asked[24];	/* Bind, Describe: the client's
+						 * name for it, if it is that
+						 * short; "": not so */
 };
 
 /* All zero is empty and owns no memory. */
@@ -79,6 +84,7 @@ struct expected {
 	uint32_t		 head;		/* index of the oldest */
 	uint32_t		 count;
 	uint32_t		 size;		/* a power of two, or 0 */
+	uint32_t		 closes;	/* Close with a name */
 };
 
 /* More than this and the client is not read until answers have come. */

@@ -184,6 +184,8 @@ client_on_free(struct loop *loop, struct task *task)
 	struct client	*client = container_of(task, struct client, task);
 
 	atomic_fetch_sub(&client_counts[loop->index], 1);
+	if (client->is_watcher)
+		atomic_fetch_sub(&client_numbers.watchers, 1);
 	atomic_fetch_sub(&client_numbers.total, 1);
 	free(client->database);
 	free(client->user);

@@ -19,6 +19,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "client/client_leave.h"
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "config/hba.h"
@@ -194,6 +195,9 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 	client_set_state(client, CLIENT_SERVED);
 	atomic_fetch_sub(&client_numbers.logging_in, 1);
 	atomic_fetch_add(&client_numbers.served, 1);
+	client->is_watcher = is_console && client->is_unix;
+	if (client->is_watcher)
+		atomic_fetch_add(&client_numbers.watchers, 1);
 	service->start(client, &start);
 	login->is_asking = false;
 	if (client->login == NULL) {
@@ -430,6 +434,12 @@ client_auth_begin(struct client *client)
 	login->step = STEP_ASKING;
 	login->is_console = strcmp(client->database, "pgweir") == 0 ||
 	    strcmp(client->database, "pgbouncer") == 0;
+	if (atomic_load(&clients_are_leaving) &&
+	    !(login->is_console && client->is_unix)) {
+		client_fail(client, REASON_SHUTDOWN, "the pooler is shutting "
+		    "down; connect again");
+		return;
+	}
 	/* Who runs the process may look at it: as in PgBouncer. */
 	if (login->is_console &&
 	    auth_peer_name(client, &uid, name, sizeof name) &&

@@ -15,7 +15,12 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "client/client_key.h"
+#include "config/config.h"
+#include "pool/peers.h"
 #include "wire/put.h"
+
+/* As often a number that another client has is put back. */
+#define DRAWS_MAX	16
 
 struct client_key {
 	struct hash_node	 node;
@@ -27,7 +32,6 @@ struct client_key {
 static struct {
 	pthread_mutex_t		mutex;
 	struct hash_table	table;
-	uint32_t		last_pid;
 } keys = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 static uint64_t
@@ -36,37 +40,40 @@ client_key_hash(uint32_t pid)
 	return hash_mix(pid, 2);
 }
 
+/* The secrets of all keys with this number are compared in the same time. */
 static struct client_key *
-client_key_find_locked(uint32_t pid)
+client_key_find_locked(uint32_t pid, uint32_t secret)
 {
 	struct hash_node	*node;
-	struct client_key	*key;
+	struct client_key	*key, *found = NULL;
 
 	for (node = hash_table_first(&keys.table, client_key_hash(pid));
 	    node != NULL; node = hash_table_same(node)) {
 		key = container_of(node, struct client_key, node);
-		if (key->pid == pid)
-			return key;
+		if (key->pid == pid && mem_equal_secret(&key->secret, &secret,
+		    sizeof secret))
+			found = key;
 	}
-	return NULL;
+	return found;
 }
 
-/* A number that looks like a process, is positive, and is free. */
-static uint32_t
-client_key_next_pid_locked(void)
+static bool
+client_key_has_pid_locked(uint32_t pid)
 {
-	do
-		keys.last_pid = (keys.last_pid + 1) & 0x7fffffff;
-	while (keys.last_pid == 0 ||
-	    client_key_find_locked(keys.last_pid) != NULL);
-	return keys.last_pid;
+	struct hash_node	*node;
+
+	for (node = hash_table_first(&keys.table, client_key_hash(pid));
+	    node != NULL; node = hash_table_same(node))
+		if (container_of(node, struct client_key, node)->pid == pid)
+			return true;
+	return false;
 }
 
 /* Randomness is drawn for many keys at once: to begin costs the most. */
 static void
-client_key_draw(uint8_t secret[4])
+client_key_draw(uint32_t *pid, uint32_t *secret)
 {
-	static _Thread_local uint8_t	random[64 * 4];
+	static _Thread_local uint8_t	random[64 * 8];
 	static _Thread_local size_t	left;
 
 	if (left == 0) {
@@ -74,28 +81,63 @@ client_key_draw(uint8_t secret[4])
 			abort();
 		left = sizeof random;
 	}
-	left -= 4;
-	memcpy(secret, random + left, 4);
-	mem_wipe(random + left, 4);
+	left -= 8;
+	memcpy(pid, random + left, 4);
+	memcpy(secret, random + left + 4, 4);
+	mem_wipe(random + left, 8);
+}
+
+/*
+ * A number that looks like a process and is positive, with our peer_id in it
+ * if there is one; see pool/peers.h.
+ */
+static void
+client_key_make(struct client_key *key, uint32_t peer_id)
+{
+	do {
+		client_key_draw(&key->pid, &key->secret);
+		key->pid &= 0x7fffffff;
+		if (peer_id != 0)
+			key->pid = (key->pid &
+			    ~(0xffffu << CANCEL_KEY_PEER_SHIFT)) |
+			    peer_id << CANCEL_KEY_PEER_SHIFT;
+	} while (key->pid == 0);
+	key->secret |= CANCEL_KEY_HOPS;
+}
+
+/* With a peer_id there are fewer numbers than there may be clients. */
+static void
+client_key_add(struct client_key *key, uint32_t peer_id)
+{
+	bool	is_taken = true;
+
+	pthread_mutex_lock(&keys.mutex);
+	for (int i = 0; is_taken; i++) {
+		client_key_make(key, peer_id);
+		is_taken = i < DRAWS_MAX ?
+		    client_key_has_pid_locked(key->pid) :
+		    client_key_find_locked(key->pid, key->secret) != NULL;
+	}
+	hash_table_add(&keys.table, &key->node, client_key_hash(key->pid));
+	pthread_mutex_unlock(&keys.mutex);
 }
 
 void
 client_make_key(struct client *client, struct buf *buf)
 {
 	struct client_key	*key = mem_new(sizeof *key);
+	struct config		*config = config_current();
+	uint32_t		 peer_id = (uint32_t)config->option.peer_id;
 	uint8_t			 bytes[4];
 
-	client_key_draw(bytes);
-	key->secret = (uint32_t)bytes[0] << 24 | (uint32_t)bytes[1] << 16 |
-	    (uint32_t)bytes[2] << 8 | bytes[3];
+	config_release(config);
 	key->client = client;
 	key->loop = client->loop;
-	pthread_mutex_lock(&keys.mutex);
-	key->pid = client_key_next_pid_locked();
-	hash_table_add(&keys.table, &key->node, client_key_hash(key->pid));
-	pthread_mutex_unlock(&keys.mutex);
+	client_key_add(key, peer_id);
 	client->key_pid = key->pid;
 	client->key_secret = key->secret;
+	for (int i = 0; i < 4; i++)
+		bytes[i] = (uint8_t)(key->secret >> (24 - 8 * i));
 	put_backend_key(buf, key->pid, bytes, sizeof bytes);
 }
 
@@ -107,7 +149,8 @@ client_key_forget(struct client *client)
 	if (client->key_pid == 0)
 		return;
 	pthread_mutex_lock(&keys.mutex);
-	if ((key = client_key_find_locked(client->key_pid)) != NULL)
+	key = client_key_find_locked(client->key_pid, client->key_secret);
+	if (key != NULL)
 		hash_table_remove(&keys.table, &key->node);
 	pthread_mutex_unlock(&keys.mutex);
 	free(key);
@@ -122,7 +165,8 @@ struct cancel_wish {
 	struct letter	 letter;
 	struct loop	*asking;
 	uint32_t	 pid, secret;
-	void		(*done)(struct loop *, void *);
+	bool		 was_here;
+	void		(*done)(struct loop *, void *, bool);
 	void		*arg;
 };
 
@@ -132,7 +176,7 @@ cancel_wish_on_done(struct loop *loop, struct letter *letter)
 	struct cancel_wish	*wish = container_of(letter,
 				    struct cancel_wish, letter);
 
-	wish->done(loop, wish->arg);
+	wish->done(loop, wish->arg, wish->was_here);
 	free(wish);
 }
 
@@ -156,8 +200,8 @@ cancel_wish_on_arrival(struct loop *loop, struct letter *letter)
 	struct client		*client = NULL;
 
 	pthread_mutex_lock(&keys.mutex);
-	key = client_key_find_locked(wish->pid);
-	if (key != NULL && key->secret == wish->secret && key->loop == loop)
+	key = client_key_find_locked(wish->pid, wish->secret);
+	if (key != NULL && key->loop == loop)
 		client = key->client;
 	pthread_mutex_unlock(&keys.mutex);
 	if (client != NULL && client->state == CLIENT_SERVED)
@@ -166,30 +210,37 @@ cancel_wish_on_arrival(struct loop *loop, struct letter *letter)
 		cancel_wish_answer(loop, wish);
 }
 
+/* In the asking thread: peers have been asked. */
+static void
+cancel_wish_on_passed(struct loop *loop, void *arg)
+{
+	struct cancel_wish	*wish = arg;
+
+	cancel_wish_on_done(loop, &wish->letter);
+}
+
 void
 client_cancel_by_key(struct loop *asking, uint32_t pid, uint32_t secret,
-    void (*done)(struct loop *, void *), void *arg)
+    void (*done)(struct loop *, void *, bool), void *arg)
 {
-	struct cancel_wish	*wish;
+	struct cancel_wish	*wish = mem_new(sizeof *wish);
 	struct client_key	*key;
 	struct loop		*loop = NULL;
 
-	pthread_mutex_lock(&keys.mutex);
-	key = client_key_find_locked(pid);
-	if (key != NULL &&
-	    mem_equal_secret(&key->secret, &secret, sizeof secret))
-		loop = key->loop;
-	pthread_mutex_unlock(&keys.mutex);
-	if (loop == NULL) {
-		done(asking, arg);
-		return;
-	}
-	wish = mem_new(sizeof *wish);
 	wish->asking = asking;
 	wish->pid = pid;
-	wish->secret = secret;
+	wish->secret = secret | CANCEL_KEY_HOPS;
 	wish->done = done;
 	wish->arg = arg;
 	wish->letter.read = cancel_wish_on_arrival;
-	loop_post(loop, &wish->letter);
+	pthread_mutex_lock(&keys.mutex);
+	if ((key = client_key_find_locked(pid, wish->secret)) != NULL)
+		loop = key->loop;
+	pthread_mutex_unlock(&keys.mutex);
+	if (loop != NULL) {
+		wish->was_here = true;
+		loop_post(loop, &wish->letter);
+	} else if (!peers_pass(asking, pid, secret, cancel_wish_on_passed,
+	    wish))
+		cancel_wish_on_passed(asking, wish);
 }

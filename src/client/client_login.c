@@ -19,6 +19,8 @@
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "net/tls.h"
+#include "pool/cancel_call.h"
+#include "pool/peers.h"
 #include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/startup.h"
@@ -141,17 +143,21 @@ login_on_secured(struct client *client)
 }
 
 /*
- * Cancel requests: whoever sent it is told nothing, and waits for the end.
+ * Cancel requests: whoever sent it is told nothing, and waits for the end.  A
+ * peer, which is who sends one without hops, is told if it was for us.
  */
 
 void
-client_login_cancelled(struct loop *loop, void *arg)
+client_login_cancelled(struct loop *loop, void *arg, bool was_here)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;
+	uint8_t		 word = CANCEL_DONE_BYTE;
 	struct client	*client;
 
 	TAILQ_FOREACH(client, client_list_of(loop), all)
 		if (client->id == id) {
+			if (was_here && client->login->is_passed)
+				stream_write(&client->stream, &word, 1);
 			client_close(client, REASON_CLIENT_LEFT,
 			    "a cancel request was carried out");
 			return;
@@ -172,6 +178,7 @@ login_on_cancel(struct client *client, const struct startup *startup)
 	secret = (uint32_t)startup->key[0] << 24 |
 	    (uint32_t)startup->key[1] << 16 |
 	    (uint32_t)startup->key[2] << 8 | startup->key[3];
+	client->login->is_passed = (secret & CANCEL_KEY_HOPS) == 0;
 	client_cancel_by_key(client->loop, startup->pid, secret,
 	    client_login_cancelled, (void *)(uintptr_t)client->id);
 }

@@ -1,12 +1,11 @@
 /*
- * The snapshot: reading all of it, and the one that is current.
+ * The snapshot: reading all of it.
  *
  * Order: the file (its section decides whose defaults count), then the
  * environment, then the files that are named, then what does not fit
  * together.  Every fault is reported; one is enough to refuse the whole.
  */
 
-#include <pthread.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -26,11 +25,6 @@
 #include "net/tls.h"
 
 extern char	**environ;
-
-static struct {
-	pthread_mutex_t	 mutex;
-	struct config	*config;
-} current = { .mutex = PTHREAD_MUTEX_INITIALIZER };
 
 /* While a snapshot is being read. */
 struct reading {
@@ -138,6 +132,28 @@ reading_user(struct reading *reading, const char *where, const char *name,
 	config->users[config->user_count++] = user;
 }
 
+static void
+reading_peer(struct reading *reading, const char *where, const char *name,
+    const char *text)
+{
+	struct config		*config = reading->config;
+	struct peer_entry	*peer;
+	char			 error[400];
+
+	if ((peer = peer_parse(name, text, error, sizeof error)) == NULL) {
+		reading_say(reading, true, "%speer \"%s\": %s", where, name,
+		    error);
+		return;
+	}
+	for (size_t i = 0; i < config->peer_count; i++)
+		if (config->peers[i]->id == peer->id)
+			reading_say(reading, true, "%speer %d is there twice",
+			    where, peer->id);
+	config->peers = mem_resize(config->peers,
+	    (config->peer_count + 1) * sizeof config->peers[0]);
+	config->peers[config->peer_count++] = peer;
+}
+
 /* The first of [pgweir] and [pgbouncer] decides on the defaults. */
 static bool
 reading_main_section(struct reading *reading, const char *where,
@@ -167,6 +183,8 @@ reading_on_line(void *arg, const struct ini_line *line)
 		reading_database(reading, where, line->key, line->value);
 	else if (strcmp(line->section, "users") == 0)
 		reading_user(reading, where, line->key, line->value);
+	else if (strcmp(line->section, "peers") == 0)
+		reading_peer(reading, where, line->key, line->value);
 	else if (strcmp(line->section, "pgweir") == 0 ||
 	    strcmp(line->section, "pgbouncer") == 0) {
 		if (reading_main_section(reading, where, line->section))
@@ -174,9 +192,8 @@ reading_on_line(void *arg, const struct ini_line *line)
 			    line->value);
 	} else
 		reading_say(reading, true, "%sthere is no section [%s]; there "
-		    "are [databases], [users] and [pgweir]%s", where,
-		    line->section, strcmp(line->section, "peers") == 0 ?
-		    ": peers are not supported" : "");
+		    "are [databases], [users], [peers] and [pgweir]", where,
+		    line->section);
 }
 
 static void
@@ -337,6 +354,19 @@ reading_check_addresses(struct reading *reading, const char *option,
 	free(list);
 }
 
+static void
+reading_check_peers(struct reading *reading, const char *value)
+{
+	char	*list = mem_string(value), *rest = list, *word;
+	int	 port;
+
+	while ((word = text_next_word(&rest)) != NULL)
+		if (!peer_split(word, &port))
+			reading_say(reading, true, "peers: \"%s\" has a "
+			    "port that is none", word);
+	free(list);
+}
+
 /* Contexts are made with the snapshot, so that bad files refuse it. */
 static void
 reading_tls(struct reading *reading)
@@ -363,6 +393,13 @@ reading_tls(struct reading *reading)
 		.ciphers = option->server_tls_ciphers,
 		.ciphers13 = option->server_tls13_ciphers,
 	};
+	/* Encrypted where they offer it; whoever wants certificates of us
+	 * gets the request in the clear. */
+	struct tls_settings		 peers = {
+		.mode = TLS_PREFER,
+		.protocols = "secure",
+		.ciphers = "default",
+	};
 	char				 error[600];
 
 	if (front.mode != TLS_DISABLE &&
@@ -373,6 +410,10 @@ reading_tls(struct reading *reading)
 	    (config->back_tls = tls_context_new_client(&back, error,
 	    sizeof error)) == NULL)
 		reading_say(reading, true, "server_tls: %s", error);
+	if ((option->peers[0] != '\0' || config->peer_count > 0) &&
+	    front.mode > TLS_DISABLE && front.mode < TLS_VERIFY_CA)
+		config->peers_tls = tls_context_new_client(&peers, error,
+		    sizeof error);
 }
 
 static void
@@ -401,6 +442,13 @@ reading_check(struct reading *reading)
 				reading_say(reading, true, "auth_type any "
 				    "needs user= in database \"%s\"",
 				    config->databases[i]->name);
+	reading_check_peers(reading, option->peers);
+	if (option->peers[0] != '\0' && config->peer_count > 0)
+		reading_say(reading, true, "the option peers and the section "
+		    "[peers] cannot both be there");
+	if (config->peer_count > 0 && option->peer_id == 0)
+		reading_say(reading, false, "[peers] without a peer_id of "
+		    "this process: nobody can pass a cancel request on to it");
 	if (config->database_count == 0)
 		reading_say(reading, false, "no database is configured: only "
 		    "the console can be used");
@@ -418,6 +466,10 @@ config_free(struct config *config)
 		database_free(config->databases[i]);
 	for (size_t i = 0; i < config->user_count; i++)
 		user_free(config->users[i]);
+	for (size_t i = 0; i < config->peer_count; i++)
+		peer_free(config->peers[i]);
+	free(config->peers);
+	tls_context_release(config->peers_tls);
 	option_values_done(&config->option);
 	userlist_free(config->userlist);
 	hba_free(config->hba);
@@ -531,27 +583,4 @@ config_release(struct config *config)
 	if (config != NULL &&
 	    atomic_fetch_sub(&config->references, 1) == 1)
 		config_free(config);
-}
-
-struct config *
-config_current(void)
-{
-	struct config	*config;
-
-	pthread_mutex_lock(&current.mutex);
-	config = config_hold(current.config);
-	pthread_mutex_unlock(&current.mutex);
-	return config;
-}
-
-void
-config_replace(struct config *fresh)
-{
-	struct config	*old;
-
-	pthread_mutex_lock(&current.mutex);
-	old = current.config;
-	current.config = fresh;
-	pthread_mutex_unlock(&current.mutex);
-	config_release(old);
 }

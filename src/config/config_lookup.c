@@ -1,14 +1,43 @@
 /*
- * Questions to a snapshot: which database, which user, what counts for a
- * pool; and a copy of one with an option changed.
+ * The snapshot that is current, and questions to one: which database, which
+ * user, what counts for a pool; and a copy of one with an option changed.
  */
 
+#include <pthread.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/options.h"
+
+static struct {
+	pthread_mutex_t	 mutex;
+	struct config	*config;
+} current = { .mutex = PTHREAD_MUTEX_INITIALIZER };
+
+struct config *
+config_current(void)
+{
+	struct config	*config;
+
+	pthread_mutex_lock(&current.mutex);
+	config = config_hold(current.config);
+	pthread_mutex_unlock(&current.mutex);
+	return config;
+}
+
+void
+config_replace(struct config *fresh)
+{
+	struct config	*old;
+
+	pthread_mutex_lock(&current.mutex);
+	old = current.config;
+	current.config = fresh;
+	pthread_mutex_unlock(&current.mutex);
+	config_release(old);
+}
 
 const struct database *
 config_database(const struct config *config, const char *name)
@@ -96,6 +125,7 @@ config_pool_settings(const struct config *config,
 	settings->replica_fallback = option->replica_fallback;
 	settings->split_transactions = option->split_transactions;
 	settings->failover_wait_us = option->failover_wait_us;
+	settings->read_your_writes_wait_us = option->read_your_writes_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,
 	    database->pool_size, option->default_pool_size);
 	settings->min_pool_size = (int)first_set(CONFIG_UNSET,

@@ -80,6 +80,16 @@ static const struct key	user_keys[] = {
 	{ NULL, KEY_TEXT, 0 },
 };
 
+#define PEER_KEY(kind, name, field)					\
+	{ name, kind, offsetof(struct peer_entry, field) }
+
+static const struct key	peer_keys[] = {
+	PEER_KEY(KEY_TEXT, "host", host),
+	PEER_KEY(KEY_NUMBER, "port", port),
+	PEER_KEY(KEY_NUMBER, "pool_size", pool_size),
+	{ NULL, KEY_TEXT, 0 },
+};
+
 static const struct key *
 key_find(const struct key *keys, const char *name)
 {
@@ -507,4 +517,54 @@ user_free(struct user *user)
 {
 	free(user->name);
 	free(user);
+}
+
+struct peer_entry *
+peer_parse(const char *name, const char *text, char *error, size_t size)
+{
+	struct peer_entry	*peer = mem_new(sizeof *peer);
+	int64_t			 id = 0;
+
+	peer->pool_size = CONFIG_UNSET;
+	peer->port = 6432;
+	if (!text_to_integer(name, &id) || id < 1 || id > PEER_ID_MAX)
+		snprintf(error, size, "a peer_id is a number from 1 to %d",
+		    PEER_ID_MAX);
+	else if (pairs_parse(peer_keys, peer, text, error, size)) {
+		if (peer->host != NULL && peer->port > 0 &&
+		    peer->port <= 65535) {
+			peer->id = (int)id;
+			return peer;
+		}
+		snprintf(error, size, "it needs a host, and a port from 1 to "
+		    "65535");
+	}
+	peer_free(peer);
+	return NULL;
+}
+
+void
+peer_free(struct peer_entry *peer)
+{
+	free(peer->host);
+	free(peer);
+}
+
+bool
+peer_split(char *word, int *port)
+{
+	char	*colon = strrchr(word, ':');
+	int64_t	 number;
+
+	*port = 0;
+	/* An IPv6 address without brackets has no port. */
+	if (colon == NULL || (word[0] == '[' && colon[-1] != ']') ||
+	    (word[0] != '[' && strchr(word, ':') != colon))
+		return true;
+	if (!text_to_integer(colon + 1, &number) || number < 1 ||
+	    number > 65535)
+		return false;
+	*colon = '\0';
+	*port = (int)number;
+	return true;
 }

@@ -92,8 +92,7 @@ hosts_on_wanted(void *arg, const struct host_row *host)
 	struct hosts_wanted	*wanted = arg;
 
 	wanted->are_any = true;
-	if (host->state[0] == 'd' || host->use == USE_NONE ||
-	    host->use == USE_UNKNOWN)
+	if (host->state[0] == 'd' || host->use < USE_READ)
 		return;
 	/* A primary serves reads where there is no replica. */
 	if (!wanted->writes || host->use == USE_WRITE)

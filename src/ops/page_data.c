@@ -204,7 +204,7 @@ page_on_host(void *arg, const struct host_row *host)
 	page_text(out, "state", host->state);
 	page_number(out, "linked", linked);
 	page_number(out, "idle", idle);
-	if (host->use == USE_READ)
+	if (host->use == USE_READ || host->use == USE_LATE)
 		page_number(out, "lag_us",
 		    atomic_load(&host->backend->lag_us));
 	buf_add_text(out, "}");

@@ -18,6 +18,8 @@
 #include "ops/show.h"
 #include "ops/show_private.h"
 #include "pool/backend.h"
+#include "pool/budget.h"
+#include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/prepared.h"
 #include "relay/settings.h"
@@ -157,7 +159,7 @@ show_fill_databases(struct show *show)
 	for (size_t i = 0; i < config->database_count; i++) {
 		const struct database	*entry = config->databases[i];
 
-		config_pool_settings(config, entry, "", &settings);
+		budget_pool_settings(config, entry, "", &settings);
 		show_database_numbers(entry->name, &servers, &clients);
 		show_text(show, entry->name);
 		show_text(show, entry->host);
@@ -200,7 +202,7 @@ show_user(struct show *show, const struct config *config, const char *name)
 	struct pool		*pool;
 	int			 servers = 0, clients = 0;
 
-	config_pool_settings(config, &any, name, &settings);
+	budget_pool_settings(config, &any, name, &settings);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (strcmp(pool->user, name) == 0) {
 			pool_count(pool, 0, &numbers);
@@ -245,6 +247,7 @@ show_fill_lists(struct show *show)
 {
 	struct config		*config = config_current();
 	struct pool_numbers	 numbers, sum = { 0 };
+	struct peers_counts	 counts;
 	struct pool		*pool;
 	int			 pools = 0;
 
@@ -257,9 +260,9 @@ show_fill_lists(struct show *show)
 	show_item(show, "databases", (int64_t)config->database_count);
 	show_item(show, "users",
 	    (int64_t)userlist_count(config->userlist));
-	show_item(show, "peers", 0);
+	show_item(show, "peers", peers_count());
 	show_item(show, "pools", pools);
-	show_item(show, "peer_pools", 0);
+	show_item(show, "peer_pools", peers_count());
 	show_item(show, "free_clients", 0);
 	show_item(show, "used_clients", atomic_load(&client_numbers.served));
 	show_item(show, "login_clients",
@@ -272,6 +275,10 @@ show_fill_lists(struct show *show)
 	show_item(show, "dns_pending", 0);
 	/* Ours: they hold places of max_db_connections. */
 	show_item(show, "lookup_servers_counted", auth_query_places());
+	peers_counts(&counts);
+	show_item(show, "cancels_passed", (int64_t)counts.passed);
+	show_item(show, "cancels_passed_done", (int64_t)counts.done);
+	show_item(show, "cancels_dropped", (int64_t)counts.dropped);
 	config_release(config);
 }
 
@@ -424,10 +431,12 @@ static const struct show_table	show_tables[] = {
 	{ "MEM", "memory", false,
 	    "name:t size:i used:i free:i memtotal:l", show_fill_mem, NULL },
 	{ "PEERS", "other processes, for cancel requests", false,
-	    "peer_id:i host:t port:i pool_size:i", show_fill_nothing, NULL },
+	    "peer_id:i host:t port:i pool_size:i name:t", NULL,
+	    show_fill_peers },
 	{ "PEER_POOLS", "connections to them", false,
 	    "peer_id:i cl_active_cancel_req:i cl_waiting_cancel_req:i "
-	    "sv_active_cancel:i sv_login:i", show_fill_nothing, NULL },
+	    "sv_active_cancel:i sv_login:i host:t port:i", NULL,
+	    show_fill_peer_pools },
 	{ "PINS", "what has tied clients to servers", false,
 	    "database:t user:t reason:t tied:l refused:l", show_fill_pins,
 	    NULL },

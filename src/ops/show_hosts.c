@@ -31,6 +31,7 @@ static const char	*const healths[] = {
 static const char	*const uses[] = {
 	[USE_NONE] = "nothing",
 	[USE_UNKNOWN] = "unknown",
+	[USE_LATE] = "nothing",
 	[USE_READ] = "reads",
 	[USE_WRITE] = "writes",
 };
@@ -71,8 +72,8 @@ show_host(struct show *show, struct backend *backend,
 	show_number(show, backend->port);
 	show_text(show, address);
 	show_text(show, roles[atomic_load(&backend->says)]);
-	show_text(show, is_asked ? healths[atomic_load(&backend->health)] :
-	    "not asked");
+	show_text(show, !is_asked ? "not asked" : use == USE_LATE ?
+	    "late" : healths[atomic_load(&backend->health)]);
 	show_text(show, is_asked ? uses[use] : "writes");
 	show_number(show, atomic_load(&backend->lag_bytes));
 	show_text(show, is_asked ? lag : NULL);

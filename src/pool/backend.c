@@ -138,6 +138,16 @@ backend_find_at(const char *host, int port, const struct addr *addr)
 	return backend_find_or_make(host, port, &pinned);
 }
 
+bool
+backend_has_replayed(const struct backend *backend, uint32_t timeline,
+    int64_t lsn)
+{
+	return timeline == 0 ||
+	    (atomic_load_explicit(&backend->timeline, memory_order_acquire) ==
+	    timeline && atomic_load_explicit(&backend->lsn,
+	    memory_order_acquire) >= lsn);
+}
+
 struct backend *
 backend_each(const struct backend *backend)
 {

@@ -7,27 +7,21 @@
 
 #include "base/mem.h"
 #include "config/config.h"
-#include "net/stream.h"
 #include "pool/backend.h"
 #include "pool/cancel.h"
+#include "pool/cancel_call.h"
 #include "pool/pool.h"
 #include "pool/server.h"
-#include "wire/put.h"
 
 struct canceller {
-	struct stream		 stream;
+	struct cancel_call	 call;
 	struct loop		*loop;
 	struct server		*server;	/* NULL: it is gone */
 	struct canceller	*next;		/* of the same server */
 	struct config		*config;
-	const char		*host;		/* the backend's, for TLS */
-	struct deadline		 deadline;
 	struct task		 task;
-	bool			 wants_tls;
-	bool			 is_asking;	/* for TLS */
 	void			(*done)(struct loop *, void *);
 	void			*arg;
-	struct buf		 request;
 };
 
 void	(*cancel_on_last)(struct server *);
@@ -58,87 +52,22 @@ cancel_on_over(struct loop *loop, struct task *task)
 	if (canceller->done != NULL)
 		canceller->done(loop, canceller->arg);
 	config_release(canceller->config);
-	buf_wipe(&canceller->request);
 	free(canceller);
 }
 
-/* However it ended, the host has let go of us. */
+/*
+ * The host has let go of us.  Only after a time-out the request may still
+ * arrive, and whoever had the server then would be hit.
+ */
 static void
-cancel_end(struct canceller *canceller)
+cancel_on_end(struct cancel_call *call, enum cancel_end end)
 {
-	stream_close(&canceller->stream);
-	deadline_clear(canceller->loop, &canceller->deadline);
-	loop_defer(canceller->loop, &canceller->task);
-}
+	struct canceller	*canceller = container_of(call,
+				    struct canceller, call);
 
-/* The request may still arrive: whoever had the server then would be hit. */
-static void
-cancel_on_timeout(struct loop *loop, struct deadline *deadline)
-{
-	struct canceller	*canceller = container_of(deadline,
-				    struct canceller, deadline);
-
-	(void)loop;
-	if (canceller->server != NULL)
+	if (end == CANCEL_TIMED_OUT && canceller->server != NULL)
 		canceller->server->is_stale = true;
-	cancel_end(canceller);
-}
-
-static void
-cancel_send(struct canceller *canceller)
-{
-	canceller->is_asking = false;
-	stream_write(&canceller->stream, buf_bytes(&canceller->request),
-	    buf_length(&canceller->request));
-}
-
-static void
-cancel_on_readable(struct canceller *canceller)
-{
-	uint8_t	byte = 0;
-	ssize_t	n = stream_read(&canceller->stream, &byte, 1);
-
-	if (n == STREAM_AGAIN)
-		return;
-	if (n == 1 && canceller->is_asking && byte == 'S' &&
-	    stream_start_tls(&canceller->stream, canceller->config->back_tls,
-	    false, canceller->host))
-		canceller->is_asking = false;
-	else if (n != 1 || byte != 0)
-		cancel_end(canceller);
-}
-
-static void
-cancel_on_event(struct stream *stream, enum stream_event event)
-{
-	struct canceller	*canceller = container_of(stream,
-				    struct canceller, stream);
-	struct buf		 ask;
-
-	switch (event) {
-	case STREAM_CONNECTED:
-		if (!canceller->wants_tls) {
-			cancel_send(canceller);
-			break;
-		}
-		canceller->is_asking = true;
-		buf_init(&ask);
-		put_ssl_request(&ask);
-		stream_write(stream, buf_bytes(&ask), buf_length(&ask));
-		buf_done(&ask);
-		break;
-	case STREAM_SECURED:
-		cancel_send(canceller);
-		break;
-	case STREAM_READABLE:
-		cancel_on_readable(canceller);
-		break;
-	case STREAM_FAILED:
-		cancel_end(canceller);
-		break;
-	case STREAM_DRAINED:
-		break;
-	}
+	loop_defer(canceller->loop, &canceller->task);
 }
 
 void
@@ -152,27 +81,21 @@ cancel_server(struct server *server, void (*done)(struct loop *, void *),
 	canceller->done = done;
 	canceller->arg = arg;
 	canceller->config = config_current();
-	canceller->host = server->pool->backend->host;
 	canceller->task.run = cancel_on_over;
-	canceller->wants_tls = server->stream.tls != NULL &&
-	    canceller->config->back_tls != NULL;
-	canceller->stream.fd = -1;
-	buf_init(&canceller->request);
 	canceller->server = server;
 	canceller->next = server->cancellers;
 	server->cancellers = canceller;
 	server->cancels++;
+	canceller->call.loop = server->loop;
+	canceller->call.over = cancel_on_end;
+	canceller->call.name = server->pool->backend->host;
+	if (server->stream.tls != NULL)
+		canceller->call.tls = canceller->config->back_tls;
 	addr_of_peer(&addr, server->stream.fd);
-	if (server->key_length == 0 || !stream_connect(&canceller->stream,
-	    server->loop, &addr, cancel_on_event)) {
-		cancel_end(canceller);
-		return;
-	}
-	put_cancel_request(&canceller->request, server->backend_pid,
-	    server->key, server->key_length);
-	deadline_set(server->loop, &canceller->deadline,
-	    canceller->config->option.cancel_wait_timeout_us,
-	    cancel_on_timeout);
+	cancel_call_start(&canceller->call,
+	    server->key_length == 0 ? NULL : &addr, server->backend_pid,
+	    server->key, server->key_length,
+	    canceller->config->option.cancel_wait_timeout_us);
 }
 
 void

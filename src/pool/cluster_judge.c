@@ -10,7 +10,9 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "base/clock.h"
 #include "base/log.h"
+#include "config/config.h"
 #include "pool/backend.h"
 #include "pool/cluster_private.h"
 #include "pool/pool_set.h"
@@ -81,6 +83,18 @@ member_is_doubted(const struct backend *backend)
 	    atomic_load(&backend->settled);
 }
 
+static bool
+member_is_late(const struct backend *backend)
+{
+	struct config	*config = config_current();
+	int64_t		 most_us = config->option.max_replica_lag_us;
+	int64_t		 most = config->option.max_replica_lag_bytes;
+
+	config_release(config);
+	return (most_us > 0 && atomic_load(&backend->lag_us) > most_us) ||
+	    (most > 0 && atomic_load(&backend->lag_bytes) > most);
+}
+
 static void
 verdict_hear(const struct cluster *cluster, struct verdict *verdict, int i)
 {
@@ -111,7 +125,8 @@ verdict_hear(const struct cluster *cluster, struct verdict *verdict, int i)
 	else if (backend->report.role == ROLE_REPLICA &&
 	    (cluster->system_identifier == 0 ||
 	    backend->report.system_identifier == cluster->system_identifier))
-		verdict->use[i] = USE_READ;
+		verdict->use[i] = member_is_late(backend) ? USE_LATE :
+		    USE_READ;
 }
 
 /* NULL: no candidate may have the writes; trouble says why. */
@@ -188,21 +203,23 @@ cluster_find_blindness(const struct cluster *cluster,
 static void
 cluster_measure_lag(struct cluster *cluster)
 {
-	const struct backend	*writer = cluster_writer(cluster);
+	struct backend_report	*report;
 	struct backend		*backend;
-	int64_t			 behind;
+	struct wake_lag		 lag;
 
-	for (int i = 0; writer != NULL && i < CLUSTER_MEMBERS_MAX; i++) {
+	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
 		if ((backend = member_of(cluster, i)) == NULL)
 			continue;
-		behind = atomic_load(&writer->lsn) -
-		    atomic_load(&backend->lsn);
-		if (behind < 0 || backend == writer)
-			behind = 0;
-		atomic_store(&backend->lag_bytes, behind);
-		/* Nothing to replay is no lag, however long ago. */
-		if (behind == 0)
-			atomic_store(&backend->lag_us, 0);
+		report = &backend->report;
+		lag = (struct wake_lag){ .bytes = 0 };
+		if (report->role == ROLE_REPLICA)
+			lag = wake_lag(&cluster->wake, report->lsn,
+			    report->asked_us);
+		/* It was late before we came. */
+		if (lag.is_older && report->replay_age_us > lag.us)
+			lag.us = report->replay_age_us;
+		atomic_store(&backend->lag_bytes, lag.bytes);
+		atomic_store(&backend->lag_us, lag.us);
 	}
 }
 
@@ -224,6 +241,19 @@ cluster_crown(struct cluster *cluster, struct backend *writer)
 	    "another host is the primary now");
 }
 
+static void
+member_tell(const struct backend *backend, enum use before, enum use use)
+{
+	if (use == USE_LATE)
+		log_warning(NULL, "host %s is %.3f s and %lld bytes behind "
+		    "the primary: it gets no reads until it has caught up",
+		    backend->name, (double)atomic_load(&backend->lag_us) /
+		    US_PER_SECOND, (long long)
+		    atomic_load(&backend->lag_bytes));
+	else if (before == USE_LATE && use == USE_READ)
+		log_info(NULL, "host %s has caught up", backend->name);
+}
+
 static bool
 cluster_apply_uses(struct cluster *cluster, const struct verdict *verdict)
 {
@@ -239,6 +269,8 @@ cluster_apply_uses(struct cluster *cluster, const struct verdict *verdict)
 		    verdict->use[i];
 		if (atomic_load(&member->use) == (int)use)
 			continue;
+		member_tell(member_of(cluster, i),
+		    (enum use)atomic_load(&member->use), use);
 		atomic_store(&member->use, use);
 		changed = true;
 	}
@@ -286,6 +318,7 @@ cluster_judge(struct cluster *cluster)
 	if (!cluster->is_used || cluster_is_plain(cluster))
 		return;
 	cluster->is_settled |= cluster_is_heard(cluster);
+	cluster_measure_lag(cluster);
 	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++)
 		if (member_of(cluster, i) != NULL)
 			verdict_hear(cluster, &verdict, i);
@@ -308,7 +341,6 @@ cluster_judge(struct cluster *cluster)
 	if (verdict.writer != NULL && verdict.writer != before)
 		cluster_crown(cluster, verdict.writer);
 	cluster_note_demotion(cluster);
-	cluster_measure_lag(cluster);
 	if (changed || verdict.writer != before ||
 	    was_blind != cluster->is_blind)
 		cluster_tell(cluster, NULL);
@@ -336,8 +368,29 @@ clusters_tide(const struct backend *backend, uint64_t number,
 
 	for (cluster = cluster_each(NULL); cluster != NULL;
 	    cluster = cluster->older)
-		if (cluster_writer(cluster) == backend)
+		if (cluster_writer(cluster) == backend) {
 			tide_answer(&cluster->tide, number, timeline, lsn);
+			wake_add(&cluster->wake, timeline, lsn,
+			    loop_now_us(clusters_loop()));
+			pool_sets_answered(cluster);
+		}
+}
+
+bool
+clusters_replayed(const struct backend *backend)
+{
+	struct cluster	*cluster;
+	bool		 is_awaited = false;
+
+	for (cluster = cluster_each(NULL); cluster != NULL;
+	    cluster = cluster->older) {
+		if (!cluster_is_awaited(cluster) ||
+		    cluster_use(cluster, backend) != USE_READ)
+			continue;
+		pool_sets_replayed(cluster, backend);
+		is_awaited |= cluster_is_awaited(cluster);
+	}
+	return is_awaited;
 }
 
 void

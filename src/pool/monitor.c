@@ -84,11 +84,15 @@ static const char	monitor_query[] =
     "coalesce(pg_last_wal_replay_lsn(), '0/0') ELSE "
     "pg_current_wal_insert_lsn() END, '0/0')::int8, "
     "CASE WHEN r.standby THEN coalesce(extract(epoch FROM clock_timestamp() "
-    "- pg_last_xact_replay_timestamp()) * 1000000, 0)::int8 ELSE 0 END "
+    "- pg_last_xact_replay_timestamp()) * 1000000, 0)::int8 ELSE 0 END, "
+    "current_setting('wal_block_size')::int8, "
+    "pg_size_bytes(current_setting('wal_segment_size')) "
     "FROM (SELECT pg_is_in_recovery() AS standby OFFSET 0) r, "
     "pg_control_system() s";
 
-enum { MONITOR_COLUMNS = 6 };
+enum { MONITOR_COLUMNS = 8 };
+/* What stands at the beginning of a page, and of a segment. */
+enum { WAL_PAGE_HEAD = 24, WAL_SEGMENT_HEAD = 40 };
 
 void
 monitors_init(struct loop *main_loop)
@@ -221,6 +225,22 @@ monitor_number(PGresult *result, int column)
 	return strtoll(PQgetvalue(result, 0, column), NULL, 10);
 }
 
+/*
+ * Where the next record will be inserted is behind the head of its page, and
+ * a replica that has replayed all there is stands in front of it.
+ */
+static int64_t
+monitor_position(PGresult *result)
+{
+	int64_t	lsn = monitor_number(result, 4);
+
+	if (lsn % monitor_number(result, 7) == WAL_SEGMENT_HEAD)
+		return lsn - WAL_SEGMENT_HEAD;
+	if (lsn % monitor_number(result, 6) == WAL_PAGE_HEAD)
+		return lsn - WAL_PAGE_HEAD;
+	return lsn;
+}
+
 static void
 monitor_take_result(struct monitor *monitor, PGresult *result)
 {
@@ -236,11 +256,12 @@ monitor_take_result(struct monitor *monitor, PGresult *result)
 	    10);
 	report->started_us = started_us;
 	report->timeline = (uint32_t)monitor_number(result, 3);
-	report->lsn = monitor_number(result, 4);
+	report->lsn = monitor_position(result);
+	report->asked_us = monitor->asked_us;
+	report->replay_age_us = monitor_number(result, 5);
 	atomic_store(&backend->says, report->role);
 	atomic_store(&backend->timeline, report->timeline);
 	atomic_store(&backend->lsn, report->lsn);
-	atomic_store(&backend->lag_us, monitor_number(result, 5));
 	atomic_store(&backend->seen_us, loop_now_us(monitors_main));
 	atomic_store(&backend->settled, monitor->doubts);
 	monitor->was_good = true;
@@ -250,6 +271,8 @@ monitor_take_result(struct monitor *monitor, PGresult *result)
 	if (report->role == ROLE_PRIMARY)
 		clusters_tide(backend, monitor->number, report->timeline,
 		    report->lsn);
+	else if (clusters_replayed(backend))
+		monitor->again = true;
 }
 
 static void

@@ -10,6 +10,7 @@
  */
 
 #include <assert.h>
+#include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -30,6 +31,7 @@ pool_set_new(struct cluster *cluster, struct pool *home)
 	set->home = home;
 	pthread_mutex_init(&set->shared.mutex, NULL);
 	TAILQ_INIT(&set->shared.parked);
+	TAILQ_INIT(&set->shared.awaiting);
 	set->older = atomic_load(&cluster->sets);
 	while (!atomic_compare_exchange_weak(&cluster->sets, &set->older,
 	    set))
@@ -203,19 +205,29 @@ pool_busy(struct pool *pool)
 	int	busy;
 
 	pthread_mutex_lock(&pool->shared.mutex);
-	busy = pool->shared.total - pool->shared.idle + pool->shared.waiting;
+	busy = pool->shared.total - pool->shared.idle - pool->shared.opening +
+	    pool->shared.waiting;
 	pthread_mutex_unlock(&pool->shared.mutex);
 	return busy;
 }
 
-static bool
-backend_has_replayed(const struct backend *backend, uint32_t timeline,
-    int64_t lsn)
+/* Whoever is served there: what counts is what the host has to do. */
+static int
+cluster_busy(const struct cluster *cluster, const struct backend *backend)
 {
-	return timeline == 0 ||
-	    (atomic_load_explicit(&backend->timeline, memory_order_acquire) ==
-	    timeline && atomic_load_explicit(&backend->lsn,
-	    memory_order_acquire) >= lsn);
+	const struct pool_set	*set;
+	struct pool		*pool;
+	int			 busy = 0;
+
+	for (set = atomic_load(&cluster->sets); set != NULL; set = set->older)
+		for (int i = 0; i < POOL_SET_POOLS_MAX; i++) {
+			pool = pool_set_at(set, i);
+			if (pool == NULL)
+				break;
+			if (pool->backend == backend)
+				busy += pool_busy(pool);
+		}
+	return busy;
 }
 
 /* The one with the fewest at work; of equals, in turn. */
@@ -223,27 +235,27 @@ static struct pool *
 pool_set_choose_replica(struct pool_set *set, uint32_t timeline, int64_t lsn)
 {
 	struct cluster_member	*member;
-	struct backend		*backend;
-	struct pool		*pool, *best = NULL;
-	int			 busy, least = 0;
-	uint32_t		 turn = atomic_fetch_add(&set->turn, 1);
+	struct backend		*best[CLUSTER_MEMBERS_MAX], *backend;
+	int			 busy, least = INT_MAX;
+	uint32_t		 n = 0;
 
-	for (uint32_t i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
-		member = &set->cluster->members[(turn + i) %
-		    CLUSTER_MEMBERS_MAX];
+	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
+		member = &set->cluster->members[i];
 		backend = atomic_load(&member->backend);
 		if (backend == NULL ||
 		    atomic_load(&member->use) != USE_READ ||
-		    !backend_has_replayed(backend, timeline, lsn) ||
-		    (pool = pool_set_pool(set, backend)) == NULL)
+		    !backend_has_replayed(backend, timeline, lsn))
 			continue;
-		busy = pool_busy(pool);
-		if (best == NULL || busy < least) {
-			best = pool;
-			least = busy;
-		}
+		busy = cluster_busy(set->cluster, backend);
+		if (busy < least)
+			n = 0;
+		if (busy <= least)
+			best[n++] = backend;
+		least = busy < least ? busy : least;
 	}
-	return best;
+	if (n == 0)
+		return NULL;
+	return pool_set_pool(set, best[atomic_fetch_add(&set->turn, 1) % n]);
 }
 
 /* The next one that serves, counted over those that do. */
@@ -300,6 +312,15 @@ pool_set_choose(struct pool_set *set, enum need need, struct pool *favourite)
  * Taking and parking.
  */
 
+void
+pool_set_explain(struct pool_set *set, char *text, size_t size)
+{
+	cluster_explain(set->cluster, text, size);
+	if (text[0] == '\0')
+		snprintf(text, size, "no replica is there that is not late, "
+		    "and replica_fallback is off");
+}
+
 /* Waiting heals nothing, or is not wanted: the reason is at home. */
 static void
 pool_set_refuse(struct pool_set *set, struct ticket *ticket)
@@ -307,7 +328,7 @@ pool_set_refuse(struct pool_set *set, struct ticket *ticket)
 	struct pool_error	error = { .reason = REASON_NO_PRIMARY };
 	char			trouble[400];
 
-	cluster_explain(set->cluster, trouble, sizeof trouble);
+	pool_set_explain(set, trouble, sizeof trouble);
 	snprintf(error.text, sizeof error.text, "%.60s has no host for this "
 	    "now: %.300s", set->cluster->name, trouble);
 	snprintf(error.sqlstate, sizeof error.sqlstate, "%s",
@@ -329,6 +350,7 @@ pool_set_park(struct pool_set *set, struct ticket *ticket, uint32_t epoch)
 
 	ticket->pool = set->home;
 	ticket->is_refused = ticket->is_leaving = ticket->is_moved = false;
+	ticket->awaits = false;
 	if (!ticket->keeps_since)
 		ticket->since_us = loop_now_us(ticket->loop);
 	ticket->keeps_since = ticket->waits_for_host = true;
@@ -354,7 +376,10 @@ pool_set_unpark(struct ticket *ticket)
 	pthread_mutex_lock(&set->shared.mutex);
 	was_parked = ticket->is_parked;
 	if (was_parked) {
-		TAILQ_REMOVE(&set->shared.parked, ticket, entry);
+		if (ticket->awaits)
+			pool_set_unlist_locked(set, ticket);
+		else
+			TAILQ_REMOVE(&set->shared.parked, ticket, entry);
 		ticket->is_parked = false;
 		ticket->state = TICKET_NONE;
 	}
@@ -402,16 +427,14 @@ pool_set_release_parked(struct pool_set *set)
 
 	pthread_mutex_lock(&set->shared.mutex);
 	TAILQ_CONCAT(&moved, &set->shared.parked, entry);
-	TAILQ_FOREACH(ticket, &moved, entry) {
-		ticket->is_parked = false;
-		ticket->is_moved = true;
-		ticket->state = TICKET_GRANTED;
+	while ((ticket = TAILQ_FIRST(&set->shared.awaiting)) != NULL) {
+		pool_set_unlist_locked(set, ticket);
+		TAILQ_INSERT_TAIL(&moved, ticket, entry);
 	}
+	TAILQ_FOREACH(ticket, &moved, entry)
+		pool_set_let_go_locked(ticket);
 	pthread_mutex_unlock(&set->shared.mutex);
-	while ((ticket = TAILQ_FIRST(&moved)) != NULL) {
-		TAILQ_REMOVE(&moved, ticket, entry);
-		pool_answer(ticket, clusters_loop());
-	}
+	pool_set_answer_all(&moved);
 }
 
 static void

@@ -198,6 +198,12 @@ causal_take_answer(struct causal *causal)
 	atomic_compare_exchange_strong(&causal->wanted, &wanted, 0);
 }
 
+uint64_t
+causal_wanted(const struct causal *causal)
+{
+	return atomic_load(&causal->wanted);
+}
+
 enum causal_state
 causal_state(struct causal *causal, uint32_t *timeline, int64_t *lsn)
 {

@@ -59,6 +59,8 @@ expected_strike(struct expected *expected)
 	struct expectation	*entry = expected_head(expected);
 
 	assert(entry != NULL);
+	if (entry->kind == EXPECT_CLOSE && entry->name != NULL)
+		expected->closes--;
 	if (entry->statement != NULL)
 		statement_release(entry->statement);
 	if (entry->before != NULL)

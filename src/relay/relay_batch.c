@@ -69,6 +69,19 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 	parcel_piece(&io->to_server, name, name_bytes);
 }
 
+/* What the name means is not known before all that is answered. */
+static bool
+relay_awaits_name(struct relay *relay, struct relay_io *io,
+    enum expect_kind kind, const char *name)
+{
+	if (!relay_name_is_open(relay, kind,
+	    names_find(&relay->names, name) != NULL))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
+}
+
 /*
  * Parse.
  */
@@ -93,6 +106,29 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/*
+ * What is wrong with its text comes first, so PostgreSQL is asked about that;
+ * it knows names of ours only.
+ */
+static enum relay_verdict
+relay_refuse_duplicate(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	size_t	after = strlen(name) + 1;
+
+	relay_put_renamed(io, message, 0, "", after);
+	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
+	    message->total - MSG_HEAD_BYTES - after);
+	expected_add(&relay->server->session->expected, EXPECT_PARSE,
+	    FATE_SWALLOW);
+	session_set_unnamed(relay->server->session, NULL);
+	relay_answer_error(relay, io, false,
+	    reason_sqlstate(REASON_STATEMENT_EXISTS), NULL,
+	    "prepared statement \"%s\" already exists", name);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
+
 static enum relay_verdict
 relay_parse_named(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name,
@@ -103,13 +139,8 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	struct statement	*known;
 	struct buf		 nothing;
 
-	if (names_find(&relay->names, name) != NULL) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_STATEMENT_EXISTS), NULL,
-		    "prepared statement \"%s\" already exists", name);
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
+	if (names_find(&relay->names, name) != NULL)
+		return relay_refuse_duplicate(relay, io, message, name);
 	if (relay_names_max > 0 &&
 	    names_count(&relay->names) >= relay_names_max) {
 		relay_answer_error(relay, io, false,
@@ -139,6 +170,16 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	statement_release(known);
 	relay_drop(relay, message);
 	return RELAY_USED;
+}
+
+/* Nobody keeps the text to look for names in it. */
+static uint32_t
+relay_long_touches(const char *text, size_t n)
+{
+	uint32_t	touches = verdict_touches(text, n);
+
+	return touches & SQL_TOUCHES_NAMES ? touches | SQL_TOUCHES_CUSTOM :
+	    touches;
 }
 
 /*
@@ -183,7 +224,7 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	relay->pins |= PIN_STATEMENT;
 	relay->long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->long_touches = verdict_touches(
+		relay->long_touches = relay_long_touches(
 		    (const char *)message->at + MSG_HEAD_BYTES + 1,
 		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
@@ -211,10 +252,19 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	if (relay->state == RELAY_IDLE)
+	if (relay_may_own((const char *)body) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
+		if (atomic_load_explicit(&session_has_customs,
+		    memory_order_relaxed))
+			relay_adopt_parsed(relay, (const char *)body);
+	}
 	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_PARSE, name))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
 		statement = statement_new_private(body, n,
@@ -281,6 +331,19 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
+/* What a Bind will set, of which its values may say the names. */
+static uint32_t
+relay_note_bound_names(struct relay *relay, const struct statement *statement,
+    uint32_t touches, uint32_t by_words, const struct relay_message *bind,
+    size_t offset)
+{
+	struct sqlnames	names;
+
+	sqlscan_names(&names, statement->text, statement->text_bytes - 1);
+	return relay_note_names(relay, &names, touches,
+	    by_words & SQL_TOUCHES_NAMES, bind, offset);
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -291,12 +354,18 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	enum relay_verdict	 verdict;
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number, touches;
+	uint32_t		 number, touches, by_words;
 	bool			 passes;
 
+	if (name[0] != '\0' && relay_awaits_name(relay, io, kind, name))
+		return RELAY_LATER;
 	statement = relay_statement_named(relay, name, &passes);
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
+	if (statement != NULL && kind == EXPECT_BIND &&
+	    relay_may_own(statement->text) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
 	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
 	    relay_limits(relay)->mode == POOL_MODE_STATEMENT) {
 		relay_answer_error(relay, io, false,
@@ -307,9 +376,12 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if (relay->state == RELAY_IDLE && statement != NULL)
+	if (relay->state == RELAY_IDLE && statement != NULL) {
 		relay_choose(relay, statement->text,
 		    statement->text_bytes - 1);
+		if (statement->touches & SQL_TOUCHES_NAMES)
+			relay_adopt_parsed(relay, statement->text);
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (statement != NULL && name[0] != '\0' && !relay_may_bind(relay, io,
@@ -322,9 +394,12 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
 	if (statement != NULL && kind == EXPECT_BIND) {
-		touches = statement->touches |
-		    words_touches(relay->client->pool,
+		by_words = words_touches(relay->client->pool,
 		    statement->text, statement->text_bytes - 1);
+		touches = statement->touches | by_words;
+		if (touches & SQL_TOUCHES_NAMES)
+			touches = relay_note_bound_names(relay, statement,
+			    touches, by_words, message, after);
 		if (touches != 0 && !relay_may_tie(relay, io,
 		    relay_pins_of(touches), false)) {
 			relay_drop(relay, message);
@@ -349,8 +424,11 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	number = relay_ensure(relay, io, statement, server_name);
 	relay_forget_shelf(relay, statement, kind);
-	expected_add(&relay->server->session->expected, kind,
-	    FATE_PASS)->number = number;
+	entry = expected_add(&relay->server->session->expected, kind,
+	    FATE_PASS);
+	entry->number = number;
+	if (after - before <= sizeof entry->asked)
+		memcpy(entry->asked, name, after - before);
 	relay_put_renamed(io, message, before, server_name, after);
 	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
 	    message->here - MSG_HEAD_BYTES - after);
@@ -442,6 +520,7 @@ relay_close_name(struct relay *relay, struct relay_io *io,
 		    relay->server->session->expected.count - 1);
 		entry->before = statement;
 		entry->name = mem_string(name);
+		relay->server->session->expected.closes++;
 	} else if (statement != NULL)
 		statement_release(statement);
 	names_remove(&relay->names, name);
@@ -479,6 +558,8 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
 	}
+	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_CLOSE, name))
+		return RELAY_LATER;
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);

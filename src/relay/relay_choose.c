@@ -6,8 +6,9 @@
  * in front of the statement, SET pgweir.route, pgweir.route at the start of
  * the connection, and the configuration's route for user, database, or all.
  *
- * Under split everything is a write that is not declared READ ONLY and not
- * proven to only read (relay_split.c).
+ * Under split everything is a write that is not proven to only read
+ * (relay_split.c), and a transaction block goes where its first statement may
+ * go, if that is enough to know (relay_begin.c).
  *
  * A client under split or primary sees one server that can be written to: it
  * is never told what the hosts report of their roles.
@@ -48,7 +49,7 @@ relay_route(const struct relay *relay)
 static bool
 text_may_wish(const char *text, size_t n)
 {
-	return n > 0 && strchr("/bBsS \t\r\n-", text[0]) != NULL &&
+	return n > 0 && strchr("/ \t\r\n", text[0]) != NULL &&
 	    text[0] != '\0';
 }
 
@@ -56,16 +57,19 @@ text_may_wish(const char *text, size_t n)
 static enum route_why
 relay_proof(struct relay *relay, const char *text, size_t n)
 {
+	enum route_why	why;
+
 	if (relay_limits(relay)->mode == POOL_MODE_SESSION)
 		return WHY_SESSION_MODE;
 	if (text == NULL || relay->state != RELAY_IDLE)
 		return WHY_OTHER;
-	if (relay->needs_primary)
-		return WHY_HEALED;
-	if (text_may_wish(text, n) && sqlwish_is_read_only_begin(text, n))
-		return WHY_READ_ONLY;
-	return relay->is_batch ? (enum route_why)relay->batch_why :
+	if (relay->primary_why != 0)
+		return (enum route_why)relay->primary_why;
+	why = relay->is_batch ? (enum route_why)relay->batch_why :
 	    relay_text_why(relay, text, n);
+	return relay->begin_state == BEGIN_HELD ||
+	    (relay->is_batch && relay->begins_inside) ?
+	    relay_begin_why(relay, why) : why;
 }
 
 static enum need
@@ -85,10 +89,12 @@ relay_need(struct relay *relay, const char *text, size_t n)
 		relay->why = WHY_WISH_ANY;
 		return NEED_ANY;
 	case ROUTE_SPLIT:
+		relay->heeds_writes = true;
 		relay->why = relay_proof(relay, text, n);
-		relay->wants_read = relay->why == WHY_READ;
-		return relay->wants_read || relay->why == WHY_READ_ONLY ?
-		    NEED_READ : NEED_WRITE;
+		relay->wants_read = relay->why == WHY_READ ||
+		    relay->why == WHY_READ_ONLY ||
+		    relay->why == WHY_SPLIT_BLOCK;
+		return relay->wants_read ? NEED_READ : NEED_WRITE;
 	default:
 		relay->why = WHY_WISH_PRIMARY;
 		return NEED_WRITE;
@@ -100,7 +106,7 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 {
 	if (!pool_has_choice(relay->client->pool))
 		return;
-	relay->wants_read = false;
+	relay->wants_read = relay->heeds_writes = false;
 	relay->need = relay_need(relay, text, n);
 	relay->has_need = true;
 	/* A login needs no more than an answer. */
@@ -113,15 +119,14 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 struct server *
 relay_ask(struct relay *relay)
 {
-	struct pool	*pool = relay->client->pool, *reader;
+	struct pool	*pool = relay->client->pool;
 
 	if (pool_has_choice(pool)) {
-		if (!relay->wants_read)
-			return pool_set_take(pool->set, relay->need,
-			    relay->reader, &relay->ticket);
-		reader = relay_reader(relay);
-		return pool_set_take(pool->set, reader == NULL ? NEED_WRITE :
-		    NEED_READ, reader, &relay->ticket);
+		if (relay->need == NEED_READ &&
+		    relay->state != RELAY_GREETING)
+			return relay_ask_for_reader(relay);
+		return pool_set_take(pool->set, relay->need, NULL,
+		    &relay->ticket);
 	}
 	relay->ticket.set = pool->set;
 	relay->ticket.need = relay->need;
@@ -138,7 +143,9 @@ relay_watch_wait(struct relay *relay)
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
 
-	if (relay->ticket.waits_for_host)
+	if (relay->ticket.awaits)
+		relay_watch_catching_up(relay);
+	else if (relay->ticket.waits_for_host)
 		deadline_set(client->loop, &client->deadline,
 		    limits->failover_wait_us > NOTICE_US ? NOTICE_US :
 		    limits->failover_wait_us, relay_on_no_host);
@@ -152,7 +159,7 @@ relay_explain_no_host(struct relay *relay, char *text, size_t size)
 {
 	char	trouble[400], limit[32];
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, size, "no host for this %s was there within "
@@ -168,7 +175,7 @@ relay_notice_no_host(struct relay *relay)
 	char			 text[600], trouble[400], limit[32];
 	struct buf		 notice;
 
-	cluster_explain(relay->ticket.set->cluster, trouble, sizeof trouble);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, sizeof text, "waiting for a host, %s at most: %s",
@@ -181,6 +188,19 @@ relay_notice_no_host(struct relay *relay)
 	buf_done(&notice);
 }
 
+void
+relay_refuse_no_host(struct relay *relay)
+{
+	char	text[1000];
+
+	relay_explain_no_host(relay, text, sizeof text);
+	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
+		return;		/* one has come after all */
+	relay_set_state(relay, RELAY_IDLE);
+	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
+	    NULL);
+}
+
 static void
 relay_on_no_host(struct loop *loop, struct deadline *deadline)
 {
@@ -188,7 +208,6 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 			    deadline);
 	struct relay	*relay = relay_of_client(client);
 	int64_t		 limit_us = relay_limits(relay)->failover_wait_us;
-	char		 text[1000];
 
 	if (loop_now_us(loop) - relay->ticket.since_us < limit_us) {
 		relay_notice_no_host(relay);
@@ -196,12 +215,7 @@ relay_on_no_host(struct loop *loop, struct deadline *deadline)
 		    relay_on_no_host);
 		return;
 	}
-	relay_explain_no_host(relay, text, sizeof text);
-	if (!pool_withdraw(relay->ticket.pool, &relay->ticket))
-		return;		/* one has come after all */
-	relay_set_state(relay, RELAY_IDLE);
-	relay_refuse_held(relay, reason_sqlstate(REASON_NO_PRIMARY), text,
-	    NULL);
+	relay_refuse_no_host(relay);
 }
 
 /* The roles have changed: from the line of one host to that of another. */
@@ -224,40 +238,6 @@ relay_on_moved(struct ticket *ticket)
 		relay_on_granted(ticket, server);
 	else
 		relay_watch_wait(relay);
-}
-
-/*
- * SET pgweir.route.
- */
-
-bool
-relay_take_route(struct relay *relay, struct relay_io *io, const char *text,
-    size_t n)
-{
-	char			 value[SQLWISH_VALUE_BYTES];
-	enum sqlwish_set	 wish;
-	enum route		 route = relay->start_route;
-	struct buf		 answer;
-
-	if (relay->server != NULL &&
-	    relay->server->transaction_status == STATUS_FAILED)
-		return false;
-	wish = sqlwish_set(text, n, ROUTE_NAME, value);
-	if (wish == SQLWISH_NO_SET)
-		return false;
-	if (wish == SQLWISH_SET && !config_route_parse(value, &route)) {
-		relay_answer_error(relay, io, true,
-		    reason_sqlstate(REASON_BAD_PARAMETER), "There are split, "
-		    "primary, replica and any.", "invalid value for parameter "
-		    "\"" ROUTE_NAME "\": \"%s\"", value);
-		return true;
-	}
-	relay->route = route;
-	buf_init(&answer);
-	put_command_complete(&answer, wish == SQLWISH_SET ? "SET" : "RESET");
-	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
-	return true;
 }
 
 /*

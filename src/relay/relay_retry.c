@@ -28,6 +28,7 @@ static bool
 relay_is_fresh(const struct relay *relay, const struct relay_message *message)
 {
 	return message->at[0] == MSG_PARSE && !relay->is_reading &&
+	    !relay->is_opening &&
 	    message->here > MSG_HEAD_BYTES &&
 	    message->at[MSG_HEAD_BYTES] == '\0';
 }
@@ -46,10 +47,12 @@ relay_keep_message(struct relay *relay, const struct relay_message *message,
 	}
 	if (session->batch_state != BATCH_GROWS)
 		return;
-	if ((message->at[0] == MSG_QUERY && !relay->is_reading) ||
+	if ((message->at[0] == MSG_QUERY && !relay->is_reading &&
+	    !relay->is_opening) ||
 	    message->here < message->total ||
 	    buf_length(batch) + message->total > BATCH_BYTES ||
-	    relay->server->transaction_status != STATUS_IDLE) {
+	    (relay->server->transaction_status != STATUS_IDLE &&
+	    !relay->is_opening)) {
 		session->batch_state = BATCH_NONE;
 		return;
 	}
@@ -194,13 +197,25 @@ relay_retry(struct relay *relay)
 	struct server_session	*session = relay->server->session;
 	struct buf		 batch = session->batch;
 	struct relay_io		 io;
+	size_t			 used;
 
 	buf_init(&session->batch);
 	relay_io_init(&io, relay);
-	(void)relay_read_client(relay, &io, buf_bytes(&batch),
+	used = relay_read_client(relay, &io, buf_bytes(&batch),
 	    buf_length(&batch));
-	if (relay->state != RELAY_CLOSED)
-		relay_io_send(&io, relay);
+	if (relay->state == RELAY_CLOSED) {
+		buf_done(&batch);
+		return;
+	}
+	relay_io_send(&io, relay);
 	session->batch_state = BATCH_NONE;
-	buf_done(&batch);
+	/* What has to wait once more is in front of what came since. */
+	buf_consume(&batch, used);
+	if (buf_length(&batch) > 0) {
+		buf_add(&batch, buf_bytes(&relay->held),
+		    buf_length(&relay->held));
+		buf_done(&relay->held);
+		relay->held = batch;
+	} else
+		buf_done(&batch);
 }

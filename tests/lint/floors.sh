@@ -17,7 +17,7 @@ bad=$(
 	!($3 in floor) || floor[$3] > floor[$2] ||
 	    ($2 == "net" && $3 == "wire") { print $1 " includes " $3 }
 	'
-	grep -ln '#include "\(worker\|daemon\|front\|lifecycle\)\.h"' \
+	grep -ln '#include "\(worker\|daemon\|front\|lifecycle\|stop\)\.h"' \
 	    src/*/*.c include/*/*.h
 )
 [ -z "$bad" ] || { echo "$bad"; exit 1; }

@@ -50,9 +50,9 @@ COLUMNS = {
     "version": ("version", ""),
     "sockets": (CONNECTIONS + "," + BUFFERS, ""),
     "active_sockets": (CONNECTIONS + "," + BUFFERS, ""),
-    "peers": ("peer_id,host,port,pool_size", ""),
+    "peers": ("peer_id,host,port,pool_size", "name"),
     "peer_pools": ("peer_id,cl_active_cancel_req,cl_waiting_cancel_req,"
-                   "sv_active_cancel,sv_login", ""),
+                   "sv_active_cancel,sv_login", "host,port"),
     "fds": ("fd,task,user,database,addr,port,cancel,link,client_encoding,"
             "std_strings,datestyle,timezone,password,scram_client_key,"
             "scram_server_key", ""),
@@ -64,7 +64,8 @@ COLUMNS = {
 }
 LISTS = ("databases,users,peers,pools,peer_pools,free_clients,used_clients,"
          "login_clients,free_servers,used_servers,dns_names,dns_zones,"
-         "dns_queries,dns_pending,lookup_servers_counted")
+         "dns_queries,dns_pending,lookup_servers_counted,cancels_passed,"
+         "cancels_passed_done,cancels_dropped")
 
 
 def columns_of(body):

@@ -308,7 +308,7 @@ def test_sigterm_after_sigint_does_not_wait_for_ever(world):
     assert error_of(late.until_ready())["C"] == "57P01"
     assert kinds(holder.ask(query("select 1"))) == "TDCZ"
     assert weir.end(10) == 0
-    assert "shutdown_timeout is over" in weir.text()
+    assert "shutdown_timeout is nearly over" in weir.text()
 
 
 def test_sigterm_of_a_pgbouncer_file_waits_for_its_clients(world):
@@ -394,7 +394,7 @@ OTHER = {
     "route": "replica", "monitor_user": "app", "role_check_interval": "2s",
     "monitor_password": None,  # never shown
     "pin": "off", "max_pinned": "7", "max_statement_memory": "1000000",
-    "read_your_writes": "session",
+    "read_your_writes": "session", "peers": "127.0.0.1:7",
 }
 
 

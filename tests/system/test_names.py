@@ -46,7 +46,8 @@ def test_every_address_of_a_name_is_a_host_and_pods_come_and_go(world):
         wait_until("it is gone", lambda: there not in hosts(weir))
         assert client.one(HOST) == there
         client.rows("commit")
-        assert client.one(HOST) not in (there, addresses[0])
+        wait_until("it reads at the other one", lambda:
+                   client.one(HOST) not in (there, addresses[0]))
         names.close()
 
 
@@ -69,6 +70,24 @@ def test_a_name_that_cannot_be_resolved_keeps_its_last_addresses(world):
             assert weir.sql(PRIMARY) == addresses[0]
             assert set(hosts(weir)) == set(addresses)
         assert "the last known addresses stay in use" in weir.text()
+        names.close()
+
+
+def test_an_answer_that_is_cut_is_asked_for_again_over_tcp(world):
+    with Cluster(world, replicas=1, one_port=True) as cluster:
+        names = Names(world.top)
+        names.is_cut = True
+        addresses = [n.address for n in cluster.nodes]
+        names.addresses["pg.test"] = addresses
+        weir = start(world, cluster, names)
+        assert weir.sql(PRIMARY) == addresses[0]
+        wait_until("both are known", lambda: set(hosts(weir)) ==
+                   set(addresses))
+        assert names.asked_tcp > 0
+        # And again when its time is over.
+        names.addresses["pg.test"] = addresses[:1]
+        wait_until("one is gone", lambda: set(hosts(weir)) ==
+                   {addresses[0]})
         names.close()
 
 

@@ -157,10 +157,11 @@ def test_sigterm_lets_transactions_finish_and_sends_the_rest_away(world):
 
 
 def test_shutdown_delay_goes_on_accepting(world):
-    weir = world.start("shutdown_delay = 500ms")
+    weir = world.start("shutdown_delay = 3s")
     weir.signal(signal.SIGTERM)
     wait_until("it has begun", lambda: "shutting down" in weir.text())
-    assert weir.sql("select 1") == "1"
+    client = Client(weir.port)
+    assert client.one("select 1") == "1"
     assert weir.end() == 0
 
 
@@ -170,7 +171,47 @@ def test_shutdown_timeout_ends_what_does_not_end(world):
     client.ask(query("begin"))
     weir.signal(signal.SIGTERM)
     assert weir.end() == 0
-    assert error_of(client.until_ready()) is None
+    assert error_of(client.until_ready())["C"] == "57P01"
+
+
+def test_what_still_runs_near_shutdown_timeout_is_cancelled(world):
+    weir = world.start("shutdown_timeout = 2s")
+    client, idle = Client(weir.port), Client(weir.port)
+    client.ask(query("create table if not exists cut (a int)"))
+    client.ask(query("begin; insert into cut values (1)"))
+    client.send(query("select pg_sleep(600) /* cut */"))
+    wait_until("it runs", lambda: world.pg.sql(
+        "select count(*) from pg_stat_activity where state = 'active' and "
+        "query like '%/* cut */'") == "1")
+    weir.signal(signal.SIGTERM)
+    assert error_of(idle.until_ready())["C"] == "57P01"
+    assert error_of(client.until_ready())["C"] == "57P01"
+    assert weir.end(10) == 0
+    # Nothing is waited for: it was over before the process was.
+    assert world.pg.sql(
+        "select count(*) from pg_stat_activity where state <> 'idle' and "
+        "query like '%/* cut */'") == "0"
+    assert world.pg.sql("select count(*) from cut", database="app") == "0"
+
+
+def test_the_console_on_the_unix_socket_is_there_until_the_end(world):
+    weir = world.start(f"unix_socket_dir = {world.top}\n")
+    path = f"{world.top}/.s.PGSQL.{weir.port}"
+    busy = Client(weir.port)
+    busy.ask(query("begin"))
+    weir.signal(signal.SIGTERM)
+    wait_until("it is draining", lambda: "draining" in psql_run(
+        "show state", host=world.top, port=weir.port, dbname="pgweir").stdout)
+    admin = Client(path, database="pgweir", user="postgres")
+    done = psql_run("select 1", host=world.top, port=weir.port, dbname="app")
+    assert "the pooler is shutting down; connect again" in done.stderr
+    done = psql_run("select 1", port=weir.port, dbname="app")
+    assert "Connection refused" in done.stderr
+    busy.ask(query("commit"))
+    assert error_of(busy.until_ready())["C"] == "57P01"
+    assert error_of(admin.until_ready())["C"] == "57P01"
+    assert weir.end() == 0
+    assert not os.path.exists(path)
 
 
 def test_sigint_waits_for_servers_and_sigquit_does_not(world):

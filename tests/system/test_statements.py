@@ -81,6 +81,15 @@ class Pooled:
             self.weir.console("reconnect")
 
 
+def ends(what):
+    """How many ReadyForQuery are the answer to these messages."""
+    count = at = 0
+    while at < len(what):
+        count += what[at:at + 1] in (b"Q", b"S")
+        at += 1 + struct.unpack(">I", what[at + 1:at + 5])[0]
+    return count
+
+
 def play(place, world, schema, steps):
     """Each step is a change of the database, or a client and messages."""
     world.pg.sql("drop table if exists t; " + schema +
@@ -93,9 +102,8 @@ def play(place, world, schema, steps):
             continue
         if who not in clients:
             clients[who] = place.client()
-        wanted = what.count(SYNC) or 1
         clients[who].send(what)
-        for _ in range(wanted):
+        for _ in range(ends(what)):
             answers.append((who, seen(clients[who].until_ready())))
     for client in clients.values():
         client.close()
@@ -114,6 +122,13 @@ def same(world, schema, *steps, options="default_pool_size = 5"):
         assert len(wanted) == len(found)
         world.settle()
     return [answer for _, answer in wanted]
+
+
+def each_its_own(world, *stories):
+    """Batches, each story a client's of its own."""
+    same(world, "create table t (a int4)",
+         *((f"client {n}", batch) for n, batches in enumerate(stories)
+           for batch in batches))
 
 
 def run(name="s"):
@@ -246,7 +261,8 @@ def test_behind_a_changed_shape_the_rest_of_the_batch_is_skipped(world):
          ("ann", parse("s", "select * from t") + describe("S", "s") + SYNC),
          ("sql", "alter table t add b int"),
          ("ann", bind("s") + execute() + parse("later", "select 1") +
-          query("insert into t values (3)") + run("later") + run("later")),
+          parse("", "insert into t values (3)") + bind("") + execute() +
+          run("later") + run("later")),
          ("ann", query("select * from t")))
 
 
@@ -307,3 +323,117 @@ def test_what_many_prepare_at_once_is_prepared_once_on_a_server(world):
                                 SYNC)) == "2DCZ"
     assert int(clients[0].one("select count(*) from "
                               "pg_prepared_statements")) <= 2
+
+
+BAD = "select nonsense from"
+
+
+def test_a_duplicate_name_is_an_error_behind_those_of_its_text(world):
+    same(world, "create table t (a int4)",
+         ("ann", parse("s", "select 1") + SYNC),
+         ("ann", parse("s", "select 2") + SYNC),
+         ("ann", parse("s", BAD) + SYNC),
+         ("ann", parse("s", "select * from nowhere") + SYNC),
+         ("ann", parse("s", "insert into t values ($1)") + run()),
+         ("ann", query("begin")),
+         ("ann", parse("s", "select 3") + SYNC),
+         ("ann", parse("s", "select 4") + SYNC),
+         ("ann", parse("s", BAD) + SYNC),
+         ("ann", query("rollback")),
+         ("ann", run()))
+
+
+def test_names_in_a_pipeline_mean_what_they_mean_in_postgresql(world):
+    one, two = "select 1", "select 2"
+    each_its_own(
+        world,
+            # Given twice, of which the first may fail.
+            (parse("s", one) + SYNC + parse("s", two) + SYNC + run(),),
+            (parse("s", BAD) + SYNC + parse("s", two) + SYNC + run(),),
+            (parse("s", BAD) + SYNC + run() + parse("s", two) + run(),),
+            (parse("s", one) + parse("s", two) + SYNC + run(),),
+            (parse("s", BAD) + parse("s", two) + SYNC + run(),),
+            # Taken away, or not, as the batch fails.
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + run(),),
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + parse("s", two) + SYNC +
+             run(),),
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + close("S", "s") + SYNC +
+             run(), run()),
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + describe("S", "s") +
+             SYNC, run()),
+            (parse("s", one) + SYNC,
+             close("S", "s") + parse("s", two) + run() + run()),
+            (parse("s", one) + close("S", "s") + run(), run()),
+            (close("S", "s") + run() + close("S", "s") + parse("s", one) +
+             run(),),
+            # In the middle of a batch, every way of taking away.
+            (parse("s", one) + bind("s") + execute() + close("S", "s") +
+             bind("s") + execute() + SYNC, run()))
+
+
+def test_deallocate_and_discard_take_effect_in_the_middle_of_a_pipeline(
+        world):
+    one, two = "select 1", "select 2"
+    stories = []
+    for text in ("deallocate s", "deallocate all", "discard all",
+                 "deallocate prepare s"):
+        stories += [
+            (parse("s", one) + SYNC, query(text) + run()),
+            (parse("s", one) + SYNC, query(text) + parse("s", two) + run()),
+            (parse("s", one) + SYNC, query(text) + close("S", "s") + run()),
+            (parse("s", one) + parse("d", text) + SYNC,
+             bind("d") + execute() + run(), parse("s", two) + run()),
+            (parse("s", one) + parse("d", text) + SYNC,
+             bind("d") + execute() + bind("s") + execute() + SYNC,
+             run(), run("d")),
+            (parse("s", one) + parse("d", text) + SYNC,
+             bind("d") + SYNC, run()),
+            (parse("s", one) + SYNC,
+             bind("no") + SYNC + query(text) + run())]
+    stories.append((parse("s", one) + SYNC,
+                    query("deallocate all; select 1/0") + run(), run()))
+    each_its_own(world, *stories)
+
+
+def test_deallocate_of_an_unknown_name_is_an_error_in_every_way(world):
+    same(world, "create table t (a int4)",
+         ("ann", query("deallocate nobody")),
+         ("ann", parse("", "deallocate nobody") + bind("") + execute() +
+          SYNC),
+         ("ann", parse("d", "deallocate nobody") + run("d")),
+         ("ann", query("begin")),
+         ("ann", run("d")),
+         ("ann", query("commit")),
+         ("ann", run("d")))
+
+
+def test_errors_show_the_clients_own_name(world):
+    long = "stmtcache_" + "0123456789abcdef" * 3
+    for name in ("s", long):
+        same(world, "create table t (a int4)",
+             ("ann", parse(name, "select $1::int, $2::int") + SYNC),
+             ("ann", bind(name, values=[1]) + SYNC),
+             ("ann", bind(name, values=[1, 2, 3]) + SYNC),
+             ("ann", query("begin")),
+             ("ann", bind(name, values=[1]) + execute() + SYNC),
+             ("ann", bind(name, values=[1, 2]) + execute() + SYNC),
+             ("ann", query("rollback")),
+             ("ann", parse("bad", BAD) + describe("S", "bad") + SYNC),
+             ("ann", describe("S", "bad") + SYNC),
+             ("ann", bind(name, values=[1, "pgweir_1"]) + execute() + SYNC),
+             ("ann", bind(name, values=[1, 2]) + execute() + SYNC))
+
+
+def test_a_failed_parse_leaves_nothing_behind(world):
+    weir = world.start("default_pool_size = 1")
+    client = Client(weir.port)
+    for _ in range(3):
+        answer = client.ask(parse("s", BAD) + SYNC)
+        assert kinds(answer) == "EZ" and error_of(answer)["C"] == "42601"
+    assert "select nonsense" not in weir.console("show prepared")
+    assert client.one("select count(*) from pg_prepared_statements") == "0"
+    assert kinds(client.ask(parse("s", "select 1") + run())) == "12DCZ"

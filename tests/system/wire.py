@@ -3,6 +3,8 @@
 import socket
 import struct
 
+from cluster import wait_until
+
 
 def message(kind, body=b""):
     return kind.encode() + struct.pack(">I", len(body) + 4) + body
@@ -50,11 +52,22 @@ def startup(**parameters):
     return struct.pack(">I", len(body) + 4) + body
 
 
+def connect_to(host, port):
+    """port may be the path of a unix socket."""
+    if isinstance(port, str):
+        s = socket.socket(socket.AF_UNIX)
+        s.settimeout(30)
+        s.connect(port)
+        return s
+    s = socket.create_connection((host, port), timeout=30)
+    s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return s
+
+
 class Client:
     def __init__(self, port, database="app", user="app", connect=True,
                  host="127.0.0.1", **parameters):
-        self.socket = socket.create_connection((host, port), timeout=30)
-        self.socket.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        self.socket = connect_to(host, port)
         self.data = bytearray()
         self.pid = self.key = None
         self.parameters = {}
@@ -163,3 +176,24 @@ def error_of(messages):
         if kind == "E":
             return fields(body)
     return None
+
+
+class Gate:
+    """A statement that runs until the test lets it go on: it waits for a lock
+    that a connection of the test's own has."""
+
+    number = 7000
+
+    def __init__(self, world):
+        Gate.number += 1
+        self.keeper = Client(world.pg.port)
+        self.keeper.one(f"select pg_advisory_lock({Gate.number})")
+        self.statement = f"select pg_advisory_xact_lock({Gate.number})"
+
+    def wait(self):
+        wait_until("a statement is at the gate", lambda: self.keeper.one(
+            "select count(*) from pg_locks where locktype = 'advisory' and "
+            f"objid = {Gate.number} and not granted") == "1")
+
+    def open(self):
+        self.keeper.close()

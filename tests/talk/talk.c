@@ -29,6 +29,7 @@
 #include "net/resolve.h"
 #include "ops/console.h"
 #include "pool/backend.h"
+#include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/hub.h"
 #include "relay/relay.h"
@@ -161,6 +162,7 @@ postgres_starts(void)
 	ck_assert_int_eq(bind(stage.listener, &stage.addr.u.any,
 	    stage.addr.length), 0);
 	ck_assert_int_eq(listen(stage.listener, 100), 0);
+	(void)symlink(".s.PGSQL.1", stage.second);
 }
 
 void
@@ -168,6 +170,7 @@ postgres_stops(void)
 {
 	close(stage.listener);
 	unlink(stage.addr.u.local.sun_path);
+	unlink(stage.second);
 	stage.listener = -1;
 }
 
@@ -191,6 +194,21 @@ talk_write(const char *file, const char *format, ...)
 	fclose(to);
 }
 
+/* Every @DIR@ is the directory of PostgreSQL's socket. */
+static void
+talk_print_options(const char *file, const char *options)
+{
+	FILE		*to = fopen(file, "a");
+	const char	*at;
+
+	ck_assert_ptr_nonnull(to);
+	for (; (at = strstr(options, "@DIR@")) != NULL; options = at + 5)
+		fprintf(to, "%.*s%s", (int)(at - options), options,
+		    stage.directory);
+	fputs(options, to);
+	fclose(to);
+}
+
 static void
 talk_configure(const char *database, const char *options)
 {
@@ -203,11 +221,13 @@ talk_configure(const char *database, const char *options)
 	talk_write(users, "\"u\" \"secret\"\n");
 	talk_write(file, "[databases]\nd = host=%s port=1 %s\n[pgweir]\n"
 	    "auth_type = trust\nauth_file = %s\n"
-	    "client_tls_sslmode = disable\nserver_tls_sslmode = disable\n%s",
-	    stage.directory, database, users, options);
+	    "client_tls_sslmode = disable\nserver_tls_sslmode = disable\n",
+	    stage.directory, database, users);
+	talk_print_options(file, options);
 	config = config_read(file, NULL, &report);
 	ck_assert_ptr_nonnull(config);
 	config_replace(config);
+	peers_start(config, 2);
 	unlink(file);
 	unlink(users);
 	free(file);
@@ -226,7 +246,10 @@ talk_begins_cold(const char *database, const char *options)
 	    "/tmp/pgweir-talk-%s", "XX" "XXXX");
 	ck_assert_ptr_nonnull(mkdtemp(stage.directory));
 	ck_assert(addr_parse_unix(&stage.addr, stage.directory, 1));
+	snprintf(stage.second, sizeof stage.second, "%s/.s.PGSQL.2",
+	    stage.directory);
 	postgres_starts();
+	peers_init(stage.loops[0], NULL);
 	talk_configure(database, options);
 	pools_init(TALK_LOOPS + 1);
 	backends_init(stage.loops[0], NULL);
@@ -335,6 +358,7 @@ talk_ends(void)
 	hubs_done();
 	pools_done();
 	backends_done();
+	peers_done();
 	config_replace(NULL);
 	if (stage.listener >= 0)
 		postgres_stops();

@@ -46,7 +46,9 @@ struct saying;		/* a message, or what it has to look like */
 struct peer	*talk_begins(const char *options);
 /*
  * Nobody is there yet.  database: what else its line says; options: lines of
- * [pgweir], which go before those that the stage itself needs.
+ * [pgweir], which go before those that the stage itself needs; @DIR@ in them
+ * is the directory with PostgreSQL's socket, at port 1.  Peers may be there
+ * as well, also at port 2, which is the same socket.
  */
 void		 talk_begins_cold(const char *database, const char *options);
 void		 talk_ends(void);
@@ -117,6 +119,11 @@ void		 leaves_unnoticed(struct peer *);
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
 /* The other side has closed the connection, behind what was heard. */
 bool		 has_heard_the_end(const struct peer *);
+/* Its cancel key. */
+uint32_t	 pid_of(const struct peer *);
+uint32_t	 secret_of(const struct peer *);
+/* The clients of this loop are told to go, over this time. */
+void		 dismisses(int loop, const char *text, int64_t spread_us);
 /* Whatever it was: counts as heard. */
 void		 ignores(struct peer *);
 
@@ -127,6 +134,8 @@ void		 ignores(struct peer *);
 struct saying	*startup(const char *user, const char *database);
 /* The cancel request that this peer's key makes. */
 struct saying	*cancel_of(const struct peer *);
+struct saying	*cancel_without_hops(const struct peer *);
+struct saying	*cancel_by_key(uint32_t pid, uint32_t secret);
 struct saying	*password(const char *);
 struct saying	*query(const char *);
 struct saying	*parse(const char *name, const char *text);

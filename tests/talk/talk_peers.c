@@ -14,6 +14,7 @@
 
 #include "base/mem.h"
 #include "client/client.h"
+#include "client/client_leave.h"
 #include "talk_private.h"
 #include "wire/msg.h"
 
@@ -323,4 +324,24 @@ talk_server_enters(const char *file, int line)
 	    (struct saying *const[]){ startup("u", "d"), NULL });
 	lets_in(peer);
 	return peer;
+}
+
+uint32_t
+pid_of(const struct peer *peer)
+{
+	return peer->pid;
+}
+
+uint32_t
+secret_of(const struct peer *peer)
+{
+	return peer->secret;
+}
+
+void
+dismisses(int loop, const char *text, int64_t spread_us)
+{
+	client_dismiss_all(stage.loops[loop], REASON_SHUTDOWN, text, false,
+	    spread_us);
+	talk_settle();
 }

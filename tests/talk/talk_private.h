@@ -33,6 +33,7 @@ struct stage {
 	struct loop		*loops[TALK_LOOPS + 1];
 	struct peer_list	 peers;
 	char			 directory[64];
+	char			 second[96];	/* the socket's other name */
 	struct addr		 addr;
 	int			 listener;	/* -1: PostgreSQL is down */
 	int64_t			 now_us;

@@ -53,16 +53,27 @@ startup(const char *user, const char *database)
 }
 
 struct saying *
-cancel_of(const struct peer *peer)
+cancel_by_key(uint32_t pid, uint32_t secret)
 {
 	struct saying	*saying = saying_new();
-	uint8_t		 key[4] = { (uint8_t)(peer->secret >> 24),
-			    (uint8_t)(peer->secret >> 16),
-			    (uint8_t)(peer->secret >> 8),
-			    (uint8_t)peer->secret };
+	uint8_t		 key[4] = { (uint8_t)(secret >> 24),
+			    (uint8_t)(secret >> 16),
+			    (uint8_t)(secret >> 8), (uint8_t)secret };
 
-	put_cancel_request(&saying->bytes, peer->pid, key, sizeof key);
+	put_cancel_request(&saying->bytes, pid, key, sizeof key);
 	return saying;
+}
+
+struct saying *
+cancel_of(const struct peer *peer)
+{
+	return cancel_by_key(peer->pid, peer->secret);
+}
+
+struct saying *
+cancel_without_hops(const struct peer *peer)
+{
+	return cancel_by_key(peer->pid, peer->secret & ~3u);
 }
 
 struct saying *
@@ -329,7 +340,8 @@ flipped(const struct saying *saying, size_t at)
 {
 	struct saying	*copy = cut(saying, 0, buf_length(&saying->bytes));
 
-	buf_bytes(&copy->bytes)[at] ^= 1;
+	/* Not the last ones, which count hops in a cancel key. */
+	buf_bytes(&copy->bytes)[at] ^= 4;
 	return copy;
 }
 

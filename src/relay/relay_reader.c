@@ -1,0 +1,262 @@
+/*
+ * Which replica serves a client's next read.
+ *
+ * The one that has served its last one, while that is usable and has replayed
+ * what was written before (relay/causal.h).  Otherwise one that has replayed
+ * that, and what the client has read: it had read no more than the primary
+ * had written by then, so when it leaves a replica the primary is asked, as
+ * after a write, and what it answers is kept as what was seen.
+ *
+ * While there is no such replica the primary serves the reads, at once or
+ * after read_your_writes_wait.  Of a client that may only be served by a
+ * replica (route = replica without replica_fallback) failover_wait counts.
+ */
+
+#include "base/mem.h"
+#include "config/config.h"
+#include "pool/cluster.h"
+#include "pool/monitor.h"
+#include "pool/pool_set.h"
+#include "relay/causal.h"
+#include "relay/relay_private.h"
+
+static void	relay_on_patience_over(struct loop *, struct deadline *);
+
+struct causal *
+relay_causal(struct relay *relay)
+{
+	struct client	*client = relay->client;
+	struct config	*config;
+	char		 address[ADDR_TEXT_BYTES];
+	struct addr	 peer;
+
+	if (relay->causal != NULL)
+		return relay->causal;
+	addr_of_peer(&peer, client->stream.fd);
+	config = config_current();
+	relay->causal = causal_join((enum causal_scope)
+	    config->option.read_your_writes,
+	    &client->pool->set->cluster->tide, client->database,
+	    client->user, addr_is_unix(&peer) ? "" :
+	    addr_print_host(&peer, address, sizeof address));
+	config_release(config);
+	return relay->causal;
+}
+
+/* Somebody waits for the replicas: they are asked soon. */
+static void
+relay_hurry_replicas(const struct cluster *cluster)
+{
+	struct backend	*backend;
+
+	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++) {
+		backend = atomic_load(&cluster->members[i].backend);
+		if (backend != NULL && atomic_load(&cluster->members[i].use) ==
+		    USE_READ)
+			monitor_look(backend);
+	}
+}
+
+static void
+relay_hurry_primary(const struct cluster *cluster)
+{
+	struct backend	*writer = cluster_writer(cluster);
+
+	if (writer != NULL)
+		monitor_look(writer);
+}
+
+/* From now on only a replica will do that is as far as it has seen. */
+static void
+relay_note_seen(struct relay *relay)
+{
+	struct cluster	*cluster = relay->client->pool->set->cluster;
+
+	if (relay->seen == NULL)
+		relay->seen = causal_join(CAUSAL_SESSION, &cluster->tide,
+		    NULL, NULL, NULL);
+	causal_write(relay->seen);
+}
+
+/* Until it reads there again, it sees no more there. */
+static void
+relay_leave_reader(struct relay *relay)
+{
+	if (!relay->has_left)
+		relay_note_seen(relay);
+	relay->has_left = true;
+}
+
+/* Both of two; the ticket says what would have to come. */
+static enum causal_state
+relay_position(struct relay *relay, struct causal *causal)
+{
+	struct ticket		*ticket = &relay->ticket;
+	enum causal_state	 state;
+	uint32_t		 timeline = 0;
+	int64_t			 lsn = 0;
+
+	state = causal_state(causal, &timeline, &lsn);
+	if (state == CAUSAL_UNKNOWN && causal_wanted(causal) >
+	    ticket->awaited_number)
+		ticket->awaited_number = causal_wanted(causal);
+	if (state == CAUSAL_AT && (timeline > ticket->awaited_timeline ||
+	    (timeline == ticket->awaited_timeline &&
+	    lsn > ticket->awaited_lsn))) {
+		ticket->awaited_timeline = timeline;
+		ticket->awaited_lsn = lsn;
+	}
+	return state;
+}
+
+static bool
+relay_reader_is_usable(const struct relay *relay)
+{
+	const struct pool_set	*set = relay->client->pool->set;
+
+	return relay->reader != NULL && relay->reader->set == set &&
+	    cluster_use(set->cluster, relay->reader->backend) == USE_READ;
+}
+
+/* NULL: none is there, or none has replayed as much as the ticket says. */
+struct pool *
+relay_reader(struct relay *relay)
+{
+	struct pool_set	*set = relay->client->pool->set;
+	struct ticket	*ticket = &relay->ticket;
+	struct pool	*pool = NULL;
+	bool		 usable;
+
+	ticket->awaited_number = 0;
+	ticket->awaited_timeline = 0;
+	ticket->awaited_lsn = 0;
+	if (relay->heeds_writes)
+		relay_position(relay, relay_causal(relay));
+	if (relay->reader != NULL) {
+		usable = relay_reader_is_usable(relay);
+		if (usable && ticket->awaited_number == 0 &&
+		    backend_has_replayed(relay->reader->backend,
+		    ticket->awaited_timeline, ticket->awaited_lsn))
+			return relay->reader;
+		relay_leave_reader(relay);
+		if (!usable)
+			relay->reader = NULL;
+	}
+	if (relay->seen != NULL)
+		relay_position(relay, relay->seen);
+	if (ticket->awaited_number == 0)
+		pool = pool_set_choose_reader(set, NULL,
+		    ticket->awaited_timeline, ticket->awaited_lsn);
+	if (pool == NULL && ticket->awaited_number != 0)
+		relay_hurry_primary(set->cluster);
+	else if (pool == NULL && ticket->awaited_timeline != 0)
+		relay_hurry_replicas(set->cluster);
+	return pool;
+}
+
+/*
+ * Asking.
+ */
+
+static bool
+cluster_has_reader(const struct cluster *cluster)
+{
+	for (int i = 0; i < CLUSTER_MEMBERS_MAX; i++)
+		if (atomic_load(&cluster->members[i].use) == USE_READ)
+			return true;
+	return false;
+}
+
+static bool
+relay_may_read_from_primary(const struct relay *relay)
+{
+	return relay->heeds_writes || relay_limits(relay)->replica_fallback;
+}
+
+/* How long it may wait for a replica that is there to catch up. */
+static int64_t
+relay_patience_us(const struct relay *relay)
+{
+	const struct pool_settings *limits = relay_limits(relay);
+
+	return relay_may_read_from_primary(relay) ?
+	    limits->read_your_writes_wait_us : limits->failover_wait_us;
+}
+
+struct server *
+relay_ask_for_reader(struct relay *relay)
+{
+	struct pool_set	*set = relay->client->pool->set;
+	struct pool	*reader;
+
+	while ((reader = relay_reader(relay)) == NULL &&
+	    cluster_has_reader(set->cluster)) {
+		if (relay->is_tired || relay_patience_us(relay) == 0)
+			return pool_set_take(set, NEED_WRITE, NULL,
+			    &relay->ticket);
+		if (pool_set_await(set, &relay->ticket))
+			return NULL;
+	}
+	/* The primary will show it more than some replica has. */
+	if (reader == NULL)
+		relay_note_seen(relay);
+	return pool_set_take(set, NEED_READ, reader, &relay->ticket);
+}
+
+/*
+ * The deadline stays as it is when what was waited for has come, and is not
+ * enough: there is one for all of it.
+ */
+void
+relay_watch_catching_up(struct relay *relay)
+{
+	struct client	*client = relay->client;
+
+	if (!relay->is_awaiting)
+		deadline_set(client->loop, &client->deadline,
+		    relay_patience_us(relay), relay_on_patience_over);
+	relay->is_awaiting = true;
+}
+
+static void
+relay_on_patience_over(struct loop *loop, struct deadline *deadline)
+{
+	struct client	*client = container_of(deadline, struct client,
+			    deadline);
+	struct relay	*relay = relay_of_client(client);
+
+	(void)loop;
+	relay->is_awaiting = false;
+	if (!relay_may_read_from_primary(relay)) {
+		relay_refuse_no_host(relay);
+		return;
+	}
+	relay->is_tired = true;
+	/* Or it is being told to ask again just now. */
+	if (pool_withdraw(relay->ticket.pool, &relay->ticket))
+		relay_on_moved(&relay->ticket);
+}
+
+/* One that wanted to read and did not get to a replica has a reason. */
+void
+relay_note_route(struct relay *relay, bool is_replica)
+{
+	const struct ticket	*ticket = &relay->ticket;
+	enum route_why		 why = (enum route_why)relay->why;
+
+	if (relay->need == NEED_READ && !is_replica)
+		why = (ticket->awaited_number != 0 ||
+		    ticket->awaited_timeline != 0) && cluster_has_reader(
+		    relay->client->pool->set->cluster) ? WHY_BEHIND :
+		    WHY_NO_REPLICA;
+	COUNT(relay_lane(relay)->routes.taken[is_replica ? TARGET_REPLICA :
+	    TARGET_PRIMARY][why], 1);
+}
+
+void
+relay_reader_done(struct relay *relay)
+{
+	causal_leave(relay->causal);
+	causal_leave(relay->seen);
+	relay->causal = relay->seen = NULL;
+}

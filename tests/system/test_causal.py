@@ -1,0 +1,192 @@
+"""Read your writes: what each setting promises, and waiting for a replica."""
+
+import time
+
+from cluster import Cluster, wait_until
+from test_lag import delay, pause, resume
+from test_roles import OldServer
+from wire import Client, SYNC, bind, error_of, execute, parse, query, row
+
+PORT = "select inet_server_port()"
+READ = "select n, inet_server_port() from t"
+
+
+def begin(cluster, options, lag=None):
+    """A table that everybody has, and reads that are split."""
+    primary, *replicas = cluster.nodes
+    primary.sql(["create table t (n int)", "insert into t values (0)",
+                 "create role app login", "grant all on t to app"],
+                database="app")
+    cluster.caught_up()
+    weir = cluster.start("catalogue_interval = 1s\n" + options)
+    client = Client(weir.port, user="postgres")
+    wait_until("reads are split", lambda:
+               int(client.rows(READ)[0][1]) != primary.port)
+    if lag:
+        for node in replicas:
+            delay(node, lag)
+    return weir, client, primary, replicas
+
+
+def write(client, n):
+    error = error_of(client.ask(query(f"update t set n = {n}")))
+    assert error is None, error
+
+
+def extended(client, text):
+    messages = client.ask(parse("", text), bind(""), execute(), SYNC)
+    return [row(body) for kind, body in messages if kind == "D"]
+
+
+def never_sees_an_older_row(world, scope, lag, wait):
+    with Cluster(world) as cluster:
+        weir, client, primary, _ = begin(
+            cluster, f"read_your_writes = {scope}\n"
+            f"read_your_writes_wait = {wait}", lag)
+        other = Client(weir.port, user="postgres")
+        app = Client(weir.port, user="app")
+        promised = {"session": [client], "application": [client, other],
+                    "database": [client, other, app]}[scope]
+        for n in range(1, 41):
+            write(client, n)
+            for reader in promised:
+                assert reader.rows(READ)[0][0] == str(n)
+                assert extended(reader, READ)[0][0] == str(n)
+                reader.rows("begin read only")
+                assert reader.rows(READ)[0][0] == str(n)
+                reader.rows("commit")
+
+
+def test_of_a_session_nobody_reads_older_than_it_wrote_10_ms_late(world):
+    never_sees_an_older_row(world, "session", "10ms", "0")
+
+
+def test_of_a_session_nobody_reads_older_than_it_wrote_10_s_late(world):
+    never_sees_an_older_row(world, "session", "10s", "0")
+
+
+def test_of_an_application_nobody_reads_older_than_it_wrote_10_ms_late(world):
+    never_sees_an_older_row(world, "application", "10ms", "0")
+
+
+def test_of_an_application_nobody_reads_older_than_it_wrote_10_s_late(world):
+    never_sees_an_older_row(world, "application", "10s", "0")
+
+
+def test_of_a_database_nobody_reads_older_than_was_written_10_ms_late(world):
+    never_sees_an_older_row(world, "database", "10ms", "0")
+
+
+def test_of_a_database_nobody_reads_older_than_was_written_10_s_late(world):
+    never_sees_an_older_row(world, "database", "10s", "0")
+
+
+def test_who_waits_for_a_replica_reads_no_older_row_either(world):
+    never_sees_an_older_row(world, "application", "10ms", "500ms")
+
+
+def test_whose_writes_count_is_what_the_setting_says(world):
+    for scope in ("session", "application", "off"):
+        with Cluster(world) as cluster:
+            weir, client, primary, replicas = begin(
+                cluster, f"read_your_writes = {scope}")
+            other = Client(weir.port, user="postgres")
+            app = Client(weir.port, user="app")
+            for node in replicas:
+                pause(node)
+            write(client, 1)
+            assert app.rows(READ)[0][0] == "0"
+            assert other.rows(READ)[0][0] == (
+                "1" if scope == "application" else "0")
+            assert client.rows(READ)[0][0] == (
+                "0" if scope == "off" else "1")
+
+
+def test_a_read_waits_for_a_replica_that_catches_up_within_read_your_writes_wait(world):
+    with Cluster(world) as cluster:
+        weir, client, primary, _ = begin(
+            cluster, "read_your_writes_wait = 20s", "300ms")
+        for n in range(1, 4):
+            write(client, n)
+            value, port = client.rows(READ)[0]
+            assert value == str(n) and int(port) != primary.port
+            write(client, -n)
+            value, port = extended(client, READ)[0]
+            assert value == str(-n) and int(port) != primary.port
+            write(client, n)
+            client.rows("begin read only")
+            value, port = client.rows(READ)[0]
+            assert value == str(n) and int(port) != primary.port
+            client.rows("commit")
+
+
+def test_a_read_that_has_waited_for_long_enough_goes_to_the_primary(world):
+    with Cluster(world) as cluster:
+        weir, client, primary, replicas = begin(
+            cluster, "read_your_writes_wait = 400ms")
+        for node in replicas:
+            pause(node)
+        for n in range(1, 4):
+            write(client, n)
+            start = time.monotonic()
+            assert client.rows(READ)[0] == [str(n), str(primary.port)]
+            assert time.monotonic() - start > 0.35
+
+
+def test_a_client_that_waits_for_a_replica_can_be_cancelled_and_can_leave(world):
+    with Cluster(world) as cluster:
+        weir, client, primary, replicas = begin(
+            cluster, "read_your_writes_wait = 60s")
+        other = Client(weir.port, user="postgres")
+        for node in replicas:
+            pause(node)
+        write(client, 1)
+
+        def waiting():
+            return sum(int(r.split("|")[3]) for r in weir.console(
+                "show pools").split("\n") if r.startswith("app|"))
+
+        for one in (client, other):
+            one.send(query(READ))
+        wait_until("both wait", lambda: waiting() == 2)
+        client.cancel(weir.port)
+        assert error_of(client.until_ready())["C"] == "57014"
+        other.close()
+        wait_until("nobody waits", lambda: waiting() == 0)
+        resume(replicas[0])
+        assert client.rows(READ)[0][0] == "1"
+
+
+def test_who_waits_for_a_replica_is_let_go_when_the_roles_change(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir, client, primary, (replica,) = begin(
+            cluster, "read_your_writes_wait = 60s")
+        pause(replica)
+        write(client, 1)
+        client.send(query(READ))
+        wait_until("it waits", lambda: "|1|" in weir.console("show pools"))
+        replica.stop("immediate")
+        assert row(dict(client.until_ready())["D"]) == [
+            "1", str(primary.port)]
+
+
+def test_a_write_asks_the_primary_at_once_and_who_waits_has_replicas_asked_all_the_time(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        counted = OldServer(replica.port)
+        cluster.hosts = lambda: (f"host=127.0.0.1,127.0.0.1 "
+                                 f"port={primary.port},{counted.port}")
+        weir, client, primary, (replica,) = begin(
+            cluster, "read_your_writes_wait = 60s")
+        weir.write(open(weir.file).read().replace(
+            "role_check_interval = 100ms", "role_check_interval = 1h"))
+        weir.console("reload")
+        pause(replica)
+        write(client, 1)
+        client.send(query(READ))
+        before = len(counted.queries)
+        wait_until("it is asked", lambda:
+                   len(counted.queries) > before + 50)
+        resume(replica)
+        assert row(dict(client.until_ready())["D"]) == [
+            "1", str(replica.port)]

@@ -60,8 +60,8 @@ struct expectation {
 	uint8_t			 kind;
 	uint8_t			 fate;
 	uint8_t			 purpose;
-	bool			 is_named;	/* Parse: entered into names */
-	uint8_t			 learns;	/* relay_learn.c's */
+	bool			 is_named : 1;	/* Parse: entered into names */
+	uint8_t			 learns : 2;	/* relay_learn.c's */
 	uint32_t		 number;	/* on the shelf; of Bind and
 						 * Describe too */
 	struct statement	*statement;	/* Parse, Close: held; Describe:
@@ -73,7 +73,7 @@ struct expectation {
 						 * else: what replaces an
 						 * error */
 	uint32_t		 made_bytes;
-	char			 asked[24];	/* Bind, Describe: the client's
+	char			 asked[20];	/* Bind, Describe: the client's
 						 * name for it, if it is that
 						 * short; "": not so */
 };

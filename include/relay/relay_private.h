@@ -165,6 +165,9 @@ void	relay_pass(struct relay *, struct relay_io *,
 void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
+/* True: it may begin a transaction block, and pool_mode is statement. */
+bool	relay_refuse_block(struct relay *, struct relay_io *,
+	    const struct relay_message *, uint32_t touches, bool is_query);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 
@@ -223,9 +226,9 @@ struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 /* Close on the server, and forget, what is there. */
 void	relay_close_shelved(struct server_session *, struct relay_io *,
 	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its name and number. */
+/* The server has this statement, or gets it now; its number there. */
 uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+		    struct statement *);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 

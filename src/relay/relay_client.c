@@ -66,11 +66,19 @@ relay_begin_query(struct relay *relay)
 	    relay_limits(relay)->query_timeout_us, relay_on_query_timeout);
 }
 
-static bool
-relay_refuses_block(const struct relay *relay, uint32_t touches)
+bool
+relay_refuse_block(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, uint32_t touches, bool is_query)
 {
-	return touches & SQL_TOUCHES_BLOCK &&
-	    relay_limits(relay)->mode == POOL_MODE_STATEMENT;
+	if (!(touches & SQL_TOUCHES_BLOCK) ||
+	    relay_limits(relay)->mode != POOL_MODE_STATEMENT)
+		return false;
+	relay_answer_error(relay, io, is_query,
+	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
+	    "Use pool_mode = transaction for this database.",
+	    "transaction blocks are not allowed in pool_mode statement");
+	relay_drop(relay, message);
+	return true;
 }
 
 /* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
@@ -138,15 +146,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		    "the query does not end with a zero byte");
 	by_words = words_touches(relay->client->pool, text, n - 1);
 	touches = verdict_touches(text, n - 1) | by_words;
-	if (relay_refuses_block(relay, touches)) {
-		relay_answer_error(relay, io, true,
-		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
-		    "Use pool_mode = transaction for this database.",
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
-		relay_drop(relay, message);
+	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
-	}
 	if ((relay_may_own(text) || touches & SQL_TOUCHES_SETTINGS) &&
 	    relay_own_query(relay, io, text, n - 1)) {
 		relay_set_unnamed(relay, NULL);

@@ -21,6 +21,7 @@ enum key_kind {
 	KEY_TIME,
 	KEY_MODE,
 	KEY_ROUTE,
+	KEY_BALANCE,
 };
 
 struct key {
@@ -51,6 +52,7 @@ static const struct key	database_keys[] = {
 	DATABASE_KEY(KEY_TEXT, "application_name", application_name),
 	DATABASE_KEY(KEY_MODE, "pool_mode", pool_mode),
 	DATABASE_KEY(KEY_ROUTE, "route", route),
+	DATABASE_KEY(KEY_BALANCE, "load_balance_hosts", balance),
 	DATABASE_KEY(KEY_NUMBER, "pool_size", pool_size),
 	DATABASE_KEY(KEY_NUMBER, "min_pool_size", min_pool_size),
 	DATABASE_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
@@ -115,6 +117,20 @@ key_nearest(const struct key *keys, const char *name)
 	return nearest;
 }
 
+const char *
+config_balance_name(enum balance balance)
+{
+	return balance == BALANCE_DISABLE ? "disable" : "round-robin";
+}
+
+static bool
+balance_parse(const char *text, enum balance *balance)
+{
+	*balance = strcmp(text, "disable") == 0 ? BALANCE_DISABLE :
+	    BALANCE_ROUND_ROBIN;
+	return strcmp(text, config_balance_name(*balance)) == 0;
+}
+
 static bool
 key_set(const struct key *keys, void *record, const char *name,
     const char *value, char *error, size_t size)
@@ -157,6 +173,10 @@ key_set(const struct key *keys, void *record, const char *name,
 		break;
 	case KEY_ROUTE:
 		if (config_route_parse(value, at))
+			return true;
+		break;
+	case KEY_BALANCE:
+		if (balance_parse(value, at))
 			return true;
 		break;
 	}

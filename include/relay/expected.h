@@ -44,14 +44,18 @@ enum expect_purpose {
 	PURPOSE_SETTINGS,	/* the client's settings before its statement */
 	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
-	PURPOSE_CLEAR,		/* another client's settings away, at login */
+	PURPOSE_CLEAR,		/* another client's settings away */
 	PURPOSE_WORDS,		/* relay/words.h */
 	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
 	PURPOSE_BASELINE,	/* the client's channels before its statement */
 	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */
 	PURPOSE_LISTEN_HERE,	/* the client's server listens itself */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
+	PURPOSE_BEGIN,		/* a BEGIN that was held; no query of its
+				 * own: what follows is skipped if it fails */
 	PURPOSE_COPY,		/* relay_copy.c */
+	PURPOSE_RESTORE,	/* what a RESET has left, and setting it to */
+	PURPOSE_RESTORED,	/* what the client started with */
 };
 
 struct expectation {

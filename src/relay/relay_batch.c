@@ -173,6 +173,16 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/* Nobody keeps the text to look for names in it. */
+static uint32_t
+relay_long_touches(const char *text, size_t n)
+{
+	uint32_t	touches = verdict_touches(text, n);
+
+	return touches & SQL_TOUCHES_NAMES ? touches | SQL_TOUCHES_CUSTOM :
+	    touches;
+}
+
 /*
  * Too long to be kept, or all that may be kept is there already: an unnamed
  * one passes, and the client keeps this server.
@@ -215,7 +225,7 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	relay->pins |= PIN_STATEMENT;
 	relay->long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->long_touches = verdict_touches(
+		relay->long_touches = relay_long_touches(
 		    (const char *)message->at + MSG_HEAD_BYTES + 1,
 		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
@@ -243,9 +253,16 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	if (relay->state == RELAY_IDLE)
+	if (relay_may_own((const char *)body) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
+		if (atomic_load_explicit(&session_has_customs,
+		    memory_order_relaxed))
+			relay_adopt_parsed(relay, (const char *)body);
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
@@ -315,94 +332,75 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
-/* What its portal will do to the session; false: that is refused. */
+/* What a Bind leaves on its server; false: it was refused. */
 static bool
-relay_may_touch(struct relay *relay, struct relay_io *io,
-    const struct statement *statement)
+relay_note_bind(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, struct statement *statement,
+    const char *name, size_t before, size_t after)
 {
-	uint32_t	touches = statement->touches |
-			    words_touches(relay->client->pool,
-			    statement->text, statement->text_bytes - 1);
+	struct sqlnames	names;
+	uint32_t	touches, by_words;
 
-	if (touches == 0)
+	if (relay->server->pool->set != NULL)
+		relay_note_bound(relay, statement);
+	if (before == 1)
+		session_set_deallocate(relay->server->session,
+		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
+		    statement : NULL);
+	if (statement == NULL) {
+		if (name[0] == '\0')
+			relay->touches |= relay->long_touches;
 		return true;
-	if (!relay_may_tie(relay, io, relay_pins_of(touches), false))
+	}
+	by_words = words_touches(relay->client->pool, statement->text,
+	    statement->text_bytes - 1);
+	touches = statement->touches | by_words;
+	if (touches & SQL_TOUCHES_NAMES) {
+		sqlscan_names(&names, statement->text,
+		    statement->text_bytes - 1);
+		touches = relay_note_names(relay, &names, touches,
+		    by_words & SQL_TOUCHES_NAMES, message, after);
+	}
+	if (touches != 0 && !relay_may_tie(relay, io, relay_pins_of(touches),
+	    false)) {
+		relay_drop(relay, message);
 		return false;
+	}
 	if (touches & SQL_TOUCHES_SEQUENCE)
 		relay_forget_sequences(relay, io);
 	relay->touches |= touches;
 	return true;
 }
 
-/* The shared part of Bind and Describe: put the statement's name right. */
+/* About the unnamed statement, or one that PostgreSQL knows by this name. */
 static enum relay_verdict
-relay_pass_named(struct relay *relay, struct relay_io *io,
+relay_pass_unchanged(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    const char *name, size_t before, size_t after)
+    struct statement *statement)
 {
-	struct statement	*statement;
-	enum relay_verdict	 verdict;
+	struct expectation	*entry;
+
+	if (statement != NULL)
+		relay_ensure_unnamed(relay, io);
+	entry = expected_add(&relay->server->session->expected, kind,
+	    FATE_PASS);
+	if (statement != NULL && kind == EXPECT_DESCRIBE)
+		entry->statement = statement_hold(statement);
+	relay_pass(relay, io, message);
+	relay_forget_shelf(relay, statement, kind);
+	return RELAY_USED;
+}
+
+/* The client's name stands from `before` to `after`. */
+static enum relay_verdict
+relay_pass_renamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, uint32_t number, const char *name,
+    size_t before, size_t after)
+{
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	struct shelf_entry	*shelved;
-	uint32_t		 number = 0;
-	bool			 passes;
 
-	statement = relay_statement_named(relay, name, &passes);
-	if (relay_awaits_name(relay, io, kind, name))
-		return RELAY_LATER;
-	if (statement == NULL && !passes)
-		return relay_no_statement(relay, io, message, name);
-	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
-	    relay_limits(relay)->mode == POOL_MODE_STATEMENT) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
-		    "Use pool_mode = transaction for this database.",
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	if (relay->state == RELAY_IDLE && statement != NULL)
-		relay_choose(relay, statement->text,
-		    statement->text_bytes - 1);
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	shelved = statement == NULL || name[0] == '\0' ||
-	    relay->misfit != NULL ? NULL :
-	    shelf_find(&relay->server->session->shelf, statement);
-	if (shelved != NULL)
-		number = shelved->number;
-	else if (statement != NULL && name[0] != '\0') {
-		if (!relay_may_bind(relay, io, message, kind, statement, name,
-		    &verdict))
-			return verdict;
-		number = relay_ensure(relay, io, statement);
-	}
-	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
-		relay_note_bound(relay, statement);
-	if (kind == EXPECT_BIND && before == 1)
-		session_set_deallocate(relay->server->session,
-		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
-		    statement : NULL);
-	if (statement != NULL && kind == EXPECT_BIND &&
-	    !relay_may_touch(relay, io, statement)) {
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	if (statement == NULL && kind == EXPECT_BIND && name[0] == '\0')
-		relay->touches |= relay->long_touches;
-	if (statement != NULL && name[0] == '\0')
-		relay_ensure_unnamed(relay, io);
-	if (statement == NULL || name[0] == '\0') {
-		entry = expected_add(&relay->server->session->expected, kind,
-		    FATE_PASS);
-		if (statement != NULL && kind == EXPECT_DESCRIBE)
-			entry->statement = statement_hold(statement);
-		relay_pass(relay, io, message);
-		relay_forget_shelf(relay, statement, kind);
-		return RELAY_USED;
-	}
 	statement_server_name(number, server_name);
 	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
@@ -416,6 +414,69 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
 	return RELAY_USED;
+}
+
+/* The server's number of it, which gets it now if need be; 0: not now. */
+static uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	struct shelf_entry	*shelved = relay->misfit != NULL ? NULL :
+				    shelf_find(&relay->server->session->shelf,
+				    statement);
+
+	if (shelved != NULL)
+		return shelved->number;
+	if (!relay_may_bind(relay, io, message, kind, statement, name,
+	    verdict))
+		return 0;
+	return relay_ensure(relay, io, statement);
+}
+
+/* The shared part of Bind and Describe: put the statement's name right. */
+static enum relay_verdict
+relay_pass_named(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const char *name, size_t before, size_t after)
+{
+	struct statement	*statement;
+	enum relay_verdict	 verdict;
+	uint32_t		 number = 0;
+	bool			 passes;
+
+	statement = relay_statement_named(relay, name, &passes);
+	if (relay_awaits_name(relay, io, kind, name))
+		return RELAY_LATER;
+	if (statement == NULL && !passes)
+		return relay_no_statement(relay, io, message, name);
+	if (statement != NULL && kind == EXPECT_BIND &&
+	    relay_may_own(statement->text) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
+	if (statement != NULL && relay_refuse_block(relay, io, message,
+	    statement->touches, false))
+		return RELAY_USED;
+	if (relay->state == RELAY_IDLE && statement != NULL) {
+		relay_choose(relay, statement->text,
+		    statement->text_bytes - 1);
+		if (statement->touches & SQL_TOUCHES_NAMES)
+			relay_adopt_parsed(relay, statement->text);
+	}
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (statement != NULL && name[0] != '\0' && (number =
+	    relay_number(relay, io, message, kind, statement, name,
+	    &verdict)) == 0)
+		return verdict;
+	if (kind == EXPECT_BIND && !relay_note_bind(relay, io, message,
+	    statement, name, before, after))
+		return RELAY_USED;
+	return number == 0 ?
+	    relay_pass_unchanged(relay, io, message, kind, statement) :
+	    relay_pass_renamed(relay, io, message, kind, statement, number,
+	    name, before, after);
 }
 
 enum relay_verdict

@@ -26,6 +26,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
+#include "wire/get.h"
 #include "wire/put.h"
 
 /* How the client takes rows of another shape. */
@@ -132,6 +133,52 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
+/*
+ * The server lacks it, and could perhaps not prepare it now: in a failed
+ * transaction, or where its tables are others.  PostgreSQL would not have to;
+ * what it would say without that is known.
+ */
+static bool
+relay_answer_learned(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const struct statement *statement, const char *name)
+{
+	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
+	uint16_t	 given, needed;
+	struct get	 get;
+	struct buf	 answer;
+	size_t		 mark;
+
+	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
+		buf_init(&answer);
+		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
+		put_bytes(&answer, statement->types, statement->types_bytes);
+		put_end(&answer, mark);
+		put_empty(&answer, MSG_NO_DATA);
+		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+		buf_done(&answer);
+		relay_drop(relay, message);
+		return true;
+	}
+	if (kind != EXPECT_BIND ||
+	    relay->server->transaction_status != STATUS_FAILED)
+		return false;
+	get_init(&get, behind, (size_t)(message->at + message->here - behind));
+	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
+	given = get_u16(&get);
+	if (get.bad)
+		return false;
+	get_init(&get, statement->types, statement->types_bytes);
+	needed = get_u16(&get);
+	if (given == needed)
+		return false;
+	relay_answer_error(relay, io, false, "08P01", NULL, "bind message "
+	    "supplies %u parameters, but prepared statement \"%s\" requires "
+	    "%u", given, name, needed);
+	relay_drop(relay, message);
+	return true;
+}
+
 bool
 relay_may_bind(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
@@ -150,8 +197,12 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return false;
 	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL ||
-	    relay->touches & SQL_TOUCHES_MEANING)
+	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
+		return true;
+	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
+	    kind, statement, name))
+		return false;
+	if (relay->touches & SQL_TOUCHES_MEANING)
 		return true;
 	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
 	    relay->knows_shapes &&

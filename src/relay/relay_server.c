@@ -184,7 +184,8 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	    answer->length))
 		session->has_failed = true;
 	if (answer->head != NULL &&
-	    answer->head->purpose == PURPOSE_READ_BACK &&
+	    (answer->head->purpose == PURPOSE_READ_BACK ||
+	    answer->head->purpose == PURPOSE_RESTORE) &&
 	    !settings_draft_take_row(session->draft, answer->body,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
@@ -253,8 +254,9 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
-	return relay->tells_settings &&
-	    answer->head->purpose == PURPOSE_SETTINGS ?
+	return (relay->tells_settings &&
+	    answer->head->purpose == PURPOSE_SETTINGS) ||
+	    answer->head->purpose == PURPOSE_RESTORED ?
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
@@ -286,11 +288,13 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	if (answer->head->purpose != PURPOSE_NONE) {
 		session->has_failed = true;
 		relay_keep_error(session, answer);
-		return ANSWER_DROP;
+		return answer->head->purpose == PURPOSE_BEGIN ?
+		    ANSWER_REFUSED : ANSWER_DROP;
 	}
 	if (answer->head->fate == FATE_SWALLOW)
 		buf_clear(&session->described);
-	if (relay->is_reading && relay_heal(relay, io, &fields))
+	if ((relay->is_reading || relay->is_opening) &&
+	    relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
@@ -378,6 +382,8 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
 	}
+	if (relay->begin_state == BEGIN_FIRST)
+		relay_begin_answered(relay);
 	relay_count_ready(relay);
 	if (server->session->has_altered &&
 	    server->transaction_status == STATUS_IDLE) {

@@ -252,10 +252,6 @@ def plain_row_description(body):
     return out
 
 
-# The server's own name of the statement is told here instead of the client's.
-SUPPLIES = re.compile('(but prepared statement) ".*"')
-
-
 def plain(message, pid):
     """The message as it is compared and shown."""
     kind, body = chr(message[0]), message[1]
@@ -263,7 +259,7 @@ def plain(message, pid):
         found = [part.decode("utf8", "backslashreplace")
                  for part in body.split(b"\0") if part]
         # Where a cancel has hit is chance, and how a function is called there.
-        return kind, {p[0]: SUPPLIES.sub("\\1", p[1:]) for p in found
+        return kind, {p[0]: p[1:] for p in found
                       if p[0] not in "FLRW"}
     if kind == "T":
         return kind, plain_row_description(body)
@@ -290,11 +286,6 @@ def key_of(message):
     return message[0]
 
 
-def names_differ(direct, pooled):
-    """PostgreSQL reads the text before it looks whether the name is taken."""
-    return direct[0] == pooled[0] == "E" and pooled[1].get("C") == "42P05"
-
-
 def schema_differs(direct, pooled):
     """A server that somebody had a temporary table on keeps its schema."""
     return direct[0] == pooled[0] == "N" and \
@@ -308,7 +299,7 @@ def compare(direct, pooled):
         one = [plain(m, direct.pid) for m in direct.messages]
         two = [plain(m, pooled.pid) for m in pooled.messages]
         if len(one) == len(two):
-            two = [a if names_differ(a, b) or schema_differs(a, b) else b
+            two = [a if schema_differs(a, b) else b
                    for a, b in zip(one, two)]
         if one != two:
             at = 0
@@ -469,7 +460,7 @@ class Player:
                     "stall", f"no answer within {PATIENCE} s to {who}; "
                     f"ties {sorted(self.tied)}, "
                     f"transactions {sorted(self.holds() - self.tied)}",
-                    [e for e in events if e[1] in waiting.values()])
+                    next(e for e in events if e[1] in waiting.values()))
                 found.clients = set(waiting.values())
                 raise found
             for key, mask in ready:

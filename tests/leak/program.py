@@ -140,7 +140,7 @@ class Writer:
 
     def login(self):
         self.is_in = True
-        self.has_probe = False
+        self.has_probe = self.moved = False
         self.steps = self.dice.randrange(5, 60)
         self.tied_for = 0
         found = {}
@@ -168,13 +168,17 @@ class Writer:
         if not self.is_in:
             return self.login()
         self.status = status
+        if status == "I":
+            self.moved = False
         self.steps -= 1
         self.tied_for = self.tied_for + 1 if is_tied else 0
         if self.steps <= 0 or self.tied_for > 12:
             return self.leave(True)
         if status != "I" and self.dice.random() < 0.22:
             return self.transaction()
-        return self.dice.choice(self.kinds)()
+        ops = self.dice.choice(self.kinds)()
+        self.note_path(ops)
+        return ops
 
     def leave(self, surely=False):
         if not surely and self.dice.random() < 0.7:
@@ -431,7 +435,7 @@ class Writer:
             return [["B", portal, name, []],
                     ["E", portal, self.dice.choice((0, 0, 1))]]
         if kind < 0.7:
-            return [["D", "S", name]]
+            return [["D", "S", name]] if not self.moved else []
         if kind < 0.76:
             return [["B", portal, name, []], ["D", "P", portal],
                     ["E", portal, 1], ["E", portal, 0]]
@@ -460,7 +464,14 @@ class Writer:
         ops = []
         for _ in range(self.dice.randrange(1, 5)):
             ops += self.batch_op()
+            self.note_path(ops)
         return ops + [["S"]]
+
+    def note_path(self, ops):
+        """Describe shows a statement as it was prepared; pgweir may prepare
+        it anew where the open transaction has another search_path."""
+        self.moved |= any("search_path" in str(op) or "schema" in str(op)
+                          for op in ops)
 
     def pipeline(self):
         """Only one of its batches names statements: what follows is read

@@ -210,6 +210,25 @@ def test_an_unnamed_statement_that_was_described_keeps_its_types(world):
          ("ann", query("select a from t")))
 
 
+def test_an_unnamed_statement_that_is_run_later_keeps_its_types(world):
+    text = "insert into t values ($1)"
+    now = bind_binary("", int4(7), results=False) + execute() + SYNC
+    change = ("sql", "alter table t alter a type float4")
+    same(world, "create table t (a int4)",
+         ("ann", parse("", text) + SYNC),
+         change,
+         ("ann", now),
+         ("ann", query("select a from t")))
+    # Once it was run in two batches, that is expected of the next ones.
+    same(world, "create table t (a int4)",
+         ("ann", parse("", text) + now),
+         ("ann", now),
+         ("ann", parse("", text) + now),
+         change,
+         ("ann", now),
+         ("ann", query("select a from t")))
+
+
 def test_rows_of_another_shape_are_an_error_to_who_knows_the_old_one(world):
     text = "select * from t"
     for change in ("add b int", "alter a type int8", "rename a to b"):

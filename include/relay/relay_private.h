@@ -181,7 +181,12 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * Its client left in the middle of something: cancel what runs, end it, reset
  * the server and give it to its pool.
  */
-void	relay_drain(struct server *, bool is_running);
+void	relay_drain(struct server *, bool is_running, bool is_in_batch);
+/*
+ * The rest of a message of which the client has sent a part.  False: that
+ * would be too much, or could mean something.
+ */
+bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
@@ -299,6 +304,8 @@ void	relay_retry(struct relay *);
  */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped,
 	    uint32_t from);
+/* This request ends the unnamed statement, if it happens. */
+void	relay_end_unnamed(struct relay *, struct expectation *);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 

@@ -267,10 +267,13 @@ struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
 bool	relay_may_bind(struct relay *, struct relay_io *,
 	    const struct relay_message *, enum expect_kind,
 	    struct statement *, const char *name, enum relay_verdict *verdict);
+/* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
+void	relay_note_unnamed(struct relay *, enum expect_kind);
+void	relay_ask_unnamed(struct relay *, struct relay_io *);
 /* A Describe of ours is answered; session->described has the parameters. */
 void	relay_learn(struct relay *, struct relay_io *,
 	    const struct expectation *, uint64_t shape);
-/* A Describe of the client's, of its unnamed statement. */
+/* One of the unnamed statement. */
 void	relay_learn_unnamed(struct relay *, const struct expectation *,
 	    const uint8_t *types, size_t);
 /* What this batch names has changed its shape: any will do. */

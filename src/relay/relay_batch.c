@@ -102,6 +102,7 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	} else
 		entry->before = statement_hold(statement);
 	session_set_unnamed(session, statement);
+	relay->unnamed_use = UNNAMED_PARSED;
 	relay->pins &= ~(uint32_t)PIN_STATEMENT;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
@@ -396,8 +397,10 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 {
 	struct expectation	*entry;
 
-	if (statement != NULL)
+	if (statement != NULL) {
 		relay_ensure_unnamed(relay, io);
+		relay_note_unnamed(relay, kind);
+	}
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
 	if (statement != NULL && kind == EXPECT_DESCRIBE)

@@ -291,6 +291,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	    relay->server->transaction_status == STATUS_IDLE &&
 	    !expected_has_sync(&relay->server->session->expected))
 		session_set_deallocate(relay->server->session, NULL);
+	if (relay->unnamed_use != UNNAMED_OLD)
+		relay_ask_unnamed(relay, io);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;

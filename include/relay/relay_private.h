@@ -166,6 +166,9 @@ void	relay_pass(struct relay *, struct relay_io *,
 void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
+/* True: it may begin a transaction block, and pool_mode is statement. */
+bool	relay_refuse_block(struct relay *, struct relay_io *,
+	    const struct relay_message *, uint32_t touches, bool is_query);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 
@@ -178,7 +181,12 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * Its client left in the middle of something: cancel what runs, end it, reset
  * the server and give it to its pool.
  */
-void	relay_drain(struct server *, bool is_running);
+void	relay_drain(struct server *, bool is_running, bool is_in_batch);
+/*
+ * The rest of a message of which the client has sent a part.  False: that
+ * would be too much, or could mean something.
+ */
+bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
@@ -224,9 +232,9 @@ struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 /* Close on the server, and forget, what is there. */
 void	relay_close_shelved(struct server_session *, struct relay_io *,
 	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its name and number. */
+/* The server has this statement, or gets it now; its number there. */
 uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+		    struct statement *);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
@@ -293,6 +301,8 @@ void	relay_retry(struct relay *);
  */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped,
 	    uint32_t from);
+/* This request ends the unnamed statement, if it happens. */
+void	relay_end_unnamed(struct relay *, struct expectation *);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 

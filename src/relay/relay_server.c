@@ -138,8 +138,6 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
-	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] > 'D')
-		return;
 	if (relay_is_change(answer))
 		relay->server->session->has_altered = true;
 	if (answer->length == sizeof discard &&
@@ -162,7 +160,8 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 
 	if (fate == ANSWER_WRONG)
 		return fate;
-	relay_follow_tag(relay, answer);
+	if (answer->type == MSG_COMMAND_COMPLETE && answer->body[0] <= 'D')
+		relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE) {
 		relay->server->session->copy_syncs = 0;
 		relay_strike(relay);

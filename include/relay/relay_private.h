@@ -543,7 +543,7 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
-bool	relay_restores(struct relay *);
+bool	relay_restores(struct relay *, const struct relay_message *);
 void	relay_restore(struct relay *, enum expect_purpose);
 
 /* relay_custom.c */

@@ -444,6 +444,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
 		return RELAY_LATER;
+	if (relay->touches & SQL_TOUCHES_RESETS &&
+	    relay_restores(relay, &message))
+		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);

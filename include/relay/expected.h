@@ -51,6 +51,8 @@ enum expect_purpose {
 	PURPOSE_LISTENS,	/* which channels it has now, and UNLISTEN */
 	PURPOSE_LISTEN_HERE,	/* the client's server listens itself */
 	PURPOSE_GREETING,	/* the client's startup settings, at login */
+	PURPOSE_BEGIN,		/* a BEGIN that was held; no query of its
+				 * own: what follows is skipped if it fails */
 	PURPOSE_COPY,		/* relay_copy.c */
 };
 

@@ -34,6 +34,7 @@
 #include "relay/prepared.h"
 #include "relay/session.h"
 #include "relay/settings.h"
+#include "wire/sqlbegin.h"
 #include "wire/sqlscan.h"
 
 enum relay_state {
@@ -42,6 +43,16 @@ enum relay_state {
 	RELAY_WAITING,
 	RELAY_LINKED,
 	RELAY_CLOSED,
+};
+
+/* A transaction block of a client under route = split; relay_begin.c. */
+enum begin_state {
+	BEGIN_NONE,		/* nothing is known of one */
+	BEGIN_HELD,		/* the client has begun it, no server has */
+	BEGIN_FIRST,		/* a server has; the first statement runs */
+	BEGIN_READS,		/* at a replica, where it stays */
+	BEGIN_MOVES,		/* at a replica, until something may write */
+	BEGIN_ENDS,		/* at a replica; its end was sent */
 };
 
 /* A transaction whose server is gone; IDLE or refusing what comes. */
@@ -88,6 +99,15 @@ struct relay {
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
 	const struct settings	*defaults;	/* from its startup, held */
+	const struct settings	*naming; /* held: custom names beside those
+						 * in settings, which its
+						 * server may have now */
+	const struct settings	*adopted; /* held, or NULL: settings with
+						 * names that its first
+						 * statement sets */
+	bool			 has_reset;	/* what is read back now */
+	bool			 keeps_place;	/* in line: what it got did not
+						 * suit */
 	struct names		 names;
 	struct statement	*unnamed;	/* held, or NULL */
 	const struct statement	*misfit;	/* its rows have changed, as was
@@ -118,7 +138,16 @@ struct relay {
 						 * begins only reads */
 	uint8_t			 why;		/* wants_read or not: enum
 						 * route_why */
-	bool			 needs_primary;	/* a replica has refused */
+	uint8_t			 primary_why;	/* not 0: it goes there, for
+						 * this enum route_why */
+	uint8_t			 begin_state;	/* enum begin_state */
+	struct sqlbegin		 begin;		/* unless BEGIN_NONE */
+	bool			 begins_inside;	/* BEGIN is in the batch */
+	bool			 batch_fetches;	/* by name, or in parts */
+	bool			 is_at_replica;	/* LINKED, of several hosts */
+	bool			 is_opening;	/* BEGIN_FIRST at a replica,
+						 * which may refuse */
+	bool			 reopens;	/* it has */
 	bool			 alters;	/* DDL was sent */
 	struct task		 resume;
 	bool			 has_told;	/* the client has heard of what

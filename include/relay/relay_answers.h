@@ -19,6 +19,7 @@ enum answer_fate {
 	ANSWER_PASS,
 	ANSWER_DROP,
 	ANSWER_WRONG,	/* the server and we are out of step */
+	ANSWER_REFUSED,	/* a BEGIN of ours was */
 };
 
 struct answer {

@@ -13,6 +13,7 @@
  *	relay_read.c	 the bytes of the server
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_custom.c	 custom settings
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back
@@ -23,6 +24,8 @@
  *	relay_undo.c	 what was noted of requests that did not happen
  *	relay_greet.c	 the end of a login
  *	relay_choose.c	 which host may serve the next transaction
+ *	relay_begin.c	 BEGIN held back until it is known where it goes
+ *	relay_own.c	 statements and batches that are answered here
  *	relay_lost.c	 a transaction whose server is gone
  */
 
@@ -99,6 +102,8 @@ void	relay_go_on_with(struct relay *, struct relay_io *);
 void	relay_on_server_event(struct server *, enum stream_event);
 
 /* relay_finish.c */
+/* LINKED -> IDLE; the server is the caller's. */
+struct server	*relay_unlink(struct relay *);
 /* Everything is answered: perhaps the transaction is over. */
 void	relay_finish(struct relay *);
 /* The server must not be used again; the relay is IDLE. */
@@ -142,6 +147,7 @@ size_t	relay_read_client(struct relay *, struct relay_io *, uint8_t *,
 /* What a handler made of a message. */
 enum relay_verdict {
 	RELAY_USED,	/* all of it that is here; the rest is skip */
+	RELAY_OWN,	/* the same, and the batch it begins was answered */
 	RELAY_LATER,	/* nothing: more bytes or a server are needed */
 	RELAY_GONE,	/* the client was closed */
 };
@@ -155,8 +161,13 @@ struct relay_message {
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
 	    const struct relay_message *);
+/* relay->scan is of no more use. */
+void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
+/* True: it may begin a transaction block, and pool_mode is statement. */
+bool	relay_refuse_block(struct relay *, struct relay_io *,
+	    const struct relay_message *, uint32_t touches, bool is_query);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 
@@ -224,9 +235,10 @@ void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 /* relay_names.c */
 /* A message of the client waits until all before it is answered. */
 void	relay_await_answers(struct relay *, struct relay_io *);
-/* Whether the name is known is not known before all that is answered. */
-bool	relay_name_is_open(const struct relay *, enum expect_kind,
-	    bool is_known);
+/* The same, if what the name means depends on that; else false. */
+bool	relay_awaits_name(struct relay *, struct relay_io *,
+	    enum expect_kind, const char *name);
+bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
 /* An error with the server's name in it is told with the client's. */
 struct error_fields;
 bool	relay_rename_error(struct relay *, struct relay_io *,
@@ -368,12 +380,8 @@ struct server	*relay_ask(struct relay *);
 void	relay_on_moved(struct ticket *);
 /* The ticket waits: how long. */
 void	relay_watch_wait(struct relay *);
-/*
- * SET or RESET of pgweir.route, which is ours.  False: it is not that, or not
- * ours to answer.
- */
-bool	relay_take_route(struct relay *, struct relay_io *,
-	    const char *text, size_t n);
+/* The client's wish, or the configuration's. */
+enum route	relay_route(const struct relay *);
 /*
  * What a server says may be news of its host's role: ParameterStatus (true:
  * it is not the client's), an error, or just that it is ready.
@@ -393,7 +401,60 @@ void	relay_add_welcome(const struct relay *, struct buf *,
 	    const struct pool_welcome *);
 struct pool_welcome	*relay_welcome_hold(const struct relay *);
 
-/* relay_split.c */
+/* relay_begin.c */
+/* Of a client that is IDLE or LINKED: its transaction fails, as by an error. */
+void	relay_begin_fail(struct relay *);
+void	relay_begin_hold(struct relay *, const struct sqlbegin *);
+/* BEGIN_HELD: COMMIT or ROLLBACK. */
+void	relay_begin_end(struct relay *);
+/* LINKED, in front of the client's bytes: the BEGIN that was held. */
+void	relay_begin_send(struct relay *, struct relay_io *);
+/* Linked: the batch that comes has its BEGIN inside. */
+void	relay_begin_linked(struct relay *, bool is_replica);
+/* PostgreSQL has refused it; the server is gone then. */
+void	relay_begin_refused(struct relay *, struct relay_io *);
+/* ReadyForQuery to what followed it. */
+void	relay_begin_answered(struct relay *);
+/* The replica has refused what followed it, and is at rest. */
+void	relay_begin_again(struct relay *);
+/*
+ * Why a block goes where it goes, if its first statement is that: WHY_READ is
+ * what was proven.
+ */
+enum route_why	relay_begin_why(const struct relay *, enum route_why);
+/*
+ * A block at a replica: whether this message may go there.  False: it waits.
+ * The relay may be IDLE afterwards: the block goes on elsewhere.
+ */
+bool	relay_begin_follows(struct relay *, const struct relay_message *);
+
+/* relay_own.c */
+/* A statement that is answered here; false: it is not. */
+bool	relay_own_query(struct relay *, struct relay_io *,
+	    const char *text, size_t n);
+/* Parse, or Bind of that statement: the whole batch, if it is here. */
+bool	relay_own_batch(struct relay *, struct relay_io *,
+	    const struct relay_message *);
+/* Whether such a text is worth a look: cheap, and right about no. */
+static inline bool
+relay_may_own(const char *text)
+{
+	while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
+		text++;
+	switch (text[0] | 0x20) {
+	case 'b':
+	case 'c':
+	case 'e':
+	case 'r':
+	case 'a':
+		return true;
+	case 's':
+		return (text[1] | 0x20) != 'e' || (text[2] | 0x20) == 't';
+	default:
+		return false;
+	}
+}
+
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
 /* Why this text is no read; WHY_READ: it is proven to be one. */
@@ -418,8 +479,16 @@ void		 relay_reader_done(struct relay *);
 void		 relay_refuse_no_host(struct relay *);
 /* A transaction that is no read has ended on the primary. */
 void	relay_note_written(struct relay *);
-/* A server was given back; what waited for that goes on. */
+/* A server was given back, or rests; what waited for that goes on. */
 void	relay_resume(struct relay *);
+/* As a task: the client is looked at again. */
+void	relay_resume_later(struct relay *);
+/* The statement that the body of a Bind names, or NULL. */
+const struct statement	*relay_body_statement(const struct relay *,
+			    const uint8_t *body, size_t n);
+/* Why the batch, or the query, that begins with this is no read. */
+enum route_why	relay_message_why(struct relay *,
+		    const struct relay_message *);
 void	relay_split_done(struct relay *);
 /* What is sent to the primary: does it change the catalogue? */
 void	relay_note_text(struct relay *, const char *, size_t);
@@ -453,6 +522,27 @@ void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
 /* Something of the client's own is expected. */
 bool	relay_has_client_request(const struct relay *);
+
+/* relay_custom.c */
+struct sqlnames;
+/*
+ * A statement that touches SQL_TOUCHES_NAMES is sent: what its transaction
+ * has to be asked for.  Returns what it touches then.
+ */
+uint32_t	relay_note_names(struct relay *, const struct sqlnames *,
+		    uint32_t touches, bool by_words,
+		    const struct relay_message *bind, size_t offset);
+uint32_t	relay_note_text_names(struct relay *, const char *text,
+		    size_t, uint32_t touches, uint32_t by_words);
+/* IDLE, before a server is asked for with relay_wish(). */
+void		relay_adopt_names(struct relay *, const char *text, size_t);
+void		relay_adopt_parsed(struct relay *, const char *text);
+const struct settings *relay_wish(const struct relay *);
+void		relay_settle_adopted(struct relay *);
+void		relay_drop_adopted(struct relay *);
+void		relay_set_naming(struct relay *, const struct settings *);
+/* The server is no more its own. */
+void		relay_leave_names(struct relay *, struct server *);
 
 /* relay_listen.c */
 /* What was said may change what it listens to. */

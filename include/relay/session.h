@@ -16,6 +16,7 @@
 #include "relay/prepared.h"
 #include "relay/settings.h"
 
+enum server_suits;
 struct server;
 
 /* What is kept of the client's batch, to run it again. */
@@ -80,6 +81,14 @@ void			 session_set_settings(struct server *,
  */
 bool			 session_fits(struct server *,
 			    const struct settings *);
+/* server_hooks: the wish is a set. */
+enum server_suits	 session_suits(const struct server *,
+			    const void *wish);
+/* These custom names may be on it, empty. */
+void			 session_add_names(struct server *,
+			    const struct settings *);
+/* Some server has a custom name. */
+extern _Atomic bool	 session_has_customs;
 void			 session_set_unnamed(struct server_session *,
 			    struct statement *);	/* takes a hold */
 void			 session_set_deallocate(struct server_session *,

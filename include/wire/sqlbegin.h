@@ -1,5 +1,6 @@
 /*
- * BEGIN and what ends it, where the whole text is nothing else.
+ * BEGIN, SET TRANSACTION and what ends it, where the whole text is nothing
+ * else.
  *
  * Only forms that are understood to the last word count; with a comment, a
  * second statement or an option that is not known here it is SQLBEGIN_OTHER,
@@ -18,6 +19,7 @@ enum sqlbegin_kind {
 	SQLBEGIN_BEGIN,		/* BEGIN, or START TRANSACTION */
 	SQLBEGIN_COMMIT,	/* COMMIT, END */
 	SQLBEGIN_ROLLBACK,	/* ROLLBACK, ABORT */
+	SQLBEGIN_SET,		/* SET TRANSACTION */
 };
 
 enum sqlbegin_access {
@@ -40,9 +42,16 @@ struct sqlbegin {
 	uint8_t		isolation;
 	bool		is_start;	/* START TRANSACTION: another tag */
 	bool		is_deferrable;
+	bool		says_deferrable; /* or NOT DEFERRABLE */
 };
 
 /* Where an option comes twice the last one counts, as in PostgreSQL. */
 void	sqlbegin_parse(struct sqlbegin *, const char *, size_t);
+/* A BEGIN, and what SET TRANSACTION behind it has changed. */
+void	sqlbegin_merge(struct sqlbegin *, const struct sqlbegin *set);
+/* The same in SQL; that PostgreSQL understands it as it was meant. */
+enum { SQLBEGIN_TEXT_BYTES = 96 };
+void	sqlbegin_print(const struct sqlbegin *,
+	    char text[SQLBEGIN_TEXT_BYTES]);
 
 #endif

@@ -1,7 +1,6 @@
 /*
  * What a client wishes of the pooler, in SQL: a route in a leading comment,
- * SET of a name that is ours, a transaction that is declared READ ONLY, and
- * what ends a transaction.
+ * SET and SHOW of a name that is ours, and what ends a transaction.
  *
  * Only forms that are understood to the end are recognised; anything else is
  * false, and left to PostgreSQL.  Pure functions on texts that need not end
@@ -30,8 +29,8 @@ enum sqlwish_set {
 enum sqlwish_set	sqlwish_set(const char *, size_t, const char *name,
 			    char value[SQLWISH_VALUE_BYTES]);
 
-/* BEGIN or START TRANSACTION that says READ ONLY, and is not SERIALIZABLE. */
-bool	sqlwish_is_read_only_begin(const char *, size_t);
+/* SHOW name, and nothing else in the text. */
+bool	sqlwish_show(const char *, size_t, const char *name);
 
 enum sqlwish_end {
 	SQLWISH_NO_END,

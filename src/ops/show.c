@@ -18,6 +18,7 @@
 #include "ops/show.h"
 #include "ops/show_private.h"
 #include "pool/backend.h"
+#include "pool/budget.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/prepared.h"
@@ -158,7 +159,7 @@ show_fill_databases(struct show *show)
 	for (size_t i = 0; i < config->database_count; i++) {
 		const struct database	*entry = config->databases[i];
 
-		config_pool_settings(config, entry, "", &settings);
+		budget_pool_settings(config, entry, "", &settings);
 		show_database_numbers(entry->name, &servers, &clients);
 		show_text(show, entry->name);
 		show_text(show, entry->host);
@@ -201,7 +202,7 @@ show_user(struct show *show, const struct config *config, const char *name)
 	struct pool		*pool;
 	int			 servers = 0, clients = 0;
 
-	config_pool_settings(config, &any, name, &settings);
+	budget_pool_settings(config, &any, name, &settings);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (strcmp(pool->user, name) == 0) {
 			pool_count(pool, 0, &numbers);

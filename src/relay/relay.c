@@ -69,6 +69,8 @@ relay_set_state(struct relay *relay, enum relay_state state)
 	assert(relay_successors[relay->state].from == relay->state);
 	assert(relay_successors[relay->state].to & 1 << state);
 	relay->state = state;
+	if (state == RELAY_IDLE && relay->adopted != NULL)
+		relay_drop_adopted(relay);
 	assert(relay_is_sane(relay));
 }
 
@@ -192,15 +194,18 @@ relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
 	struct client	*client = relay->client;
-	bool		 is_replica;
+	bool		 is_replica = false, in_block;
 
 	server->user = relay;
 	server->on_event = relay_on_server_event;
 	relay->server = server;
 	relay_set_state(relay, RELAY_LINKED);
-	relay->is_reading = relay->wants_read;
+	if (relay->adopted != NULL)
+		relay_settle_adopted(relay);
+	in_block = relay->begin_state == BEGIN_HELD || relay->begins_inside;
+	relay->is_reading = relay->wants_read && !in_block;
 	relay->has_told = false;
-	relay->needs_primary = false;
+	relay->primary_why = 0;
 	if (pool_has_choice(relay->client->pool)) {
 		/* The primary may have stood in. */
 		is_replica = relay->need != NEED_WRITE &&
@@ -209,11 +214,20 @@ relay_link(struct relay *relay, struct server *server)
 		if (relay->need == NEED_READ && is_replica)
 			relay_set_reader(relay, server->pool);
 		relay_note_route(relay, is_replica);
+		/* There it may write whatever it began with. */
+		if (relay->why == WHY_SPLIT_BLOCK && !is_replica)
+			relay->need = NEED_WRITE;
 	}
+	relay->is_at_replica = is_replica;
+	if (relay->begins_inside && relay->begin_state == BEGIN_NONE &&
+	    relay->is_batch)
+		relay_begin_linked(relay, is_replica);
 	relay->linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
 		relay->pins |= PIN_MODE;
-	if (limits->transaction_timeout_us > 0)
+	/* It counts from the client's BEGIN. */
+	if (limits->transaction_timeout_us > 0 &&
+	    relay->begin_state != BEGIN_HELD)
 		deadline_set(client->loop, &relay->transaction_deadline,
 		    limits->transaction_timeout_us,
 		    relay_on_transaction_timeout);
@@ -227,7 +241,7 @@ relay_link(struct relay *relay, struct server *server)
 const char *
 relay_misfit(const struct relay *relay, struct server *server)
 {
-	if (!session_fits(server, relay->settings))
+	if (!session_fits(server, relay_wish(relay)))
 		return "a custom setting of another client is left on it";
 	if (buf_length(&server->partial) > 0)
 		return "it is in the middle of a message";
@@ -243,8 +257,9 @@ relay_take(struct relay *relay)
 	if (!relay->has_need)
 		relay_choose(relay, NULL, 0);
 	relay->has_need = false;
-	relay->ticket.wish = relay->settings;
-	relay->ticket.keeps_since = false;
+	relay->ticket.wish = relay_wish(relay);
+	relay->ticket.keeps_since = relay->keeps_place;
+	relay->keeps_place = false;
 	relay->is_awaiting = relay->is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
@@ -264,13 +279,19 @@ relay_need_server(struct relay *relay, struct relay_io *io)
 	if (relay->state == RELAY_LINKED) {
 		if (relay->hearer != NULL && !relay->is_holding)
 			relay_listen_lay(relay, io);
+		if (relay->begin_state == BEGIN_HELD && !relay->is_holding)
+			relay_begin_send(relay, io);
 		return !relay->is_holding;
 	}
 	if (relay->state != RELAY_IDLE || !relay_refresh_pool(relay) ||
 	    !relay_take(relay))
 		return false;
 	io->to_server.stream = &relay->server->stream;
-	return relay_prepare_server(relay, io);
+	if (!relay_prepare_server(relay, io))
+		return false;
+	if (relay->begin_state == BEGIN_HELD)
+		relay_begin_send(relay, io);
+	return true;
 }
 
 static struct relay *
@@ -325,13 +346,14 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		relay_on_moved(ticket);
 		return;
 	}
-	relay_count_wait(relay);
 	if ((misfit = relay_misfit(relay, server)) != NULL) {
 		relay_set_state(relay, RELAY_IDLE);
+		relay->keeps_place = true;
 		server_close(&server, REASON_SERVER_UNCLEAN, misfit);
 		relay_go_on(relay);
 		return;
 	}
+	relay_count_wait(relay);
 	relay_link(relay, server);
 	relay_io_init(&io, relay);
 	if (relay_prepare_server(relay, &io))

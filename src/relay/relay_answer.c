@@ -21,6 +21,8 @@ relay_status(const struct relay *relay)
 {
 	if (relay->state == RELAY_LINKED)
 		return (uint8_t)relay->server->transaction_status;
+	if (relay->begin_state == BEGIN_HELD)
+		return STATUS_TRANSACTION;
 	return relay->lost != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
@@ -175,9 +177,11 @@ relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
 		relay_fail_at_server(relay, io, &answer);
 	else if (is_query && relay_has_begun(relay))
 		relay_fail_query_at_server(relay, io, &answer);
-	else
+	else {
+		relay_begin_fail(relay);
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
 		    EXPECT_BIND, &answer);
+	}
 	buf_done(&answer);
 	relay->is_refusing = !is_query;
 }
@@ -257,6 +261,9 @@ relay_refuse_held_with(struct relay *relay, const struct error_fields *fields)
 		relay->skip = (uint32_t)(total - here);
 		relay->skip_passes = false;
 		buf_consume(&relay->held, here);
+		/* It goes on in a transaction that has failed. */
+		if (relay->lost != LOST_NOTHING && !relay->is_refusing)
+			break;
 	}
 	log_warning(relay_who(relay), "a statement was refused: %s (%s)",
 	    fields->message, fields->sqlstate);

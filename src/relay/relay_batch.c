@@ -69,19 +69,6 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 	parcel_piece(&io->to_server, name, name_bytes);
 }
 
-/* What the name means is not known before all that is answered. */
-static bool
-relay_awaits_name(struct relay *relay, struct relay_io *io,
-    enum expect_kind kind, const char *name)
-{
-	if (!relay_name_is_open(relay, kind,
-	    names_find(&relay->names, name) != NULL))
-		return false;
-	relay->is_unsynced = true;
-	relay_await_answers(relay, io);
-	return true;
-}
-
 /*
  * Parse.
  */
@@ -105,21 +92,6 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
-}
-
-/*
- * A batch before this one may have been refused, and with it what parsed or
- * ended the unnamed statement: the server's could be anybody's.
- */
-static bool
-relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
-{
-	if (relay->has_parsed || !relay_has_expected(relay) ||
-	    !expected_has_end(&relay->server->session->expected))
-		return false;
-	relay->is_unsynced = true;
-	relay_await_answers(relay, io);
-	return true;
 }
 
 /*
@@ -188,6 +160,16 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/* Nobody keeps the text to look for names in it. */
+static uint32_t
+relay_long_touches(const char *text, size_t n)
+{
+	uint32_t	touches = verdict_touches(text, n);
+
+	return touches & SQL_TOUCHES_NAMES ? touches | SQL_TOUCHES_CUSTOM :
+	    touches;
+}
+
 /*
  * Too long to be kept, or all that may be kept is there already: an unnamed
  * one passes, and the client keeps this server.
@@ -230,7 +212,7 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	relay->pins |= PIN_STATEMENT;
 	relay->long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->long_touches = verdict_touches(
+		relay->long_touches = relay_long_touches(
 		    (const char *)message->at + MSG_HEAD_BYTES + 1,
 		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
@@ -258,9 +240,16 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	if (relay->state == RELAY_IDLE)
+	if (relay_may_own((const char *)body) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
+		if (atomic_load_explicit(&session_has_customs,
+		    memory_order_relaxed))
+			relay_adopt_parsed(relay, (const char *)body);
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_PARSE, name))
@@ -330,75 +319,76 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
-/* The shared part of Bind and Describe: put the statement's name right. */
-static enum relay_verdict
-relay_pass_named(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
+/* What a Bind leaves on its server; false: it was refused. */
+static bool
+relay_note_bind(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, struct statement *statement,
     const char *name, size_t before, size_t after)
 {
-	struct statement	*statement;
-	enum relay_verdict	 verdict;
-	struct expectation	*entry;
-	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number, touches;
-	bool			 passes;
+	struct sqlnames	names;
+	uint32_t	touches, by_words;
 
-	if (name[0] == '\0' ? relay_awaits_unnamed(relay, io) :
-	    relay_awaits_name(relay, io, kind, name))
-		return RELAY_LATER;
-	statement = relay_statement_named(relay, name, &passes);
-	if (statement == NULL && !passes)
-		return relay_no_statement(relay, io, message, name);
-	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
-	    relay_limits(relay)->mode == POOL_MODE_STATEMENT) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
-		    "Use pool_mode = transaction for this database.",
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	if (relay->state == RELAY_IDLE && statement != NULL)
-		relay_choose(relay, statement->text,
-		    statement->text_bytes - 1);
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	if (statement != NULL && name[0] != '\0' && !relay_may_bind(relay, io,
-	    message, kind, statement, name, &verdict))
-		return verdict;
-	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
+	if (relay->server->pool->set != NULL)
 		relay_note_bound(relay, statement);
-	if (kind == EXPECT_BIND && before == 1)
+	if (before == 1)
 		session_set_deallocate(relay->server->session,
 		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
 		    statement : NULL);
-	if (statement != NULL && kind == EXPECT_BIND) {
-		touches = statement->touches |
-		    words_touches(relay->client->pool,
-		    statement->text, statement->text_bytes - 1);
-		if (touches != 0 && !relay_may_tie(relay, io,
-		    relay_pins_of(touches), false)) {
-			relay_drop(relay, message);
-			return RELAY_USED;
-		}
-		if (touches & SQL_TOUCHES_SEQUENCE)
-			relay_forget_sequences(relay, io);
-		relay->touches |= touches;
+	if (statement == NULL) {
+		if (name[0] == '\0')
+			relay->touches |= relay->long_touches;
+		return true;
 	}
-	if (statement == NULL && kind == EXPECT_BIND && name[0] == '\0')
-		relay->touches |= relay->long_touches;
-	if (statement != NULL && name[0] == '\0')
+	by_words = words_touches(relay->client->pool, statement->text,
+	    statement->text_bytes - 1);
+	touches = statement->touches | by_words;
+	if (touches & SQL_TOUCHES_NAMES) {
+		sqlscan_names(&names, statement->text,
+		    statement->text_bytes - 1);
+		touches = relay_note_names(relay, &names, touches,
+		    by_words & SQL_TOUCHES_NAMES, message, after);
+	}
+	if (touches != 0 && !relay_may_tie(relay, io, relay_pins_of(touches),
+	    false)) {
+		relay_drop(relay, message);
+		return false;
+	}
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	relay->touches |= touches;
+	return true;
+}
+
+/* About the unnamed statement, or one that PostgreSQL knows by this name. */
+static enum relay_verdict
+relay_pass_unchanged(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement)
+{
+	struct expectation	*entry;
+
+	if (statement != NULL)
 		relay_ensure_unnamed(relay, io);
-	if (statement == NULL || name[0] == '\0') {
-		entry = expected_add(&relay->server->session->expected, kind,
-		    FATE_PASS);
-		if (statement != NULL && kind == EXPECT_DESCRIBE)
-			entry->statement = statement_hold(statement);
-		relay_pass(relay, io, message);
-		relay_forget_shelf(relay, statement, kind);
-		return RELAY_USED;
-	}
+	entry = expected_add(&relay->server->session->expected, kind,
+	    FATE_PASS);
+	if (statement != NULL && kind == EXPECT_DESCRIBE)
+		entry->statement = statement_hold(statement);
+	relay_pass(relay, io, message);
+	relay_forget_shelf(relay, statement, kind);
+	return RELAY_USED;
+}
+
+/* The client's name stands from `before` to `after`. */
+static enum relay_verdict
+relay_pass_renamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name, size_t before,
+    size_t after)
+{
+	struct expectation	*entry;
+	char			 server_name[STATEMENT_NAME_BYTES];
+	uint32_t		 number;
+
 	number = relay_ensure(relay, io, statement, server_name);
 	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
@@ -412,6 +402,49 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
 	return RELAY_USED;
+}
+
+/* The shared part of Bind and Describe: put the statement's name right. */
+static enum relay_verdict
+relay_pass_named(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const char *name, size_t before, size_t after)
+{
+	struct statement	*statement;
+	enum relay_verdict	 verdict;
+	bool			 is_named = name[0] != '\0', passes;
+
+	if (is_named ? relay_awaits_name(relay, io, kind, name) :
+	    relay_awaits_unnamed(relay, io))
+		return RELAY_LATER;
+	statement = relay_statement_named(relay, name, &passes);
+	if (statement == NULL && !passes)
+		return relay_no_statement(relay, io, message, name);
+	if (statement != NULL && kind == EXPECT_BIND &&
+	    relay_may_own(statement->text) &&
+	    relay_own_batch(relay, io, message))
+		return RELAY_OWN;
+	if (statement != NULL && relay_refuse_block(relay, io, message,
+	    statement->touches, false))
+		return RELAY_USED;
+	if (relay->state == RELAY_IDLE && statement != NULL) {
+		relay_choose(relay, statement->text,
+		    statement->text_bytes - 1);
+		if (statement->touches & SQL_TOUCHES_NAMES)
+			relay_adopt_parsed(relay, statement->text);
+	}
+	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (statement != NULL && is_named && !relay_may_bind(relay, io,
+	    message, kind, statement, name, &verdict))
+		return verdict;
+	if (kind == EXPECT_BIND && !relay_note_bind(relay, io, message,
+	    statement, name, before, after))
+		return RELAY_USED;
+	return statement == NULL || !is_named ?
+	    relay_pass_unchanged(relay, io, message, kind, statement) :
+	    relay_pass_renamed(relay, io, message, kind, statement, name,
+	    before, after);
 }
 
 enum relay_verdict
@@ -530,6 +563,9 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
+	/* It may be the first message of a batch that is about more. */
+	if (relay->state == RELAY_LINKED && relay->hearer != NULL)
+		relay_listen_lay(relay, io);
 	if (name[-1] == 'P') {
 		if (name[0] == '\0' && relay->server != NULL)
 			session_set_deallocate(relay->server->session, NULL);

@@ -6,8 +6,9 @@
  * in front of the statement, SET pgweir.route, pgweir.route at the start of
  * the connection, and the configuration's route for user, database, or all.
  *
- * Under split everything is a write that is not declared READ ONLY and not
- * proven to only read (relay_split.c).
+ * Under split everything is a write that is not proven to only read
+ * (relay_split.c), and a transaction block goes where its first statement may
+ * go, if that is enough to know (relay_begin.c).
  *
  * A client under split or primary sees one server that can be written to: it
  * is never told what the hosts report of their roles.
@@ -48,7 +49,7 @@ relay_route(const struct relay *relay)
 static bool
 text_may_wish(const char *text, size_t n)
 {
-	return n > 0 && strchr("/bBsS \t\r\n-", text[0]) != NULL &&
+	return n > 0 && strchr("/ \t\r\n", text[0]) != NULL &&
 	    text[0] != '\0';
 }
 
@@ -56,16 +57,19 @@ text_may_wish(const char *text, size_t n)
 static enum route_why
 relay_proof(struct relay *relay, const char *text, size_t n)
 {
+	enum route_why	why;
+
 	if (relay_limits(relay)->mode == POOL_MODE_SESSION)
 		return WHY_SESSION_MODE;
 	if (text == NULL || relay->state != RELAY_IDLE)
 		return WHY_OTHER;
-	if (relay->needs_primary)
-		return WHY_HEALED;
-	if (text_may_wish(text, n) && sqlwish_is_read_only_begin(text, n))
-		return WHY_READ_ONLY;
-	return relay->is_batch ? (enum route_why)relay->batch_why :
+	if (relay->primary_why != 0)
+		return (enum route_why)relay->primary_why;
+	why = relay->is_batch ? (enum route_why)relay->batch_why :
 	    relay_text_why(relay, text, n);
+	return relay->begin_state == BEGIN_HELD ||
+	    (relay->is_batch && relay->begins_inside) ?
+	    relay_begin_why(relay, why) : why;
 }
 
 static enum need
@@ -87,9 +91,10 @@ relay_need(struct relay *relay, const char *text, size_t n)
 	case ROUTE_SPLIT:
 		relay->heeds_writes = true;
 		relay->why = relay_proof(relay, text, n);
-		relay->wants_read = relay->why == WHY_READ;
-		return relay->wants_read || relay->why == WHY_READ_ONLY ?
-		    NEED_READ : NEED_WRITE;
+		relay->wants_read = relay->why == WHY_READ ||
+		    relay->why == WHY_READ_ONLY ||
+		    relay->why == WHY_SPLIT_BLOCK;
+		return relay->wants_read ? NEED_READ : NEED_WRITE;
 	default:
 		relay->why = WHY_WISH_PRIMARY;
 		return NEED_WRITE;
@@ -233,40 +238,6 @@ relay_on_moved(struct ticket *ticket)
 		relay_on_granted(ticket, server);
 	else
 		relay_watch_wait(relay);
-}
-
-/*
- * SET pgweir.route.
- */
-
-bool
-relay_take_route(struct relay *relay, struct relay_io *io, const char *text,
-    size_t n)
-{
-	char			 value[SQLWISH_VALUE_BYTES];
-	enum sqlwish_set	 wish;
-	enum route		 route = relay->start_route;
-	struct buf		 answer;
-
-	if (relay->server != NULL &&
-	    relay->server->transaction_status == STATUS_FAILED)
-		return false;
-	wish = sqlwish_set(text, n, ROUTE_NAME, value);
-	if (wish == SQLWISH_NO_SET)
-		return false;
-	if (wish == SQLWISH_SET && !config_route_parse(value, &route)) {
-		relay_answer_error(relay, io, true,
-		    reason_sqlstate(REASON_BAD_PARAMETER), "There are split, "
-		    "primary, replica and any.", "invalid value for parameter "
-		    "\"" ROUTE_NAME "\": \"%s\"", value);
-		return true;
-	}
-	relay->route = route;
-	buf_init(&answer);
-	put_command_complete(&answer, wish == SQLWISH_SET ? "SET" : "RESET");
-	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
-	return true;
 }
 
 /*

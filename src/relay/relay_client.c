@@ -66,11 +66,19 @@ relay_begin_query(struct relay *relay)
 	    relay_limits(relay)->query_timeout_us, relay_on_query_timeout);
 }
 
-static bool
-relay_refuses_block(const struct relay *relay, uint32_t touches)
+bool
+relay_refuse_block(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, uint32_t touches, bool is_query)
 {
-	return touches & SQL_TOUCHES_BLOCK &&
-	    relay_limits(relay)->mode == POOL_MODE_STATEMENT;
+	if (!(touches & SQL_TOUCHES_BLOCK) ||
+	    relay_limits(relay)->mode != POOL_MODE_STATEMENT)
+		return false;
+	relay_answer_error(relay, io, is_query,
+	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
+	    "Use pool_mode = transaction for this database.",
+	    "transaction blocks are not allowed in pool_mode statement");
+	relay_drop(relay, message);
+	return true;
 }
 
 /* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
@@ -97,6 +105,15 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 		relay->is_pausing = relay_listen_may_change(relay);
 }
 
+void
+relay_end_scan(struct relay *relay)
+{
+	if (relay->scan != NULL)
+		free(relay->scan->names);
+	free(relay->scan);
+	relay->scan = NULL;
+}
+
 /* A Query that does not fit into the buffer is scanned as it passes. */
 static enum relay_verdict
 relay_stream_query(struct relay *relay, struct relay_io *io,
@@ -104,9 +121,10 @@ relay_stream_query(struct relay *relay, struct relay_io *io,
 {
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (relay->scan == NULL)
-		relay->scan = mem_new(sizeof *relay->scan);
+	relay_end_scan(relay);
+	relay->scan = mem_new(sizeof *relay->scan);
 	sqlscan_init(relay->scan, true);
+	relay->scan->names = mem_new(sizeof *relay->scan->names);
 	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
 	    message->here - MSG_HEAD_BYTES);
 	relay->may_commit = true;
@@ -121,7 +139,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
-	uint32_t	 touches;
+	uint32_t	 touches, by_words;
 
 	if (message->here < message->total)
 		return message->total > LOOP_BUFFER_BYTES ?
@@ -129,24 +147,20 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	touches = verdict_touches(text, n - 1) |
-	    words_touches(relay->client->pool, text, n - 1);
-	if (relay_refuses_block(relay, touches)) {
-		relay_answer_error(relay, io, true,
-		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
-		    "Use pool_mode = transaction for this database.",
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
-		relay_drop(relay, message);
+	by_words = words_touches(relay->client->pool, text, n - 1);
+	touches = verdict_touches(text, n - 1) | by_words;
+	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
-	}
-	if (touches & SQL_TOUCHES_SETTINGS &&
-	    relay_take_route(relay, io, text, n - 1)) {
+	if ((relay_may_own(text) || touches & SQL_TOUCHES_SETTINGS) &&
+	    relay_own_query(relay, io, text, n - 1)) {
 		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
 	}
-	if (relay->state == RELAY_IDLE)
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, text, n - 1);
+		if (touches & SQL_TOUCHES_NAMES)
+			relay_adopt_names(relay, text, n - 1);
+	}
 	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
 		if (relay_has_expected(relay)) {
 			relay_await_answers(relay, io);
@@ -157,6 +171,9 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (touches & SQL_TOUCHES_NAMES)
+		touches = relay_note_text_names(relay, text, n - 1, touches,
+		    by_words);
 	if (touches != 0) {
 		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
 			relay_drop(relay, message);
@@ -361,13 +378,13 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 	sqlscan_feed(relay->scan, at, n - (relay->skip == 0));
 	if (relay->skip == 0) {
 		sqlscan_end(relay->scan);
-		relay->touches |= relay->scan->touches;
+		relay->touches |= relay_note_names(relay, relay->scan->names,
+		    relay->scan->touches, false, NULL, 0);
 		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
 		relay->is_pausing = relay_has_expected(relay) &&
 		    relay_listen_may_change(relay);
-		free(relay->scan);
-		relay->scan = NULL;
+		relay_end_scan(relay);
 	}
 	return n;
 }
@@ -391,8 +408,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = !relay_has_expected(relay) &&
-				    !relay->is_unsynced;
+	bool			 is_first = !relay->is_unsynced &&
+				    (!relay_has_expected(relay) ||
+				    !relay_has_client_request(relay));
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -423,7 +441,10 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
-	if (verdict == RELAY_USED) {
+	if (verdict == RELAY_OWN) {
+		*used = message.here;
+		verdict = RELAY_USED;
+	} else if (verdict == RELAY_USED) {
 		*used = message.here;
 		relay_note_message(relay, &message, is_first);
 	}

@@ -52,8 +52,9 @@ relay_watch_rest(struct relay *relay)
 	struct client	*client = relay->client;
 	const struct pool_settings *limits = relay_limits(relay);
 
-	if (relay->state == RELAY_LINKED &&
-	    relay->server->transaction_status != STATUS_IDLE)
+	if (relay->begin_state == BEGIN_HELD ||
+	    (relay->state == RELAY_LINKED &&
+	    relay->server->transaction_status != STATUS_IDLE))
 		deadline_set(client->loop, &client->deadline,
 		    limits->idle_transaction_timeout_us,
 		    relay_on_idle_transaction);
@@ -62,12 +63,13 @@ relay_watch_rest(struct relay *relay)
 		    relay_idle_limit(relay), relay_on_idle_timeout);
 }
 
-static struct server *
+struct server *
 relay_unlink(struct relay *relay)
 {
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
+	relay_leave_names(relay, server);
 	if (server->session->deallocate != NULL)
 		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
@@ -80,7 +82,12 @@ relay_unlink(struct relay *relay)
 	if (relay->cancelled != NULL)
 		relay->cancelled(relay->client->loop, relay->cancelled_arg);
 	relay->cancelled = NULL;
-	deadline_clear(relay->client->loop, &relay->transaction_deadline);
+	relay->is_opening = relay->reopens = false;
+	if (relay->begin_state != BEGIN_HELD) {
+		relay->begin_state = BEGIN_NONE;
+		deadline_clear(relay->client->loop,
+		    &relay->transaction_deadline);
+	}
 	relay_set_state(relay, RELAY_IDLE);
 	return server;
 }
@@ -100,11 +107,6 @@ relay_reset_server(struct server *server, const char *query)
 	bool	is_complete = strcasecmp(query, "DISCARD ALL") == 0 ||
 		    strcasecmp(query, "DISCARD ALL;") == 0;
 
-	if (!session_fits(server, settings_none())) {
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "a custom setting cannot be reset");
-		return;
-	}
 	if (!is_complete)
 		session_blur(server);
 	server_clean(&server, query, is_complete);
@@ -151,8 +153,12 @@ void
 relay_forget_session(struct relay *relay)
 {
 	relay_forget_names(relay);
+	relay->route = relay->start_route;
 	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
+
+/* What DISCARD ALL does not undo. */
+#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
 
 /*
  * True: a query of ours has to be answered before it can go on; or, before
@@ -171,14 +177,19 @@ relay_settle_touches(struct relay *relay)
 	relay->touches = 0;
 	if (touches & SQL_TOUCHES_DEFINES)
 		words_expire(relay->client->pool);
-	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
+	if (touches == 0 && !listens)
 		return false;
+	if (relay->pins & PIN_MODE) {
+		relay_leave_names(relay, relay->server);
+		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
+		return false;
+	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	asks = relay_asks_for_ties(relay, touches);
 	relay->pins |= relay_pins_of(touches);
-	reads_back = touches & RELAY_TOUCHES_CHANGING || asks ||
-	    shelf->has_private;
+	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_NAMES) ||
+	    asks || shelf->has_private;
 	if (!reads_back && !listens) {
 		relay->has_changed = false;
 		return false;
@@ -190,6 +201,7 @@ relay_settle_touches(struct relay *relay)
 		return true;
 	}
 	relay->has_changed = false;
+	relay->has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
 	relay_io_init(&io, relay);
 	if (listens)
 		relay_listen_ask(relay, &io);
@@ -200,9 +212,6 @@ relay_settle_touches(struct relay *relay)
 	relay_io_send(&io, relay);
 	return true;
 }
-
-/* What DISCARD ALL does not undo. */
-#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
 
 static void
 relay_give_back(struct relay *relay)
@@ -217,6 +226,15 @@ relay_give_back(struct relay *relay)
 		relay_give_server(server, pins != 0);
 }
 
+/* Everything is answered, and its transaction goes on. */
+static void
+relay_rest_open(struct relay *relay)
+{
+	relay_watch_rest(relay);
+	if (relay->begin_state == BEGIN_MOVES)
+		relay_resume(relay);
+}
+
 void
 relay_finish(struct relay *relay)
 {
@@ -226,7 +244,10 @@ relay_finish(struct relay *relay)
 	if (!relay_is_at_rest(relay))
 		return;
 	if (relay->server->transaction_status != STATUS_IDLE) {
-		relay_watch_rest(relay);
+		if (relay->reopens)
+			relay_begin_again(relay);
+		else
+			relay_rest_open(relay);
 		return;
 	}
 	if ((relay->touches != 0 || relay->has_baseline) &&
@@ -283,7 +304,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
-	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS)
+	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS |	\
+	SQL_TOUCHES_NAMES)
 
 /*
  * Something that is known or guessed of it outlives DISCARD ALL.  A tied

@@ -160,7 +160,8 @@ relay_greet_linked(struct relay *relay)
 	}
 	relay_io_init(&io, relay);
 	/* From nothing, so that all it reports belongs to this client. */
-	if (relay->server->session->settings != settings_none())
+	if (relay->server->session->settings !=
+	    relay->server->session->residue)
 		relay_send_switch(relay, &io,
 		    relay->server->session->settings, settings_none(),
 		    PURPOSE_CLEAR);

@@ -7,8 +7,9 @@
  * the messages are put in front of what the client has said since, as if they
  * had just come.  What they did to the client's names is taken back before.
  *
- * Only a request that is alone: outside of a transaction, with nothing
- * behind its Sync, and never once a cancel was asked for.
+ * Only a request that is alone: outside of a transaction, or the first in it
+ * (relay_begin.c), with nothing behind its Sync, and never once a cancel was
+ * asked for.
  */
 
 #include <string.h>
@@ -41,11 +42,12 @@ relay_may_heal(const struct relay *relay, const struct relay_io *io)
 {
 	const struct server_session	*session = relay->server->session;
 
-	return relay->is_reading && !relay->has_told &&
+	return !relay->has_told &&
 	    io->to_client.sent == 0 && session->batch_state == BATCH_WHOLE &&
 	    !relay->is_holding && relay->skip == 0 && !relay->is_leaving &&
 	    !relay->is_unsynced &&
-	    relay->server->transaction_status == STATUS_IDLE &&
+	    (relay->server->transaction_status == STATUS_IDLE ||
+	    relay->is_opening) &&
 	    relay_is_alone(&session->expected);
 }
 
@@ -101,6 +103,8 @@ relay_heal(struct relay *relay, struct relay_io *io,
 	buf_done(&relay->held);
 	relay->held = all;
 	session->batch_state = BATCH_NONE;
-	relay->needs_primary = relay->waits_for_end = true;
+	relay->primary_why = WHY_HEALED;
+	relay->waits_for_end = true;
+	relay->reopens = relay->is_opening;
 	return true;
 }

@@ -100,8 +100,7 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	bool			 sure = true;
 
 	relay_disown_sequences(relay, io);
-	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
-	    words_are_due(relay->client->pool,
+	if (words_are_due(relay->client->pool,
 	    loop_now_us(relay->client->loop))) {
 		words_draft_free(session->words);
 		session->words = words_draft_new();
@@ -117,7 +116,7 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	if (session->settings != relay->settings) {
 		sure = sure && !relay->tells_settings &&
 		    settings_switch_is_sure(session->settings,
-		    relay->settings, relay->client->pool);
+		    relay->settings, relay->server->pool);
 		relay_send_switch(relay, io, session->settings,
 		    relay->settings, PURPOSE_SETTINGS);
 	}
@@ -167,6 +166,8 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	session->inventory = 0;
 	buf_init(&query);
 	buf_add_text(&query, settings_read_back_query);
+	settings_ask_customs(&query, relay->settings);
+	settings_ask_customs(&query, relay->naming);
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
 	buf_add(&query, "", 1);
@@ -189,6 +190,16 @@ relay_report_back(struct relay *relay)
 	stream_write(&relay->client->stream, buf_bytes(&report),
 	    buf_length(&report));
 	buf_done(&report);
+}
+
+/* What the host of this server has accepted, logins go by, too. */
+static void
+relay_accepted(const struct relay *relay, const struct settings *settings,
+    const uint8_t *reported, size_t n)
+{
+	settings_accepted(settings, relay->server->pool, reported, n);
+	if (relay->client->pool != relay->server->pool)
+		settings_accepted(settings, relay->client->pool, reported, n);
 }
 
 /* The startup values come back where the client has RESET its own. */
@@ -215,9 +226,14 @@ relay_read_back_done(struct relay *relay)
 		relay->pins |= PIN_SETTINGS;
 		return;
 	}
-	settings_accepted(found, relay->client->pool, NULL, 0);
+	relay_accepted(relay, found, NULL, 0);
 	draft = settings_draft_new(found);
 	settings_draft_add_missing(draft, relay->defaults);
+	if (relay->has_reset && settings_have_customs(relay->defaults))
+		settings_draft_restore_customs(draft, relay->defaults);
+	/* What was PREPAREd may set one another time. */
+	if (!(relay->pins & PIN_PREPARE))
+		relay_set_naming(relay, settings_none());
 	wanted = settings_draft_intern(draft);
 	session_set_settings(relay->server, found);
 	relay_set_settings(relay, wanted);
@@ -253,7 +269,7 @@ relay_clear_done(struct relay *relay)
 	if (session->has_failed)
 		relay->server->is_stale = true;
 	else
-		session_set_settings(relay->server, settings_none());
+		session_set_settings(relay->server, session->residue);
 	buf_clear(&session->reported);
 }
 
@@ -268,10 +284,10 @@ relay_switch_done(struct relay *relay)
 		relay_switch_failed(relay);
 		return;
 	}
-	if (session->settings == settings_none())
+	if (session->settings == session->residue)
 		reported = buf_length(&session->reported) == 0 ? nothing :
 		    buf_bytes(&session->reported);
-	settings_accepted(relay->settings, relay->client->pool, reported,
+	relay_accepted(relay, relay->settings, reported,
 	    buf_length(&session->reported));
 	session_set_settings(relay->server, relay->settings);
 	relay->tells_settings = false;

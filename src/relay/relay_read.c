@@ -72,8 +72,11 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	    answers[at[0]].handle(relay, io, &answer);
 	if (relay->state == RELAY_CLOSED)
 		return 0;
-	if (fate == ANSWER_WRONG) {
-		relay_on_rubbish(relay, io, at[0]);
+	if (fate >= ANSWER_WRONG) {
+		if (fate == ANSWER_WRONG)
+			relay_on_rubbish(relay, io, at[0]);
+		else
+			relay_begin_refused(relay, io);
 		return 0;
 	}
 	if (fate == ANSWER_PASS)

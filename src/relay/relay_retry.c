@@ -28,6 +28,7 @@ static bool
 relay_is_fresh(const struct relay *relay, const struct relay_message *message)
 {
 	return message->at[0] == MSG_PARSE && !relay->is_reading &&
+	    !relay->is_opening &&
 	    message->here > MSG_HEAD_BYTES &&
 	    message->at[MSG_HEAD_BYTES] == '\0';
 }
@@ -46,10 +47,12 @@ relay_keep_message(struct relay *relay, const struct relay_message *message,
 	}
 	if (session->batch_state != BATCH_GROWS)
 		return;
-	if ((message->at[0] == MSG_QUERY && !relay->is_reading) ||
+	if ((message->at[0] == MSG_QUERY && !relay->is_reading &&
+	    !relay->is_opening) ||
 	    message->here < message->total ||
 	    buf_length(batch) + message->total > BATCH_BYTES ||
-	    relay->server->transaction_status != STATUS_IDLE) {
+	    (relay->server->transaction_status != STATUS_IDLE &&
+	    !relay->is_opening)) {
 		session->batch_state = BATCH_NONE;
 		return;
 	}

@@ -287,11 +287,13 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	if (answer->head->purpose != PURPOSE_NONE) {
 		session->has_failed = true;
 		relay_keep_error(session, answer);
-		return ANSWER_DROP;
+		return answer->head->purpose == PURPOSE_BEGIN ?
+		    ANSWER_REFUSED : ANSWER_DROP;
 	}
 	if (answer->head->fate == FATE_SWALLOW)
 		buf_clear(&session->described);
-	if (relay->is_reading && relay_heal(relay, io, &fields))
+	if ((relay->is_reading || relay->is_opening) &&
+	    relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
 		buf_clear(&session->described);
@@ -379,6 +381,8 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
 	}
+	if (relay->begin_state == BEGIN_FIRST)
+		relay_begin_answered(relay);
 	relay_count_ready(relay);
 	if (server->session->has_altered &&
 	    server->transaction_status == STATUS_IDLE) {

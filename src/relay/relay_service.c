@@ -221,7 +221,7 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
-	if (relay->is_reading)
+	if (relay->is_reading || relay->is_opening)
 		relay->has_told = true;	/* it must not run again */
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
 	    relay->server->cancels < CANCELS_MAX &&
@@ -244,6 +244,7 @@ relay_on_dismiss(struct client *client, enum reason reason, const char *text,
 	struct relay	*relay = relay_of_client(client);
 	bool		 rests = relay->state == RELAY_GREETING ||
 			    (relay->state == RELAY_IDLE &&
+			    relay->begin_state != BEGIN_HELD &&
 			    relay->skip == 0) ||
 			    (relay_is_at_rest(relay) &&
 			    relay->server->transaction_status ==
@@ -285,6 +286,7 @@ relay_on_start(struct client *client, const struct client_start *start)
 	buf_add(&relay->held, start->early, start->early_length);
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
+	relay->naming = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
 	histogram_record(&relay_lane(relay)->times->login,
 	    loop_now_us(client->loop) - client->connected_us);
@@ -313,13 +315,15 @@ relay_on_stop(struct client *client)
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
 	buf_done(&relay->held);
-	free(relay->scan);
+	relay_end_scan(relay);
 	free(relay->dismissal_text);
 	names_clear(&relay->names);
 	hearer_free(relay->hearer);
 	relay_set_unnamed(relay, NULL);
 	settings_release(relay->settings);
 	settings_release(relay->defaults);
+	settings_release(relay->naming);
+	relay_drop_adopted(relay);
 	client->served = NULL;
 	relay->client = NULL;
 	relay_set_state(relay, RELAY_CLOSED);
@@ -352,6 +356,7 @@ const struct client_service	relay_service = {
 void
 relay_init(void)
 {
+	server_hooks.suits = session_suits;
 	server_hooks.session_free = session_free;
 	server_hooks.session_reset = session_reset;
 	server_hooks.condemn = relay_condemn;

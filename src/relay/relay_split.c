@@ -154,6 +154,19 @@ relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 	return was_parsed ? WHY_READ : WHY_BATCH;
 }
 
+const struct statement *
+relay_body_statement(const struct relay *relay, const uint8_t *body, size_t n)
+{
+	size_t		 after = 0;
+	const char	*name;
+
+	if (body_string(body, n, &after) == NULL ||
+	    (name = body_string(body, n, &after)) == NULL)
+		return NULL;
+	return name[0] == '\0' ? relay->unnamed :
+	    names_find(&relay->names, name);
+}
+
 /* was_parsed: there was a Parse before in this batch. */
 static enum route_why
 relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
@@ -172,6 +185,7 @@ relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
 	case MSG_BIND:
 		if (body_string(body, n, &after) == NULL)
 			return WHY_BATCH;
+		relay->batch_fetches |= body[0] != '\0';
 		return relay_named_why(relay, body_string(body, n, &after),
 		    *was_parsed);
 	case MSG_DESCRIBE:
@@ -181,6 +195,9 @@ relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
 		return body[0] != 'S' ? WHY_READ : relay_named_why(relay,
 		    body_string(body, n, &after), *was_parsed);
 	case MSG_EXECUTE:
+		relay->batch_fetches |= n != 5 || memcmp(body, "\0\0\0\0",
+		    5) != 0;
+		return WHY_READ;
 	case MSG_CLOSE:
 	case MSG_FLUSH:
 		return WHY_READ;
@@ -189,16 +206,40 @@ relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
 	}
 }
 
+/* Of an IDLE client: the BEGIN of this transaction stands in front of it. */
+static bool
+relay_begins_inside(struct relay *relay, const uint8_t *at, size_t total)
+{
+	const uint8_t		*body = at + MSG_HEAD_BYTES;
+	const struct statement	*statement;
+	size_t			 n = total - MSG_HEAD_BYTES;
+	const char		*text;
+
+	if (relay->state != RELAY_IDLE || relay->begin_state != BEGIN_NONE)
+		return false;
+	if (at[0] == MSG_PARSE)
+		text = (const char *)body + strlen((const char *)body) + 1;
+	else if (at[0] == MSG_BIND && (statement =
+	    relay_body_statement(relay, body, n)) != NULL)
+		text = statement->text;
+	else
+		return false;
+	sqlbegin_parse(&relay->begin, text, strlen(text));
+	relay->begins_inside = relay->begin.kind == SQLBEGIN_BEGIN;
+	return relay->begins_inside;
+}
+
 /* WHY_READ: all of the batch is here, and reads. */
 static enum route_why
 relay_batch_why(struct relay *relay, const uint8_t *at, size_t left)
 {
 	struct msg_head	head;
 	size_t		total;
-	bool		was_parsed = false;
+	bool		was_parsed = false, is_first = true;
 	enum route_why	why;
 
-	for (;; at += total, left -= total) {
+	relay->batch_fetches = false;
+	for (;; at += total, left -= total, is_first = false) {
 		if (msg_peek(at, left, &head) != MSG_OK)
 			return WHY_BATCH;
 		total = MSG_HEAD_BYTES + (size_t)head.length;
@@ -208,12 +249,15 @@ relay_batch_why(struct relay *relay, const uint8_t *at, size_t left)
 			return WHY_READ;
 		why = relay_part_why(relay, at[0], at + MSG_HEAD_BYTES,
 		    head.length, &was_parsed);
+		if (why == WHY_BLOCK && is_first &&
+		    relay_begins_inside(relay, at, total))
+			continue;
 		if (why != WHY_READ)
 			return why;
 	}
 }
 
-static enum route_why
+enum route_why
 relay_message_why(struct relay *relay, const struct relay_message *message)
 {
 	size_t	n = message->head.length;
@@ -243,11 +287,15 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	if (relay->state == RELAY_IDLE) {
 		relay->is_batch = type != MSG_QUERY;
 		relay->batch_why = WHY_BATCH;
+		if (relay->begin_state == BEGIN_NONE)
+			relay->begins_inside = false;
 		if (relay->is_batch && relay_is_split(relay))
 			relay->batch_why = (uint8_t)relay_message_why(relay,
 			    message);
 		return true;
 	}
+	if (relay->is_opening || relay->begin_state > BEGIN_FIRST)
+		return relay_begin_follows(relay, message);
 	if (!relay->is_reading || type == MSG_SYNC || type == MSG_FLUSH ||
 	    type == MSG_TERMINATE ||
 	    relay_message_why(relay, message) == WHY_READ)
@@ -284,8 +332,21 @@ relay_on_resume(struct loop *loop, struct task *task)
 	struct relay	*relay = container_of(task, struct relay, resume);
 
 	(void)loop;
-	if (relay->state == RELAY_IDLE && !relay->waits_for_end)
+	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE &&
+	    relay->begin_state != BEGIN_HELD)
+		client_fail(relay->client, relay->dismissal, "%s",
+		    relay->dismissal_text);
+	else if ((relay->state == RELAY_IDLE ||
+	    relay->state == RELAY_LINKED) && !relay->is_holding &&
+	    !relay->waits_for_end)
 		relay_go_on(relay);
+}
+
+void
+relay_resume_later(struct relay *relay)
+{
+	relay->resume.run = relay_on_resume;
+	loop_defer(relay->client->loop, &relay->resume);
 }
 
 void
@@ -294,8 +355,7 @@ relay_resume(struct relay *relay)
 	if (!relay->waits_for_end)
 		return;
 	relay->waits_for_end = false;
-	relay->resume.run = relay_on_resume;
-	loop_defer(relay->client->loop, &relay->resume);
+	relay_resume_later(relay);
 }
 
 /* Of several statements each may be one that matters. */

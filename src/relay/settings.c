@@ -154,6 +154,12 @@ settings_get(const struct settings *settings, const char *name)
 	return NULL;
 }
 
+bool
+settings_have_customs(const struct settings *settings)
+{
+	return settings->customs > 0;
+}
+
 const struct settings *
 settings_meaning(const struct settings *settings)
 {
@@ -233,6 +239,23 @@ settings_draft_add_missing(struct settings_draft *draft,
 }
 
 void
+settings_draft_restore_customs(struct settings_draft *draft,
+    const struct settings *defaults)
+{
+	struct pair	old;
+	const char	*value;
+
+	for (size_t i = 0; i < draft->count; i++) {
+		old = draft->pairs[i];
+		if (old.value[0] != '\0' || strchr(old.name, '.') == NULL ||
+		    (value = settings_get(defaults, old.name)) == NULL)
+			continue;
+		draft_put(draft, i, old.name, value);
+		free(old.name);
+	}
+}
+
+void
 settings_draft_free(struct settings_draft *draft)
 {
 	if (draft == NULL)
@@ -300,6 +323,7 @@ settings_make_locked(struct settings_draft *draft, uint64_t hash)
 	settings->bytes = sizeof *settings;
 	for (size_t i = 0; i < draft->count; i++) {
 		settings->pairs[i] = draft->pairs[i];
+		settings->customs += strchr(draft->pairs[i].name, '.') != NULL;
 		settings->bytes += strlen(draft->pairs[i].name) +
 		    strlen(draft->pairs[i].value) + sizeof draft->pairs[0];
 	}

@@ -134,17 +134,37 @@ setting_rank(const char *name)
 	return setting_is(name, "role") ? 1 : 2;
 }
 
-/* A custom name is kept by PostgreSQL as an empty string after RESET. */
-bool
-settings_can_switch(const struct settings *from, const struct settings *to)
+enum settings_fit
+settings_fit(const struct settings *from, const struct settings *to)
 {
-	if (from == to)
-		return true;
-	for (size_t i = 0; i < settings_count(from); i++)
-		if (strchr(settings_name(from, i), '.') != NULL &&
-		    settings_get(to, settings_name(from, i)) == NULL)
-			return false;
-	return true;
+	if (from->customs > to->customs)
+		return SETTINGS_UNFIT;
+	if (from->customs > 0 && from != to)
+		for (size_t i = 0; i < from->count; i++)
+			if (strchr(from->pairs[i].name, '.') != NULL &&
+			    settings_get(to, from->pairs[i].name) == NULL)
+				return SETTINGS_UNFIT;
+	return from->customs == to->customs ? SETTINGS_FIT_WELL :
+	    SETTINGS_FIT_FAIRLY;
+}
+
+void
+settings_ask_customs(struct buf *query, const struct settings *settings)
+{
+	const char	*name;
+
+	if (settings->customs == 0)
+		return;
+	for (size_t i = 0; i < settings->count; i++) {
+		name = settings->pairs[i].name;
+		if (strchr(name, '.') == NULL)
+			continue;
+		buf_add_text(query, "UNION ALL SELECT ");
+		settings_literal(query, name);
+		buf_add_text(query, ",pg_catalog.current_setting(");
+		settings_literal(query, name);
+		buf_add_text(query, ",true) ");
+	}
 }
 
 static void
@@ -278,6 +298,8 @@ settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
 	value_copy = mem_string_n(value == NULL ? "" : value, value_bytes);
 	if (strcmp(name_copy, "!") == 0)
 		*inventory |= inventory_item(value_copy);
+	else if (value == NULL)
+		;		/* a custom name that was never set here */
 	else if (!(setting_is(name_copy, "role") &&
 	    strcmp(value_copy, "none") == 0) &&
 	    !(setting_is(name_copy, "session_authorization") &&

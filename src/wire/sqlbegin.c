@@ -3,6 +3,7 @@
  * grammar allows next; the text is not copied.
  */
 
+#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -75,10 +76,11 @@ begin_take_mode(struct sqlbegin *begin, struct words *words)
 		return begin_take_isolation(begin, words);
 	if (words_take(words, "not")) {
 		begin->is_deferrable = false;
+		begin->says_deferrable = true;
 		return words_take(words, "deferrable");
 	}
 	if (words_take(words, "deferrable")) {
-		begin->is_deferrable = true;
+		begin->is_deferrable = begin->says_deferrable = true;
 		return true;
 	}
 	if (!words_take(words, "read"))
@@ -134,6 +136,10 @@ begin_parse(struct sqlbegin *begin, struct words *words)
 		    begin_take_modes(begin, words) ? SQLBEGIN_BEGIN :
 		    SQLBEGIN_OTHER;
 	}
+	if (words_take(words, "set"))
+		return words_take(words, "transaction") &&
+		    !words_end(words) && begin_take_modes(begin, words) ?
+		    SQLBEGIN_SET : SQLBEGIN_OTHER;
 	if (words_take(words, "commit") || words_take(words, "end"))
 		return begin_take_end(words) ? SQLBEGIN_COMMIT :
 		    SQLBEGIN_OTHER;
@@ -150,4 +156,41 @@ sqlbegin_parse(struct sqlbegin *begin, const char *text, size_t n)
 
 	*begin = (struct sqlbegin){ .kind = SQLBEGIN_OTHER };
 	begin->kind = (uint8_t)begin_parse(begin, &words);
+}
+
+void
+sqlbegin_merge(struct sqlbegin *begin, const struct sqlbegin *set)
+{
+	if (set->access != SQLBEGIN_UNDECLARED)
+		begin->access = set->access;
+	if (set->isolation != SQLBEGIN_DEFAULT)
+		begin->isolation = set->isolation;
+	if (set->says_deferrable) {
+		begin->says_deferrable = true;
+		begin->is_deferrable = set->is_deferrable;
+	}
+}
+
+void
+sqlbegin_print(const struct sqlbegin *begin, char text[SQLBEGIN_TEXT_BYTES])
+{
+	static const char	*const levels[] = {
+		[SQLBEGIN_DEFAULT] = "",
+		[SQLBEGIN_READ_UNCOMMITTED] =
+		    " ISOLATION LEVEL READ UNCOMMITTED",
+		[SQLBEGIN_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
+		[SQLBEGIN_REPEATABLE_READ] =
+		    " ISOLATION LEVEL REPEATABLE READ",
+		[SQLBEGIN_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
+	};
+	static const char	*const accesses[] = {
+		[SQLBEGIN_UNDECLARED] = "",
+		[SQLBEGIN_READ_ONLY] = " READ ONLY",
+		[SQLBEGIN_READ_WRITE] = " READ WRITE",
+	};
+
+	snprintf(text, SQLBEGIN_TEXT_BYTES, "BEGIN%s%s%s",
+	    levels[begin->isolation], accesses[begin->access],
+	    !begin->says_deferrable ? "" :
+	    begin->is_deferrable ? " DEFERRABLE" : " NOT DEFERRABLE");
 }

@@ -199,66 +199,20 @@ sqlwish_set(const char *text, size_t n, const char *name,
 	return is_default ? SQLWISH_RESET : SQLWISH_SET;
 }
 
-/* One option of BEGIN; the reader is behind it. */
-static bool
-begin_option(struct reader *reader, bool *is_read_only)
-{
-	static const char	*const levels[][2] = {
-		{ "repeatable", "read" }, { "read", "committed" },
-		{ "read", "uncommitted" },
-	};
-	char			 first[SQLWISH_VALUE_BYTES];
-
-	if (reader_is(reader, "read")) {
-		reader_next(reader);
-		*is_read_only = reader_is(reader, "only");
-		reader_next(reader);
-		return *is_read_only;
-	}
-	if (reader_is(reader, "not"))
-		reader_next(reader);
-	if (reader_is(reader, "deferrable")) {
-		reader_next(reader);
-		return true;
-	}
-	if (!reader_is(reader, "isolation") ||
-	    strcmp(reader_next(reader), "level") != 0)
-		return false;
-	memcpy(first, reader_next(reader), sizeof first);
-	reader_next(reader);
-	for (size_t i = 0; i < sizeof levels / sizeof levels[0]; i++)
-		if (strcmp(first, levels[i][0]) == 0 &&
-		    reader_is(reader, levels[i][1])) {
-			reader_next(reader);
-			return true;
-		}
-	return false;
-}
-
 bool
-sqlwish_is_read_only_begin(const char *text, size_t n)
+sqlwish_show(const char *text, size_t n, const char *name)
 {
 	struct reader	reader;
-	bool		is_read_only = false, is_start;
 
 	reader_init(&reader, text, n);
 	reader_next(&reader);
-	is_start = reader_is(&reader, "start");
-	if (!is_start && !reader_is(&reader, "begin"))
+	if (!reader_is(&reader, "show"))
 		return false;
 	reader_next(&reader);
-	if (reader_is(&reader, "transaction") ||
-	    (!is_start && reader_is(&reader, "work")))
-		reader_next(&reader);
-	else if (is_start)
+	if (strcasecmp(reader.word, name) != 0)
 		return false;
-	while (!reader_ends(&reader)) {
-		if (reader.is_bad || !begin_option(&reader, &is_read_only))
-			return false;
-		if (reader_is(&reader, ","))
-			reader_next(&reader);
-	}
-	return is_read_only;
+	reader_next(&reader);
+	return reader_ends(&reader);
 }
 
 enum sqlwish_end

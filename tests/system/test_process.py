@@ -157,10 +157,11 @@ def test_sigterm_lets_transactions_finish_and_sends_the_rest_away(world):
 
 
 def test_shutdown_delay_goes_on_accepting(world):
-    weir = world.start("shutdown_delay = 500ms")
+    weir = world.start("shutdown_delay = 3s")
     weir.signal(signal.SIGTERM)
     wait_until("it has begun", lambda: "shutting down" in weir.text())
-    assert weir.sql("select 1") == "1"
+    client = Client(weir.port)
+    assert client.one("select 1") == "1"
     assert weir.end() == 0
 
 

@@ -209,3 +209,34 @@ def test_a_client_reads_what_it_has_written_however_late_replicas_are(world):
         is_ready(cluster, client)
         assert client.one("select n from t where who = 0") == "19"
         client.close()
+
+
+def test_who_waited_for_a_replica_is_not_given_what_another_client_said(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir, client = begin(cluster, "read_your_writes = off\n"
+                             "default_pool_size = 1")
+        primary = cluster.nodes[0]
+        primary.sql(["create unlogged table u (a int)",
+                     "create function f() returns text stable language "
+                     "plpgsql as $$ begin return 'mine' || (select count(*) "
+                     "from u); end $$"], database="app")
+        client.ask(query("create table t (a int)"))
+        cluster.caught_up()
+        wait_until("the catalogue knows it", lambda: error_of(client.ask(
+            query("select a, f() from t"))) is None)
+        is_ready(cluster, client)
+        other = Client(weir.port, user="postgres",
+                       options="-c timezone=Asia/Tokyo")
+        is_ready(cluster, other)
+        client.one("select 'theirs'")
+        # The server of the replica is busy with the other client's settings.
+        client.send(query("select 'theirs', pg_sleep(0.5)"))
+        wait_until("it runs", lambda: "pg_sleep" in cluster.nodes[1].sql(
+            "select query from pg_stat_activity where state = 'active' and "
+            "pid <> pg_backend_pid()"))
+        messages = other.ask(query("select f()"))
+        assert [row(b)[0] for k, b in messages if k == "D"] == ["mine0"], \
+            messages
+        client.until_ready()
+        other.close()
+        client.close()

@@ -394,7 +394,7 @@ START_TEST(a_client_that_dies_with_something_lasting_begun_leaves_none_of_it)
 		{ "discard all", true },
 		{ "load 'x'", false },
 		{ "execute x", false },
-		{ "set a.b = 1", false },
+		{ "select set_config('a' || '.b', '', false)", false },
 	};
 
 	for (size_t i = 0; i < sizeof begun / sizeof begun[0]; i++) {

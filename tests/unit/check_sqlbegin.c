@@ -46,6 +46,12 @@ static const struct {
 	    false },
 	{ "rollback", SQLBEGIN_ROLLBACK, 0, 0, false, false },
 	{ "abort;", SQLBEGIN_ROLLBACK, 0, 0, false, false },
+	{ "set transaction read only", SQLBEGIN_SET, RO, 0, false, false },
+	{ "SET TRANSACTION ISOLATION LEVEL SERIALIZABLE, READ WRITE;",
+	    SQLBEGIN_SET, RW, SER, false, false },
+	{ "set transaction", O, 0, 0, false, false },
+	{ "set transaction snapshot '0-1'", O, 0, 0, false, false },
+	{ "set local transaction read only", O, 0, 0, false, false },
 	{ "", O, 0, 0, false, false },
 	{ ";", O, 0, 0, false, false },
 	{ "begi", O, 0, 0, false, false },
@@ -95,6 +101,49 @@ START_TEST(what_is_understood_to_the_last_word_is_known)
 }
 END_TEST
 
+/* What is printed means what was said. */
+START_TEST(a_begin_that_is_printed_is_understood_as_before)
+{
+	struct sqlbegin	begin, again;
+	char		text[SQLBEGIN_TEXT_BYTES];
+
+	for (size_t i = 0; i < ARRAY_LENGTH(cases); i++) {
+		sqlbegin_parse(&begin, cases[i].text, strlen(cases[i].text));
+		if (begin.kind != SQLBEGIN_BEGIN)
+			continue;
+		sqlbegin_print(&begin, text);
+		sqlbegin_parse(&again, text, strlen(text));
+		begin.is_start = false;
+		ck_assert_msg(memcmp(&begin, &again, sizeof begin) == 0,
+		    "%s: %s", cases[i].text, text);
+	}
+	sqlbegin_parse(&begin, "begin isolation level repeatable read, "
+	    "read write, not deferrable", 65);
+	sqlbegin_print(&begin, text);
+	ck_assert_str_eq(text, "BEGIN ISOLATION LEVEL REPEATABLE READ "
+	    "READ WRITE NOT DEFERRABLE");
+}
+END_TEST
+
+START_TEST(set_transaction_changes_what_it_names)
+{
+	struct sqlbegin	begin, set;
+	char		text[SQLBEGIN_TEXT_BYTES];
+
+	sqlbegin_parse(&begin, "begin read only", 15);
+	sqlbegin_parse(&set, "set transaction isolation level serializable",
+	    44);
+	sqlbegin_merge(&begin, &set);
+	sqlbegin_print(&begin, text);
+	ck_assert_str_eq(text, "BEGIN ISOLATION LEVEL SERIALIZABLE READ ONLY");
+	sqlbegin_parse(&set, "set transaction read write deferrable", 37);
+	sqlbegin_merge(&begin, &set);
+	sqlbegin_print(&begin, text);
+	ck_assert_str_eq(text, "BEGIN ISOLATION LEVEL SERIALIZABLE "
+	    "READ WRITE DEFERRABLE");
+}
+END_TEST
+
 /* Each text stands at the end of its memory, which asan watches. */
 START_TEST(nothing_behind_the_text_is_read)
 {
@@ -116,4 +165,6 @@ END_TEST
 
 CHECK_MAIN("sqlbegin",
     what_is_understood_to_the_last_word_is_known,
+    a_begin_that_is_printed_is_understood_as_before,
+    set_transaction_changes_what_it_names,
     nothing_behind_the_text_is_read)

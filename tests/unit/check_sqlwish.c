@@ -79,31 +79,22 @@ START_TEST(set_and_reset_of_a_name_are_told_from_everything_else)
 }
 END_TEST
 
-START_TEST(only_a_begin_that_is_read_only_and_not_serializable_is_one)
+START_TEST(show_of_a_name_is_told_from_everything_else)
 {
 	static const char	*const yes[] = {
-		"begin read only", "BEGIN TRANSACTION READ ONLY;",
-		"start transaction read only", "begin work read only",
-		"begin isolation level repeatable read, read only",
-		"begin read only isolation level read committed",
-		"/* a */ begin read only not deferrable -- b",
-		"begin isolation level read committed read only;",
+		"show pgweir.route", "SHOW PgWeir.Route;", " show\n"
+		"/* x */ \"pgweir.route\" ; ",
 	}, *const no[] = {
-		"begin", "begin read write", "begin; select 1",
-		"begin read only; insert into t values (1)",
-		"begin isolation level serializable read only",
-		"begin isolation level serializable, read only, deferrable",
-		"begin read only, read write", "start read only",
-		"begin read", "begin read only foo", "begin 'read' only",
-		"commit", "", "begin isolation read only",
+		"show", "show route", "show pgweir.route; select 1", "",
+		"show pgweir.routes", "select pgweir.route", "show all",
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(yes); i++)
-		ck_assert_msg(sqlwish_is_read_only_begin(yes[i],
-		    strlen(yes[i])), "%s", yes[i]);
+		ck_assert_msg(sqlwish_show(yes[i], strlen(yes[i]),
+		    "pgweir.route"), "%s", yes[i]);
 	for (size_t i = 0; i < ARRAY_LENGTH(no); i++)
-		ck_assert_msg(!sqlwish_is_read_only_begin(no[i],
-		    strlen(no[i])), "%s", no[i]);
+		ck_assert_msg(!sqlwish_show(no[i], strlen(no[i]),
+		    "pgweir.route"), "%s", no[i]);
 }
 END_TEST
 
@@ -138,7 +129,7 @@ START_TEST(no_prefix_of_any_text_is_read_beyond_its_end)
 	static const char	*const texts[] = {
 		"/* pgweir.route = 'any' */ begin",
 		"set /* c */ pgweir.route = 'any' ; -- x",
-		"begin /* c */ isolation level read committed, read only",
+		"show /* c */ pgweir.route ; -- x",
 	};
 	char	value[SQLWISH_VALUE_BYTES], *copy;
 
@@ -148,7 +139,7 @@ START_TEST(no_prefix_of_any_text_is_read_beyond_its_end)
 			copy = mem_copy(texts[i], n);
 			sqlwish_comment(copy, n, "pgweir.route", value);
 			sqlwish_set(copy, n, "pgweir.route", value);
-			sqlwish_is_read_only_begin(copy, n);
+			sqlwish_show(copy, n, "pgweir.route");
 			sqlwish_end(copy, n);
 			free(copy);
 		}
@@ -158,6 +149,6 @@ END_TEST
 CHECK_MAIN("sqlwish",
     a_leading_comment_may_name_a_value,
     set_and_reset_of_a_name_are_told_from_everything_else,
-    only_a_begin_that_is_read_only_and_not_serializable_is_one,
+    show_of_a_name_is_told_from_everything_else,
     the_end_of_a_transaction_is_known_when_it_stands_alone,
     no_prefix_of_any_text_is_read_beyond_its_end)

@@ -1,0 +1,293 @@
+/*
+ * BEGIN, held back until it is known where its transaction goes.
+ *
+ * Under route = split a BEGIN that is understood to the last word is answered
+ * here (relay_own.c), and the client has no server.  Its first statement says
+ * which host the transaction needs: BEGIN is sent in front of it, in one
+ * send.  A BEGIN with nothing behind it costs no server at all.
+ *
+ *	NONE -> HELD		relay_begin_hold(): the client's BEGIN
+ *	HELD -> NONE		relay_begin_end(): its COMMIT or ROLLBACK
+ *	HELD -> FIRST		relay_begin_send(): with the first statement
+ *	NONE -> FIRST		relay_begin_linked(): BEGIN and its first
+ *				statement come in one batch
+ *	FIRST -> HELD		relay_begin_again(): a replica has refused that;
+ *				or NONE, where BEGIN is said again with it
+ *	FIRST -> NONE, READS, MOVES	relay_begin_answered()
+ *	MOVES -> HELD		the client says something that may write
+ *	READS, MOVES -> ENDS	it says COMMIT or ROLLBACK
+ *	any but HELD -> NONE	the server is given back, or lost
+ *
+ * Where it goes: declared READ ONLY to a replica, if its first statement is
+ * proven to read (what is in a replica but not read only to the primary, as
+ * in a temporary table, is not).  With split_transactions one that is not
+ * declared does so too, and as long as all it says is proven to read it has
+ * left nothing there: no lock, no setting, no cursor.  With READ COMMITTED,
+ * where each statement has a snapshot of its own, the first one that may
+ * write can then run in a transaction begun anew on the primary; only now()
+ * can tell.  Everything else goes to the primary.
+ *
+ * BEGIN is sent by the extended protocol without a Sync.  If it should fail,
+ * PostgreSQL skips what follows, also a Query, so that no statement can run
+ * outside of its transaction; the connection is closed then.
+ */
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+#include "wire/put.h"
+
+void
+relay_begin_hold(struct relay *relay, const struct sqlbegin *begin)
+{
+	struct client	*client = relay->client;
+	int64_t		 limit_us = relay_limits(relay)
+			    ->transaction_timeout_us;
+
+	relay->begin = *begin;
+	relay->begin_state = BEGIN_HELD;
+	relay->begins_inside = false;
+	client->requested_us = loop_now_us(client->loop);
+	if (limit_us > 0)
+		deadline_set(client->loop, &relay->transaction_deadline,
+		    limit_us, relay_on_transaction_timeout);
+}
+
+void
+relay_begin_end(struct relay *relay)
+{
+	relay->begin_state = BEGIN_NONE;
+	relay->primary_why = 0;
+	deadline_clear(relay->client->loop, &relay->transaction_deadline);
+}
+
+void
+relay_begin_fail(struct relay *relay)
+{
+	if (relay->begin_state != BEGIN_HELD)
+		return;
+	relay_begin_end(relay);
+	relay->lost = LOST_TOLD;
+}
+
+/*
+ * Where it goes.
+ */
+
+static bool
+relay_reads_committed(const struct relay *relay)
+{
+	const char	*level = settings_get(relay->settings,
+			    "default_transaction_isolation");
+
+	return relay->begin.isolation == SQLBEGIN_READ_COMMITTED ||
+	    relay->begin.isolation == SQLBEGIN_READ_UNCOMMITTED ||
+	    (relay->begin.isolation == SQLBEGIN_DEFAULT && (level == NULL ||
+	    strcmp(level, "read committed") == 0));
+}
+
+enum route_why
+relay_begin_why(const struct relay *relay, enum route_why proof)
+{
+	const struct sqlbegin	*begin = &relay->begin;
+
+	if (begin->isolation == SQLBEGIN_SERIALIZABLE)
+		return WHY_BLOCK;
+	if (begin->access == SQLBEGIN_READ_ONLY)
+		return proof == WHY_READ ? WHY_READ_ONLY : proof;
+	if (begin->access != SQLBEGIN_UNDECLARED ||
+	    !relay_limits(relay)->split_transactions ||
+	    !relay_reads_committed(relay))
+		return WHY_BLOCK;
+	if (proof == WHY_READ && relay->is_batch && relay->batch_fetches)
+		return WHY_BATCH;
+	return proof == WHY_READ ? WHY_SPLIT_BLOCK : proof;
+}
+
+/*
+ * Sending it.
+ */
+
+void
+relay_begin_linked(struct relay *relay, bool is_replica)
+{
+	relay->begin_state = BEGIN_FIRST;
+	relay->is_opening = is_replica && relay->wants_read;
+}
+
+static void
+relay_expect_begin(struct relay *relay)
+{
+	static const uint8_t	 kinds[] = {
+		EXPECT_PARSE, EXPECT_BIND, EXPECT_EXECUTE,
+	};
+	struct expected		*expected = &relay->server->session->expected;
+
+	for (size_t i = 0; i < sizeof kinds; i++)
+		expected_add(expected, (enum expect_kind)kinds[i],
+		    FATE_SWALLOW)->purpose = PURPOSE_BEGIN;
+}
+
+void
+relay_begin_send(struct relay *relay, struct relay_io *io)
+{
+	static const uint8_t	 rest[] = {
+		0, 0,				/* of Parse */
+		MSG_BIND, 0, 0, 0, 12, '\0', '\0', 0, 0, 0, 0, 0, 0,
+		MSG_EXECUTE, 0, 0, 0, 9, '\0', 0, 0, 0, 0,
+	};
+	uint8_t	 message[SQLBEGIN_TEXT_BYTES + 32] = { MSG_PARSE };
+	char	*text = (char *)message + 6;
+	size_t	 n;
+
+	sqlbegin_print(&relay->begin, text);
+	n = strlen(text) + 1;
+	message[4] = (uint8_t)(4 + 1 + n + 2);
+	memcpy(text + n, rest, sizeof rest);
+	parcel_piece(&io->to_server, message, 6 + n + sizeof rest);
+	relay_expect_begin(relay);
+	session_set_unnamed(relay->server->session, NULL);
+	relay->server->transaction_status = STATUS_TRANSACTION;
+	relay_begin_linked(relay, relay->is_at_replica);
+}
+
+/*
+ * A transaction that could not begin is one that has failed, as the client
+ * was told that it had begun.
+ */
+void
+relay_begin_refused(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+	char			 text[500], sqlstate[6];
+
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	snprintf(text, sizeof text, "%s", fields.message);
+	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
+	relay->server->transaction_status = STATUS_FAILED;
+	relay_refuse_expected(relay, io, sqlstate, text);
+	relay->lost = LOST_TOLD;
+	relay->skip_passes = false;
+	relay_io_flush(io, relay);
+	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+	    "it has refused to begin a transaction");
+	relay->query_us = 0;
+	relay_watch_rest(relay);
+	relay_go_on(relay);
+}
+
+/*
+ * What came of it.
+ */
+
+void
+relay_begin_answered(struct relay *relay)
+{
+	relay->is_opening = false;
+	if (!relay->is_at_replica || relay->server->transaction_status ==
+	    STATUS_IDLE)
+		relay->begin_state = relay->reopens ? BEGIN_FIRST :
+		    BEGIN_NONE;
+	else if (!relay->reopens)
+		relay->begin_state = relay->why == WHY_SPLIT_BLOCK ?
+		    BEGIN_MOVES : BEGIN_READS;
+}
+
+/* The server's transaction, which has done nothing, ends unseen. */
+static void
+relay_begin_leave(struct relay *relay, bool is_held)
+{
+	struct server	*server;
+
+	relay->begin_state = is_held ? BEGIN_HELD : BEGIN_NONE;
+	server = relay_unlink(relay);
+	session_set_unnamed(server->session, NULL);
+	stream_set_reading(&server->stream, true);
+	if (server->stream.broken || stream_unsent(&server->stream) > 0)
+		server_close(&server, REASON_SERVER_LOST, NULL);
+	else
+		server_clean(&server, "ROLLBACK", false);
+}
+
+void
+relay_begin_again(struct relay *relay)
+{
+	relay->reopens = false;
+	relay_begin_leave(relay, !relay->begins_inside);
+}
+
+/*
+ * What may follow at a replica.
+ */
+
+static bool
+relay_ends_block(struct relay *relay, const struct relay_message *message)
+{
+	const uint8_t		*body = message->at + MSG_HEAD_BYTES;
+	size_t			 n = message->here - MSG_HEAD_BYTES;
+	const struct statement	*statement;
+	struct sqlbegin		 begin = { .kind = SQLBEGIN_OTHER };
+	const uint8_t		*zero;
+
+	if (message->here < message->total)
+		return false;
+	if (message->at[0] == MSG_QUERY && n > 0)
+		sqlbegin_parse(&begin, (const char *)body, n - 1);
+	else if (message->at[0] == MSG_PARSE &&
+	    (zero = memchr(body, '\0', n)) != NULL)
+		sqlbegin_parse(&begin, (const char *)zero + 1,
+		    strnlen((const char *)zero + 1,
+		    n - (size_t)(zero + 1 - body)));
+	else if (message->at[0] == MSG_BIND && (statement =
+	    relay_body_statement(relay, body, n)) != NULL)
+		sqlbegin_parse(&begin, statement->text,
+		    statement->text_bytes - 1);
+	return begin.kind == SQLBEGIN_COMMIT ||
+	    begin.kind == SQLBEGIN_ROLLBACK;
+}
+
+/* What a failed transaction is told does not matter where it is. */
+static bool
+relay_may_move(const struct relay *relay)
+{
+	return (relay->begin_state == BEGIN_MOVES ||
+	    (relay->is_opening && relay->why == WHY_SPLIT_BLOCK)) &&
+	    relay->server->transaction_status != STATUS_FAILED;
+}
+
+/* Something comes that is not proven; in a pipeline it waits. */
+static bool
+relay_begin_moves(struct relay *relay)
+{
+	if (!relay_is_at_rest(relay))
+		return false;
+	relay->primary_why = WHY_MOVED;
+	relay_begin_leave(relay, true);
+	return true;
+}
+
+bool
+relay_begin_follows(struct relay *relay, const struct relay_message *message)
+{
+	uint8_t	type = message->at[0];
+	bool	follows = true;
+
+	if (type == MSG_SYNC || type == MSG_FLUSH || type == MSG_TERMINATE)
+		return true;
+	if (relay->begin_state == BEGIN_ENDS)
+		follows = false;
+	else if (relay_ends_block(relay, message)) {
+		relay->begin_state = BEGIN_ENDS;
+		relay->is_opening = false;
+	} else if (relay_may_move(relay) &&
+	    (relay_message_why(relay, message) != WHY_READ ||
+	    relay->batch_fetches))
+		follows = relay_begin_moves(relay);
+	relay->waits_for_end |= !follows;
+	return follows;
+}

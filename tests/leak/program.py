@@ -164,6 +164,7 @@ class Writer:
         elif self.dice.random() < 0.9:
             found["search_path"] = self.own + ", public"
         # What stands in both is decided otherwise by pgweir.
+        self.started = set(found)
         for name in found:
             found[name] = found[name].replace("own", self.own)
         return [["login", found]]
@@ -221,7 +222,7 @@ class Writer:
         where = self.dice.choice(("", "", "", "session ", "local "))
         if name == "search_path" and value:
             return f"set {where}search_path = {value}"
-        if self.dice.random() < 0.1:
+        if self.dice.random() < 0.1 and name not in self.started:
             return f"set {where}{name} to default"
         return self.dice.choice((
             f"set {where}{name} = E{self.quoted(value.replace(chr(92), chr(92) * 2))}",
@@ -230,7 +231,8 @@ class Writer:
 
     def odd_set_text(self):
         return self.dice.choice((
-            "set time zone 'America/Lima'", "set time zone local",
+            "set time zone 'America/Lima'", "set time zone 'UTC'"
+            if "timezone" in self.started else "set time zone local",
             "set time zone interval '2' hour to minute", "set names 'LATIN1'",
             f"set schema '{self.own}'", "set time zone -3",
             "set session characteristics as transaction read only",

@@ -13,6 +13,7 @@
  *	relay_read.c	 the bytes of the server
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_settings.c settings that are refused, and RESET
  *	relay_custom.c	 custom settings
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_copy.c	 COPY in of an Execute
@@ -180,7 +181,12 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * Its client left in the middle of something: cancel what runs, end it, reset
  * the server and give it to its pool.
  */
-void	relay_drain(struct server *, bool is_running);
+void	relay_drain(struct server *, bool is_running, bool is_in_batch);
+/*
+ * The rest of a message of which the client has sent a part.  False: that
+ * would be too much, or could mean something.
+ */
+bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
@@ -226,9 +232,9 @@ struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 /* Close on the server, and forget, what is there. */
 void	relay_close_shelved(struct server_session *, struct relay_io *,
 	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its name and number. */
+/* The server has this statement, or gets it now; its number there. */
 uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+		    struct statement *);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 
@@ -239,6 +245,9 @@ void	relay_await_answers(struct relay *, struct relay_io *);
 bool	relay_awaits_name(struct relay *, struct relay_io *,
 	    enum expect_kind, const char *name);
 bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
+/* The name means nothing: an error. */
+enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name);
 /* An error with the server's name in it is told with the client's. */
 struct error_fields;
 bool	relay_rename_error(struct relay *, struct relay_io *,
@@ -339,7 +348,7 @@ void	relay_read_server(struct relay *);
  * in front; false: wait. */
 bool	relay_prepare_server(struct relay *, struct relay_io *);
 void	relay_start_read_back(struct relay *, struct relay_io *,
-	    bool with_inventory);
+	    enum expect_purpose, bool with_inventory);
 /* The SQL that brings the server from one set of settings to the other. */
 void	relay_send_switch(struct relay *, struct relay_io *,
 	    const struct settings *from, const struct settings *to,
@@ -522,6 +531,21 @@ void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
 /* Something of the client's own is expected. */
 bool	relay_has_client_request(const struct relay *);
+
+/* relay_settings.c */
+/* The server has refused them.  True: it goes on with something else. */
+bool	relay_try_settings_again(struct relay *);
+/* True: it has no server any more, and may ask for another one. */
+bool	relay_try_another(struct relay *);
+/* It has taken them. */
+void	relay_settings_fit(struct relay *);
+/* Those of another client are away, or that has failed. */
+void	relay_settings_cleared(struct relay *);
+void	relay_settings_refused(struct relay *);
+/* True: a query of ours comes first. */
+bool	relay_bring_back(struct relay *);
+bool	relay_restores(struct relay *, const struct relay_message *);
+void	relay_restore(struct relay *, enum expect_purpose);
 
 /* relay_custom.c */
 struct sqlnames;

@@ -252,7 +252,7 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_PARSE, name))
+	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
 		statement = statement_new_private(body, n,
@@ -275,22 +275,6 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 /*
  * Bind, Describe, Close.
  */
-
-static enum relay_verdict
-relay_no_statement(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
-{
-	if (name[0] == '\0')
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "unnamed prepared statement does not exist");
-	else
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "prepared statement \"%s\" does not exist", name);
-	relay_drop(relay, message);
-	return RELAY_USED;
-}
 
 /*
  * The statement that a Bind or Describe names, or NULL: *passes says whether
@@ -382,14 +366,13 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 static enum relay_verdict
 relay_pass_renamed(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement, const char *name, size_t before,
-    size_t after)
+    struct statement *statement, uint32_t number, const char *name,
+    size_t before, size_t after)
 {
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number;
 
-	number = relay_ensure(relay, io, statement, server_name);
+	statement_server_name(number, server_name);
 	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
@@ -401,7 +384,27 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	    message->here - MSG_HEAD_BYTES - after);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 	return RELAY_USED;
+}
+
+/* The server's number of it, which gets it now if need be; 0: not now. */
+static uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	struct shelf_entry	*shelved = relay->misfit != NULL ? NULL :
+				    shelf_find(&relay->server->session->shelf,
+				    statement);
+
+	if (shelved != NULL)
+		return shelved->number;
+	if (!relay_may_bind(relay, io, message, kind, statement, name,
+	    verdict))
+		return 0;
+	return relay_ensure(relay, io, statement);
 }
 
 /* The shared part of Bind and Describe: put the statement's name right. */
@@ -412,12 +415,13 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 {
 	struct statement	*statement;
 	enum relay_verdict	 verdict;
-	bool			 is_named = name[0] != '\0', passes;
+	uint32_t		 number = 0;
+	bool			 passes;
 
-	if (is_named ? relay_awaits_name(relay, io, kind, name) :
-	    relay_awaits_unnamed(relay, io))
-		return RELAY_LATER;
 	statement = relay_statement_named(relay, name, &passes);
+	if (name[0] == '\0' ? relay_awaits_unnamed(relay, io) :
+	    relay_awaits_name(relay, io, kind, name))
+		return RELAY_LATER;
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && kind == EXPECT_BIND &&
@@ -435,16 +439,17 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (statement != NULL && is_named && !relay_may_bind(relay, io,
-	    message, kind, statement, name, &verdict))
+	if (statement != NULL && name[0] != '\0' && (number =
+	    relay_number(relay, io, message, kind, statement, name,
+	    &verdict)) == 0)
 		return verdict;
 	if (kind == EXPECT_BIND && !relay_note_bind(relay, io, message,
 	    statement, name, before, after))
 		return RELAY_USED;
-	return statement == NULL || !is_named ?
+	return number == 0 ?
 	    relay_pass_unchanged(relay, io, message, kind, statement) :
-	    relay_pass_renamed(relay, io, message, kind, statement, name,
-	    before, after);
+	    relay_pass_renamed(relay, io, message, kind, statement, number,
+	    name, before, after);
 }
 
 enum relay_verdict
@@ -571,7 +576,7 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
 	}
-	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_CLOSE, name))
+	if (relay_awaits_name(relay, io, EXPECT_CLOSE, name))
 		return RELAY_LATER;
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))

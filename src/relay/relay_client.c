@@ -28,6 +28,7 @@ relay_pass(struct relay *relay, struct relay_io *io,
 	parcel_run(&io->to_server, message->at, message->here);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 }
 
 void
@@ -193,11 +194,22 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/*
+ * What makes PostgreSQL do something is sent when it is here: half of it could
+ * neither be taken back nor be ended if the client goes away.
+ */
+static bool
+relay_is_half(const struct relay_message *message)
+{
+	return message->here < message->total &&
+	    message->total <= LOOP_BUFFER_BYTES;
+}
+
 static enum relay_verdict
 relay_on_function(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (!relay_need_server(relay, io))
+	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
 	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
@@ -230,7 +242,7 @@ static enum relay_verdict
 relay_on_execute(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (!relay_need_server(relay, io))
+	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->is_unsynced = true;
 	if (relay->server->session->deallocate != NULL &&
@@ -429,6 +441,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
+		return RELAY_LATER;
+	if (relay->touches & SQL_TOUCHES_RESETS &&
+	    relay_restores(relay, &message))
 		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {

@@ -38,8 +38,6 @@ static bool
 relay_name_is_open(const struct relay *relay, enum expect_kind kind,
     bool is_known)
 {
-	if (!relay_has_expected(relay))
-		return false;
 	if (relay->touches & (SQL_TOUCHES_DISCARD_ALL |
 	    SQL_TOUCHES_DEALLOCATE_ALL))
 		return true;
@@ -54,7 +52,8 @@ bool
 relay_awaits_name(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const char *name)
 {
-	if (!relay_name_is_open(relay, kind,
+	if (name[0] == '\0' || !relay_has_expected(relay) ||
+	    !relay_name_is_open(relay, kind,
 	    names_find(&relay->names, name) != NULL))
 		return false;
 	relay->is_unsynced = true;
@@ -80,6 +79,22 @@ relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
 /*
  * Errors.
  */
+
+enum relay_verdict
+relay_no_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	if (name[0] == '\0')
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "unnamed prepared statement does not exist");
+	else
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "prepared statement \"%s\" does not exist", name);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
 
 /* The name by which the client has asked for it; NULL: not known any more. */
 static const char *

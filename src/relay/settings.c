@@ -160,6 +160,12 @@ settings_have_customs(const struct settings *settings)
 	return settings->customs > 0;
 }
 
+bool
+settings_have_others(const struct settings *settings)
+{
+	return settings->count > settings->customs;
+}
+
 const struct settings *
 settings_meaning(const struct settings *settings)
 {

@@ -125,13 +125,23 @@ setting_is(const char *name, const char *which)
 	return strcasecmp(name, which) == 0;
 }
 
-/* Who one is comes first, since the rest may need the right to it. */
+/* Who one is comes apart, since the rest may need the right to it. */
 static int
 setting_rank(const char *name)
 {
 	if (setting_is(name, "session_authorization"))
 		return 0;
 	return setting_is(name, "role") ? 1 : 2;
+}
+
+/* As it is spelled, which SHOW shows. */
+static bool
+settings_has_name(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		if (strcmp(settings->pairs[i].name, name) == 0)
+			return true;
+	return false;
 }
 
 enum settings_fit
@@ -142,7 +152,7 @@ settings_fit(const struct settings *from, const struct settings *to)
 	if (from->customs > 0 && from != to)
 		for (size_t i = 0; i < from->count; i++)
 			if (strchr(from->pairs[i].name, '.') != NULL &&
-			    settings_get(to, from->pairs[i].name) == NULL)
+			    !settings_has_name(to, from->pairs[i].name))
 				return SETTINGS_UNFIT;
 	return from->customs == to->customs ? SETTINGS_FIT_WELL :
 	    SETTINGS_FIT_FAIRLY;
@@ -208,7 +218,7 @@ settings_put_rank(struct buf *buf, const struct settings *from,
 
 void
 settings_switch_query(struct buf *buf, const struct settings *from,
-    const struct settings *to)
+    const struct settings *to, bool is_person_first)
 {
 	const char	*name;
 
@@ -221,8 +231,22 @@ settings_switch_query(struct buf *buf, const struct settings *from,
 		if (setting_rank(name) == 2 && settings_get(to, name) == NULL)
 			settings_put_reset(buf, name);
 	}
-	for (int rank = 0; rank <= 2; rank++)
-		settings_put_rank(buf, from, to, rank);
+	if (!is_person_first)
+		settings_put_rank(buf, from, to, 2);
+	settings_put_rank(buf, from, to, 0);
+	settings_put_rank(buf, from, to, 1);
+	if (is_person_first)
+		settings_put_rank(buf, from, to, 2);
+}
+
+static bool
+setting_stays(const struct settings *from, const struct settings *to,
+    const char *name)
+{
+	const char	*was = settings_get(from, name);
+	const char	*is = settings_get(to, name);
+
+	return was == NULL || is == NULL ? was == is : strcmp(was, is) == 0;
 }
 
 bool
@@ -237,7 +261,8 @@ settings_switch_is_sure(const struct settings *from,
 		if (settings_get(from, unsure[i]) != NULL ||
 		    (i < 2 && settings_get(to, unsure[i]) != NULL))
 			return false;
-	return settings_are_accepted(to, pool);
+	return setting_stays(from, to, "temp_buffers") &&
+	    settings_are_accepted(to, pool);
 }
 
 /*

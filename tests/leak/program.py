@@ -7,11 +7,9 @@ tables and schemas are a client's own where two would disturb each other.
 
 What is left out on purpose, because pgweir says that it is different:
 settings changed inside functions, currval as the first statement, EXECUTE of
-a statement that was named in the protocol, settings that only the login user
-may set before a SET ROLE, RESET of a setting from the
-startup packet inside a transaction or before other statements of a query, SET LOCAL of a custom name,
-set_config with a bound name (which ties without being seen here), names closed or
-given in a batch that fails when the next one is on its way already.
+a statement that was named in the protocol, RESET of a setting from the startup
+packet before other statements of a query, names closed or given in a batch
+that fails when the next one is on its way already.
 """
 
 # Name: values.  The last ones are refused by PostgreSQL.
@@ -132,7 +130,8 @@ class Writer:
             (6, self.several), (9, self.transaction), (4, self.who),
             (2, self.temporary), (2, self.lock), (2, self.listen),
             (2, self.cursor), (2, self.sql_prepare), (3, self.deallocate),
-            (3, self.copy_in), (1, self.custom), (1, self.discard),
+            (3, self.copy_in), (2, self.custom), (1, self.discard),
+            (1, self.bound_config),
             (1, self.do), (1, self.cancel), (1, self.long), (1, self.halves),
             (3, self.leave), (2, self.pipeline), (2, self.unnamed),
             (1, self.large_result)])
@@ -164,7 +163,6 @@ class Writer:
         elif self.dice.random() < 0.9:
             found["search_path"] = self.own + ", public"
         # What stands in both is decided otherwise by pgweir.
-        self.started = set(found)
         for name in found:
             found[name] = found[name].replace("own", self.own)
         return [["login", found]]
@@ -222,7 +220,7 @@ class Writer:
         where = self.dice.choice(("", "", "", "session ", "local "))
         if name == "search_path" and value:
             return f"set {where}search_path = {value}"
-        if self.dice.random() < 0.1 and name not in self.started:
+        if self.dice.random() < 0.1:
             return f"set {where}{name} to default"
         return self.dice.choice((
             f"set {where}{name} = E{self.quoted(value.replace(chr(92), chr(92) * 2))}",
@@ -231,8 +229,7 @@ class Writer:
 
     def odd_set_text(self):
         return self.dice.choice((
-            "set time zone 'America/Lima'", "set time zone 'UTC'"
-            if "timezone" in self.started else "set time zone local",
+            "set time zone 'America/Lima'", "set time zone local",
             "set time zone interval '2' hour to minute", "set names 'LATIN1'",
             f"set schema '{self.own}'", "set time zone -3",
             "set session characteristics as transaction read only",
@@ -248,8 +245,6 @@ class Writer:
                         else self.odd_set_text())
 
     def reset_text(self):
-        if self.status != "I":
-            return self.set_text()
         return self.dice.choice((
             f"reset {self.value()[0]}", f"reset {self.value()[0]}",
             "reset all", f"set {self.value()[0]} to default"))
@@ -269,6 +264,13 @@ class Writer:
             "select * from a",
             f"select set_config({name}, {value}, {local}) from "
             "generate_series(1, 0)")))
+
+    def bound_config(self):
+        name, value = self.dice.choice((
+            self.value(), ("app.x", "bound"), ("app.tenant", "bound")))
+        return [["P", "", "select set_config($1, $2, $3)"],
+                ["B", "", "", [name, value, self.dice.choice("ft")]],
+                ["E", "", 0], ["S"]]
 
     def plain(self):
         return self.say(self.dice.choice(STATEMENTS))
@@ -397,9 +399,9 @@ class Writer:
     def custom(self):
         name = self.dice.choice(CUSTOM)
         return self.say(self.dice.choice((
-            f"set {name} = 'mine'",
-            f"reset {name}" if self.status == "I" else "select 1",
-            f"show {name}", "select set_config('app.x', 'mine', false)",
+            f"set {name} = 'mine'", f"set local {name} = 'ours'",
+            "select set_config('app.tenant', 'theirs', true)",
+            f"reset {name}", f"show {name}", "select set_config('app.x', 'mine', false)",
             "select current_setting('app.x', true)")))
 
     def do(self):

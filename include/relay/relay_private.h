@@ -241,9 +241,13 @@ void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 /* relay_names.c */
 /* A message of the client waits until all before it is answered. */
 void	relay_await_answers(struct relay *, struct relay_io *);
-/* Whether the name is known is not known before all that is answered. */
-bool	relay_name_is_open(const struct relay *, enum expect_kind,
-	    bool is_known);
+/* The same, if what the name means depends on that; else false. */
+bool	relay_awaits_name(struct relay *, struct relay_io *,
+	    enum expect_kind, const char *name);
+bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
+/* The name means nothing: an error. */
+enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name);
 /* An error with the server's name in it is told with the client's. */
 struct error_fields;
 bool	relay_rename_error(struct relay *, struct relay_io *,

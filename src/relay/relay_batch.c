@@ -74,7 +74,8 @@ static bool
 relay_awaits_name(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const char *name)
 {
-	if (!relay_name_is_open(relay, kind,
+	if (name[0] == '\0' || !relay_has_expected(relay) ||
+	    !relay_name_is_open(relay, kind,
 	    names_find(&relay->names, name) != NULL))
 		return false;
 	relay->is_unsynced = true;
@@ -94,6 +95,7 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	struct expectation	*entry;
 
 	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
+	relay->has_parsed = true;
 	if (relay->unnamed != statement) {
 		entry->before = relay->unnamed;	/* its reference moves */
 		relay->unnamed = statement_hold(statement);
@@ -104,6 +106,21 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
+}
+
+/*
+ * A batch before this one may have been refused, and with it what parsed or
+ * ended the unnamed statement: the server's could be anybody's.
+ */
+static bool
+relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
+{
+	if (relay->has_parsed || !relay_has_expected(relay) ||
+	    !expected_has_end(&relay->server->session->expected))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
 }
 
 /*
@@ -264,7 +281,7 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_PARSE, name))
+	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
 		statement = statement_new_private(body, n,
@@ -331,7 +348,6 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
-/* What a Bind will set, of which its values may say the names. */
 /* What a Bind leaves on its server; false: it was refused. */
 static bool
 relay_note_bind(struct relay *relay, struct relay_io *io,
@@ -395,14 +411,13 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 static enum relay_verdict
 relay_pass_renamed(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement, const char *name, size_t before,
-    size_t after)
+    struct statement *statement, uint32_t number, const char *name,
+    size_t before, size_t after)
 {
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number;
 
-	number = relay_ensure(relay, io, statement, server_name);
+	statement_server_name(number, server_name);
 	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
@@ -418,6 +433,25 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/* The server's number of it, which gets it now if need be; 0: not now. */
+static uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	struct shelf_entry	*shelved = relay->misfit != NULL ? NULL :
+				    shelf_find(&relay->server->session->shelf,
+				    statement);
+
+	if (shelved != NULL)
+		return shelved->number;
+	if (!relay_may_bind(relay, io, message, kind, statement, name,
+	    verdict))
+		return 0;
+	return relay_ensure(relay, io, statement);
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -426,11 +460,13 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 {
 	struct statement	*statement;
 	enum relay_verdict	 verdict;
-	bool			 is_named = name[0] != '\0', passes;
+	uint32_t		 number = 0;
+	bool			 passes;
 
-	if (is_named && relay_awaits_name(relay, io, kind, name))
-		return RELAY_LATER;
 	statement = relay_statement_named(relay, name, &passes);
+	if (name[0] == '\0' ? relay_awaits_unnamed(relay, io) :
+	    relay_awaits_name(relay, io, kind, name))
+		return RELAY_LATER;
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && kind == EXPECT_BIND &&
@@ -448,16 +484,17 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (statement != NULL && is_named && !relay_may_bind(relay, io,
-	    message, kind, statement, name, &verdict))
+	if (statement != NULL && name[0] != '\0' && (number =
+	    relay_number(relay, io, message, kind, statement, name,
+	    &verdict)) == 0)
 		return verdict;
 	if (kind == EXPECT_BIND && !relay_note_bind(relay, io, message,
 	    statement, name, before, after))
 		return RELAY_USED;
-	return statement == NULL || !is_named ?
+	return number == 0 ?
 	    relay_pass_unchanged(relay, io, message, kind, statement) :
-	    relay_pass_renamed(relay, io, message, kind, statement, name,
-	    before, after);
+	    relay_pass_renamed(relay, io, message, kind, statement, number,
+	    name, before, after);
 }
 
 enum relay_verdict
@@ -581,15 +618,15 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
 	}
-	if (name[0] != '\0' && relay_awaits_name(relay, io, EXPECT_CLOSE, name))
+	if (relay_awaits_name(relay, io, EXPECT_CLOSE, name))
 		return RELAY_LATER;
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);
 	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
-	if (verdict == RELAY_USED && name[0] == '\0') {
-		session_set_unnamed(relay->server->session, NULL);
-		relay_set_unnamed(relay, NULL);
-	}
+	if (verdict == RELAY_USED && name[0] == '\0')
+		relay_end_unnamed(relay, expected_at(
+		    &relay->server->session->expected,
+		    relay->server->session->expected.count - 1));
 	return verdict;
 }

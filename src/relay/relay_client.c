@@ -93,11 +93,14 @@ relay_forget_shelf(struct relay *relay, uint32_t touches)
 static void
 relay_expect_query(struct relay *relay, enum expect_kind kind)
 {
-	expected_add(&relay->server->session->expected, kind, FATE_PASS);
-	session_set_unnamed(relay->server->session, NULL);
-	if (relay->server->session->deallocate != NULL)
-		session_set_deallocate(relay->server->session, NULL);
-	relay_set_unnamed(relay, NULL);
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+
+	entry = expected_add(&session->expected, kind, FATE_PASS);
+	if (kind == EXPECT_QUERY)
+		relay_end_unnamed(relay, entry);
+	if (session->deallocate != NULL)
+		session_set_deallocate(session, NULL);
 	relay_begin_query(relay);
 	if (relay->touches != 0)
 		relay->is_pausing = relay_listen_may_change(relay);
@@ -269,7 +272,7 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 {
 	struct buf	nothing;
 
-	relay->is_refusing = false;
+	relay->is_refusing = relay->has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_SYNC, &nothing);

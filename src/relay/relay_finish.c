@@ -182,7 +182,10 @@ relay_settle_touches(struct relay *relay)
 	if (relay->pins & PIN_MODE) {
 		relay_leave_names(relay, relay->server);
 		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
-		return false;
+		if (!(touches & SQL_TOUCHES_RESETS) ||
+		    relay->defaults == settings_none())
+			return false;
+		touches = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS;
 	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
@@ -207,7 +210,7 @@ relay_settle_touches(struct relay *relay)
 		relay_listen_ask(relay, &io);
 	if (reads_back) {
 		relay_close_private(relay, &io);
-		relay_start_read_back(relay, &io, asks);
+		relay_start_read_back(relay, &io, PURPOSE_READ_BACK, asks);
 	}
 	relay_io_send(&io, relay);
 	return true;
@@ -246,7 +249,7 @@ relay_finish(struct relay *relay)
 	if (relay->server->transaction_status != STATUS_IDLE) {
 		if (relay->reopens)
 			relay_begin_again(relay);
-		else
+		else if (!relay_restores(relay))
 			relay_rest_open(relay);
 		return;
 	}
@@ -254,7 +257,8 @@ relay_finish(struct relay *relay)
 	    relay_settle_touches(relay))
 		return;
 	tie = RELAY_FREE;
-	if ((relay->pins | relay->counted_pins) != 0 || relay->has_pin_place)
+	if ((relay->pins | relay->counted_pins) != 0 ||
+	    relay->pin_place != NULL)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;

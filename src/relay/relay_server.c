@@ -138,8 +138,6 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
-	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] > 'D')
-		return;
 	if (relay_is_change(answer))
 		relay->server->session->has_altered = true;
 	if (answer->length == sizeof discard &&
@@ -162,7 +160,8 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 
 	if (fate == ANSWER_WRONG)
 		return fate;
-	relay_follow_tag(relay, answer);
+	if (answer->type == MSG_COMMAND_COMPLETE && answer->body[0] <= 'D')
+		relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE) {
 		relay->server->session->copy_syncs = 0;
 		relay_strike(relay);
@@ -185,7 +184,8 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	    answer->length))
 		session->has_failed = true;
 	if (answer->head != NULL &&
-	    answer->head->purpose == PURPOSE_READ_BACK &&
+	    (answer->head->purpose == PURPOSE_READ_BACK ||
+	    answer->head->purpose == PURPOSE_RESTORE) &&
 	    !settings_draft_take_row(session->draft, answer->body,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
@@ -254,8 +254,9 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
-	return relay->tells_settings &&
-	    answer->head->purpose == PURPOSE_SETTINGS ?
+	return (relay->tells_settings &&
+	    answer->head->purpose == PURPOSE_SETTINGS) ||
+	    answer->head->purpose == PURPOSE_RESTORED ?
 	    ANSWER_PASS : ANSWER_DROP;
 }
 

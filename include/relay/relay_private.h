@@ -182,10 +182,7 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * the server and give it to its pool.
  */
 void	relay_drain(struct server *, bool is_running, bool is_in_batch);
-/*
- * The rest of a message of which the client has sent a part.  False: that
- * would be too much, or could mean something.
- */
+/* End a message that came in part; false: too long, or it could do harm. */
 bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */

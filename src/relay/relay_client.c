@@ -119,6 +119,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
 	uint32_t	 touches;
+	int		 own;
 
 	if (message->here < message->total)
 		return message->total > LOOP_BUFFER_BYTES ?
@@ -137,7 +138,9 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
-	if ((relay_may_own(text) || touches & SQL_TOUCHES_SETTINGS) &&
+	if (((own = relay_may_own(text)) != OWN_MAYBE_NOT ||
+	    touches & SQL_TOUCHES_SETTINGS) && (own != OWN_MAYBE_BLOCK ||
+	    relay->state == RELAY_IDLE) &&
 	    relay_own_query(relay, io, text, n - 1))
 		return RELAY_USED;
 	if (relay->state == RELAY_IDLE)
@@ -381,8 +384,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = !relay_has_expected(relay) ||
-				    !relay_has_client_request(relay);
+	bool			 is_first = relay->query_us == 0;
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:

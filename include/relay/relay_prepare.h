@@ -11,9 +11,16 @@
 /* relay_names.c */
 /* A message of the client waits until all before it is answered. */
 void	relay_await_answers(struct relay *, struct relay_io *);
-/* The same, if what the name means depends on that; else false. */
-bool	relay_awaits_name(struct relay *, struct relay_io *,
+bool	relay_awaits_meaning(struct relay *, struct relay_io *,
 	    enum expect_kind, const char *name);
+/* The same, if what the name means depends on that; else false. */
+static inline bool
+relay_awaits_name(struct relay *relay, struct relay_io *io,
+    enum expect_kind kind, const char *name)
+{
+	return name[0] != '\0' && relay_has_expected(relay) &&
+	    relay_awaits_meaning(relay, io, kind, name);
+}
 bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
 /* The name means nothing: an error. */
 enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,

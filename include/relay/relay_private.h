@@ -34,6 +34,7 @@
 #define RELAY_RELAY_PRIVATE_H
 
 #include "pool/backend.h"
+#include "relay/own.h"
 #include "relay/relay.h"
 #include "wire/msg.h"
 
@@ -223,7 +224,7 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 /* relay_retry.c */
 void	relay_keep_message(struct relay *, const struct relay_message *,
 	    bool is_first);
-/* A message of the client was used; is_first: nothing was expected before. */
+/* A message of the client was used; is_first: no request of its ran before. */
 static inline void
 relay_note_message(struct relay *relay, const struct relay_message *message,
     bool is_first)
@@ -381,28 +382,17 @@ bool	relay_begin_follows(struct relay *, const struct relay_message *);
 /* A statement that is answered here; false: it is not. */
 bool	relay_own_query(struct relay *, struct relay_io *,
 	    const char *text, size_t n);
+/* Nothing of a block is ours but where no server has it. */
+static inline bool
+relay_owns_batch(const struct relay *relay, int may_own)
+{
+	return may_own != OWN_MAYBE_NOT && (may_own == OWN_MAYBE_ANY ||
+	    (relay->state == RELAY_IDLE &&
+	    relay->client->pool->set != NULL));
+}
 /* Parse, or Bind of that statement: the whole batch, if it is here. */
 bool	relay_own_batch(struct relay *, struct relay_io *,
 	    const struct relay_message *);
-/* Whether such a text is worth a look: cheap, and right about no. */
-static inline bool
-relay_may_own(const char *text)
-{
-	while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
-		text++;
-	switch (text[0] | 0x20) {
-	case 'b':
-	case 'c':
-	case 'e':
-	case 'r':
-	case 'a':
-		return true;
-	case 's':
-		return (text[1] | 0x20) != 'e' || (text[2] | 0x20) == 't';
-	default:
-		return false;
-	}
-}
 
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);

@@ -517,7 +517,8 @@ class Writer:
             return [["Q", "copy nosuch from stdin"], ["d", "new\n"], ["c"]]
         text = self.dice.choice(("copy t from stdin", "copy t from stdin",
                                  "copy nosuch from stdin"))
-        return [["P", "", text], ["B", "", "", []], ["E", "", 0],
+        return [["C", "S", "copy"], ["P", "copy", text],
+                ["B", "", "copy", []], ["E", "", 0],
                 ["d", "new\n"], self.dice.choice((["c"], ["f", "no"])),
                 ["S"]]
 

@@ -138,8 +138,8 @@ START_TEST(a_server_has_the_names_that_were_sent_to_it)
 	answers(two, bob, 'I');
 	says(cat, query("begin; set local app.tenant = 'cat'"));
 	(void)hears_body(one, 'Q');
-	hears(one, query("begin; set local app.tenant = 'cat'"));
 	says(one, complete("SELECT 1"), ready('I'));
+	hears(one, query("begin; set local app.tenant = 'cat'"));
 	answers(one, cat, 'T');
 	says(ann, query("select 2"));
 	(void)hears_body(two, 'Q');

@@ -34,6 +34,7 @@
 #include "ops/top.h"
 #include "ops/watch.h"
 #include "pool/backend.h"
+#include "pool/budget.h"
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/peers.h"
@@ -250,6 +251,7 @@ main(int argc, char **argv)
 	lifecycle_start(loop, arguments.file);
 	clusters_reload(config);
 	peers_start(config, front_port(config));
+	budget_start(loop);
 	http_start(loop, config);
 	watch_start(loop, config);
 	workers_start();

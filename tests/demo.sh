@@ -49,6 +49,7 @@ unix_socket_directories = '$dir'
 fsync = off
 wal_level = replica
 max_wal_senders = 10
+wal_keep_size = 64MB
 hot_standby = on
 C
 as_postgres $bin/pg_ctl -s -w -D "$dir/data0" -l "$dir/log0" start || exit 1
@@ -56,7 +57,7 @@ for n in 1 2; do
 	port=$(free_port)
 	say "A streaming replica on port $port"
 	as_postgres $bin/pg_basebackup -h 127.0.0.1 -p "$primary" \
-	    -U postgres -R -X stream -c fast -C -S "r$n" -D "$dir/data$n"
+	    -U postgres -R -X stream -c fast -D "$dir/data$n"
 	echo "port = $port" |
 	    as_postgres sh -c "cat >>'$dir/data$n/postgresql.auto.conf'"
 	as_postgres $bin/pg_ctl -s -w -D "$dir/data$n" -l "$dir/log$n" start
@@ -86,6 +87,21 @@ port=$(sed -n 's/.*listening on 127.0.0.1:\([0-9]*\).*/\1/p' \
     "$dir/pgweir.log" | head -n 1)
 url="postgresql://shop:shop@127.0.0.1:$port/shop?sslmode=require"
 
+console() {
+	psql -X -A -P footer=off \
+	    "postgresql://shop:shop@127.0.0.1:$port/pgweir" -c "$1"
+}
+
+# The columns of SHOW HOSTS that tell the story.
+show_hosts() {
+	console 'show hosts' | awk -F '|' '{ printf "%-6s %-8s %-6s %-8s %-10s %s\n",
+	    $2, $4, $5, $6, $7, $9 }'
+}
+
+# Until then reads go to the primary as well.
+until [ "$(show_hosts | grep -c ' reads ')" = 2 ]; do
+	kill -0 $pgweir_pid || exit 1
+done
 say "pgweir in front on port $port: a session through it, over TLS"
 psql -X -q "$url" <<'C'
 create table pets (id serial primary key, name text);
@@ -95,31 +111,38 @@ prepare find as select name from pets where id = $1;
 execute find(1);
 C
 say "writes go to the primary ($primary), reads to the replicas"
-where="select inet_server_port() as served_by, pg_is_in_recovery()"
-psql -X -q "$url" <<C
-begin; insert into pets (name) values ('Kitty'); $where; commit;
-begin read only; $where; commit;
-/* pgweir.route=replica */ $where;
+psql -X -q -A -t "$url" <<'C'
+insert into pets (name) values ('Kitty')
+returning 'insert: ' || inet_server_port();
+begin read only;
+select 'begin read only; select: ' || inet_server_port() from pets limit 1;
+commit;
+/* pgweir.route=replica */
+select '/* pgweir.route=replica */ select: ' || inet_server_port();
 C
+show_hosts
 say "64 clients on 20 servers"
 echo 'select count(*) from pets' >"$dir/one.sql"
 PGPASSWORD=shop PGSSLMODE=disable $bin/pgbench -n -f "$dir/one.sql" \
     -M prepared -c 64 -j 2 -t 50 -h 127.0.0.1 -p "$port" -U shop shop |
     grep -E 'clients|processed|tps'
 say "SHOW POOLS"
-psql -X "postgresql://shop:shop@127.0.0.1:$port/pgweir" \
-    -c 'show pools' | cut -c 1-110
+console 'show pools' | awk -F '|' '{ printf "%-9s %-5s %-10s %-10s %-10s %s\n",
+    $1, $2, $3, $4, $7, $10 }'
 say "the primary is killed; a client goes on meanwhile"
 kill -9 "$(head -n 1 "$dir/data0/postmaster.pid")"
-PGOPTIONS='-c pgweir.route=replica' psql -X -q "$url" -c "$where"
-psql -X -q "$url" -c "insert into pets (name) values ('Snowy')
-returning name, inet_server_port() as served_by" &
+psql -X -q -A -t "$url" -c "select count(*) || ' pets, says ' ||
+inet_server_port() from pets"
+psql -X -q -A -t "$url" -c "insert into pets (name) values ('Snowy')
+returning 'insert, which has waited: ' || inet_server_port()" &
 client=$!
 say "a replica ($replica1) is promoted"
 as_postgres $bin/pg_ctl -s -w -D "$dir/data1" promote
 wait $client
-psql -X "postgresql://shop:shop@127.0.0.1:$port/pgweir" \
-    -c 'show hosts' | cut -d '|' -f 2,4-7,9
+as_postgres psql -X -q -h 127.0.0.1 -p "$replica2" -U postgres -c "alter \
+system set primary_conninfo = 'host=127.0.0.1 port=$replica1 user=postgres'" \
+    -c 'select pg_reload_conf()' >/dev/null
+show_hosts
 say "Use it:  DATABASE_URL='$url'"
 echo "Console: psql 'postgresql://shop:shop@127.0.0.1:$port/pgweir'"
 [ "${1:-}" != --once ] || exit 0

@@ -12,7 +12,7 @@ python3-yaml yamllint shellcheck docker-compose"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 if [ "${1:-}" = ci ]; then
 	packages="$packages clang libclang-rt-14-dev chromium
-	    buildah podman runc catatonit mmdebstrap"
+	    buildah podman runc catatonit mmdebstrap patroni python3-pysyncobj"
 fi
 missing=
 for package in $packages; do

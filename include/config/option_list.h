@@ -166,6 +166,13 @@ X(TEXT, peers, peers, "", "", 0, 0, true,				\
 X(INT, peer_id, peer_id, "0", "0", 0, PEER_ID_MAX, false,		\
     "number of this process in [peers], the other way to name them; 0: "\
     "none")								\
+X(INT, expected_replicas, expected_replicas, "0", "0", 0, 10000, true,	\
+    "pgweir processes that there may be together, for a warning when they "\
+    "could open more servers than PostgreSQL lets in; 0: as many as peers "\
+    "finds")								\
+X(BOOL, divide_by_peers, divide_by_peers, "0", "0", 0, 0, true,		\
+    "divide pool sizes and limits on servers by the processes that peers "\
+    "finds, or else by expected_replicas; none becomes less than 1")	\
 X(TIME, shutdown_delay, shutdown_delay_us, "0", "0", 0, 3600, true,	\
     "after SIGTERM go on accepting clients for this long")		\
 X(TIME, shutdown_spread, shutdown_spread_us, "5", "5", 0, 3600, true,	\
@@ -174,6 +181,9 @@ X(TIME, shutdown_spread, shutdown_spread_us, "5", "5", 0, 3600, true,	\
 X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
     OPTION_DAY, true, "after SIGTERM exit at the latest after this long; "\
     "what runs a little before that is cancelled")			\
+X(TIME, stop_after_clients, stop_after_clients_us, "0", "0", 0,		\
+    OPTION_DAY, true, "stop as after SIGTERM once there has been a client "\
+    "and then none for this long: beside the application of a Job; 0: never")\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\

@@ -1,12 +1,11 @@
 /*
  * Names to addresses, on the main loop, by libevent's evdns.
  *
- * evdns honours resolv.conf with its search list; /etc/hosts comes before it.
+ * resolv.conf counts, with its search list; /etc/hosts comes before it.
  * A numeric address needs no look-up.  Both families are asked for; IPv4
  * addresses come first.  An answer comes within five seconds.
- *
- * Limit: libevent 2.1 does not ask again over TCP when an answer was cut, so
- * a name with more addresses than fit into a datagram, some 28, is an error.
+ * What is cut, since more than some 28 addresses do not fit into a datagram,
+ * is asked for again over TCP.
  */
 
 #ifndef NET_RESOLVE_H

@@ -82,7 +82,8 @@ struct ticket {
 	enum need		 need;		/* of it */
 	struct server		*server;	/* TICKET_GRANTED */
 	const void		*wish;		/* a server whose session has
-						 * this is preferred */
+						 * this is preferred; stays
+						 * valid while in line */
 	struct task		 task;		/* an answer from this thread */
 	struct letter		 letter;	/* an answer from another one */
 	struct deadline		 deadline;	/* the reserve pool */

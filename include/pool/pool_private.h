@@ -2,6 +2,7 @@
  * What the files of the pool share:
  *
  *	pool.c		who gets which server
+ *	pool_pick.c	of that, what suits whom
  *	pool_answer.c	how it gets there
  *	pool_fail.c	failures, and what follows a change
  *	pool_table.c	all pools, and what the configuration says of them
@@ -24,6 +25,7 @@ struct errand {
 	struct loop	*open_on[16];	/* one server_open() each */
 	int		 open_count;
 	struct limit	*evict_from;	/* close an idle server elsewhere */
+	bool		 evicts_own;	/* or here */
 	bool		 is_reserve;
 };
 
@@ -35,11 +37,19 @@ void	pool_run_errand(struct pool *, const struct errand *);
 struct ticket	*pool_oldest_locked(struct pool *);
 void	pool_join_line_locked(struct pool *, struct ticket *);
 void	pool_leave_line_locked(struct pool *, struct ticket *);
-/* An idle server of one lane, or of any other than the ticket's. */
+/* pool_pick.c: an idle server that suits, of one lane, or of any other than
+ * the ticket's; NULL: there is none. */
 struct server	*pool_pick_locked(struct pool_lane *, const void *wish,
 	    bool round_robin);
 struct server	*pool_pick_elsewhere_locked(struct pool *,
 	    const struct ticket *, bool round_robin);
+/* Nothing can be opened before something was closed. */
+bool	pool_must_make_room_locked(const struct pool *);
+/* To be closed for that. */
+struct server	*pool_pick_unfit_locked(struct pool *, const struct ticket *);
+/* Whose a server is that is given back; NULL: nobody's. */
+struct ticket	*pool_next_locked(struct pool *, const struct server *,
+	    bool is_new);
 void	pool_on_sent_for(struct loop *, struct letter *);
 void	pool_on_arrival(struct loop *, struct letter *);
 void	pool_grow_locked(struct pool *, struct errand *);
@@ -49,6 +59,8 @@ void	pool_grow(struct pool *);
 void	pool_feed_locked(struct pool *);
 /* A ticket that left the line is told so, in the thread of its loop. */
 void	pool_answer(struct ticket *, struct loop *here);
+/* pool_limit.c: the idle servers beyond pool_size are closed. */
+void	pool_trim(struct pool *);
 /* The end of a pause: idle servers to those in line. */
 void	pool_resume(struct pool *);
 /* pool_await.c; under the set's mutex: out of the list, and moved. */
@@ -68,6 +80,8 @@ void	pool_move_locked(struct pool *, struct server *, struct ticket *,
 
 /* Close the idle server that was used longest ago, of any other pool. */
 void	pool_evict(struct limit *, const struct pool *except);
+/* Close the idle server of this pool that was used longest ago. */
+void	pool_evict_own(struct pool *);
 /*
  * Since when somebody waits in another pool for a limit that this one shares;
  * INT64_MAX: nobody does.  No mutex may be held.

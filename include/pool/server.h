@@ -107,10 +107,19 @@ struct server {
 TAILQ_HEAD(server_list, server);
 
 /*
- * What the floor above keeps with a server.  Set once before any thread
- * starts.
+ * What the floor above keeps with a server, and knows of it.  Set once before
+ * any thread starts.
  */
+enum server_suits {
+	SUITS_NOT,		/* it has to be closed */
+	SUITS_FAIRLY,		/* it will not suit others after that */
+	SUITS_WELL,
+	SUITS_EXACTLY,		/* server->mark is the wish */
+};
+
 struct server_hooks {
+	/* What is left on it, for who has this wish; under the pool's mutex. */
+	enum server_suits (*suits)(const struct server *, const void *wish);
 	/* The server is going to be freed: free server->session. */
 	void	(*session_free)(struct server *);
 	/* A reset query succeeded: nothing of a session is left on it. */

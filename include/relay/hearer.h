@@ -31,13 +31,18 @@ struct listening;
 struct own_notice;
 struct kept_notice;
 
-/* More channels than this a client are refused. */
-enum { HEARER_CHANNELS_MAX = 1000 };
+/*
+ * Who listens to more channels than the first keeps its server for that; to
+ * more than the second, and it is closed.
+ */
+enum { HEARER_CHANNELS_MAX = 1000, HEARER_FOUND_MAX = 100000 };
 
 struct hearer {
 	struct relay		*relay;
-	struct hub		*hub;
+	struct hub		*hub;	/* NULL: it never had a channel */
 	struct hub_order	*order;	/* not NULL: the hub is asked */
+	bool			 is_asked; /* found is to be compared, when it
+					    * is known what is set as well */
 	bool			 must_stay; /* its own server has to listen */
 	size_t			 count;		/* of channels */
 	TAILQ_HEAD(, listening)	 channels;	/* in PostgreSQL's order */
@@ -61,6 +66,11 @@ void		 hearer_put_found(const struct hearer *, struct buf *);
 /* The server listens to this one, too. */
 void		 hearer_add_found(struct hearer *, const char *, size_t);
 void		 hearer_clear_found(struct hearer *);
+/*
+ * The hub of this encoding (NULL: the usual one) is its hub now.  False: it
+ * listens at another one.
+ */
+bool		 hearer_choose_hub(struct hearer *, const char *encoding);
 /*
  * What was found is what the client listens to now.  True: the hub has to be
  * asked first, and relay_listen_answered() is called later.

@@ -1,6 +1,7 @@
 /*
  * A hub: the one connection on which all clients of a database and user
- * listen.
+ * listen.  Clients in another encoding than the usual one share a hub of their
+ * own, which has that encoding: PostgreSQL converts.
  *
  * It lives on the loop of its first client and is touched by that thread
  * only; the others send it orders and get notices from it, both by letter.
@@ -59,8 +60,12 @@ struct hub_branch {
 	struct hash_table	 channels;	/* hearer.c's */
 };
 
-/* Any thread.  Found or made by a thread of a loop; never freed. */
-struct hub		*hub_of(struct pool *, struct loop *);
+/*
+ * Any thread.  Found or made by a thread of a loop; never freed.  encoding:
+ * NULL for the one that servers of this pool begin with.
+ */
+struct hub		*hub_of(struct pool *, struct loop *,
+			    const char *encoding);
 struct hub_branch	*hub_branch_of(struct hub *, const struct loop *);
 /* The order is answered later, never before this has returned. */
 void			 hub_send(struct hub_order *);

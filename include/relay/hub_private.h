@@ -25,6 +25,8 @@ STAILQ_HEAD(hub_orders, hub_order);
 struct hub {
 	struct hash_node	 node;
 	char			*database, *user;
+	char			*encoding;	/* NULL: the usual one */
+	const char		*startup[3];	/* that says so */
 	struct loop		*loop;
 	struct loop		**loops;	/* by index; that ever asked */
 	int			 lane_count;

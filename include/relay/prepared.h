@@ -119,6 +119,9 @@ struct names {
 };
 
 struct statement	*names_find(const struct names *, const char *name);
+/* A name that means this statement; NULL: there is none. */
+const char		*names_of(const struct names *,
+			    const struct statement *);
 /* Give the name a statement (a new reference is taken), or replace it. */
 void			 names_set(struct names *, const char *name,
 			    struct statement *);

@@ -7,11 +7,14 @@
  *	relay_batch.c	 of it, the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
+ *	relay_names.c	 a client's names, and the server's
  *	relay_learn.c	 what PostgreSQL makes of what is prepared
  *	relay_answer.c	 answers made here
  *	relay_read.c	 the bytes of the server
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_settings.c settings that are refused, and RESET
+ *	relay_custom.c	 custom settings
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back
@@ -160,8 +163,13 @@ struct relay_message {
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
 	    const struct relay_message *);
+/* relay->scan is of no more use. */
+void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
+/* True: it may begin a transaction block, and pool_mode is statement. */
+bool	relay_refuse_block(struct relay *, struct relay_io *,
+	    const struct relay_message *, uint32_t touches, bool is_query);
 enum relay_verdict	relay_bad_message(struct relay *,
 			    const struct relay_message *, const char *what);
 
@@ -174,7 +182,9 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * Its client left in the middle of something: cancel what runs, end it, reset
  * the server and give it to its pool.
  */
-void	relay_drain(struct server *, bool is_running);
+void	relay_drain(struct server *, bool is_running, bool is_in_batch);
+/* End a message that came in part; false: too long, or it could do harm. */
+bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
@@ -220,11 +230,27 @@ struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 /* Close on the server, and forget, what is there. */
 void	relay_close_shelved(struct server_session *, struct relay_io *,
 	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its name and number. */
+/* The server has this statement, or gets it now; its number there. */
 uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *, char name[STATEMENT_NAME_BYTES]);
+		    struct statement *);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
+
+/* relay_names.c */
+/* A message of the client waits until all before it is answered. */
+void	relay_await_answers(struct relay *, struct relay_io *);
+/* The same, if what the name means depends on that; else false. */
+bool	relay_awaits_name(struct relay *, struct relay_io *,
+	    enum expect_kind, const char *name);
+bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
+/* The name means nothing: an error. */
+enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name);
+/* An error with the server's name in it is told with the client's. */
+struct error_fields;
+bool	relay_rename_error(struct relay *, struct relay_io *,
+	    const struct expectation *, const uint8_t *body, size_t n,
+	    const struct error_fields *);
 
 /* relay_learn.c */
 /*
@@ -243,10 +269,13 @@ struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
 bool	relay_may_bind(struct relay *, struct relay_io *,
 	    const struct relay_message *, enum expect_kind,
 	    struct statement *, const char *name, enum relay_verdict *verdict);
+/* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
+void	relay_note_unnamed(struct relay *, enum expect_kind);
+void	relay_ask_unnamed(struct relay *, struct relay_io *);
 /* A Describe of ours is answered; session->described has the parameters. */
 void	relay_learn(struct relay *, struct relay_io *,
 	    const struct expectation *, uint64_t shape);
-/* A Describe of the client's, of its unnamed statement. */
+/* One of the unnamed statement. */
 void	relay_learn_unnamed(struct relay *, const struct expectation *,
 	    const uint8_t *types, size_t);
 /* What this batch names has changed its shape: any will do. */
@@ -277,6 +306,8 @@ void	relay_retry(struct relay *);
  */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped,
 	    uint32_t from);
+/* This request ends the unnamed statement, if it happens. */
+void	relay_end_unnamed(struct relay *, struct expectation *);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 
@@ -318,7 +349,7 @@ void	relay_read_server(struct relay *);
  * in front; false: wait. */
 bool	relay_prepare_server(struct relay *, struct relay_io *);
 void	relay_start_read_back(struct relay *, struct relay_io *,
-	    bool with_inventory);
+	    enum expect_purpose, bool with_inventory);
 /* The SQL that brings the server from one set of settings to the other. */
 void	relay_send_switch(struct relay *, struct relay_io *,
 	    const struct settings *from, const struct settings *to,
@@ -492,6 +523,42 @@ void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
 /* Something of the client's own is expected. */
 bool	relay_has_client_request(const struct relay *);
+
+/* relay_settings.c */
+/* The server has refused them.  True: it goes on with something else. */
+bool	relay_try_settings_again(struct relay *);
+/* True: it has no server any more, and may ask for another one. */
+bool	relay_try_another(struct relay *);
+/* It has taken them. */
+void	relay_settings_fit(struct relay *);
+/* Those of another client are away, or that has failed. */
+void	relay_settings_cleared(struct relay *);
+void	relay_settings_refused(struct relay *);
+/* True: a query of ours comes first. */
+bool	relay_bring_back(struct relay *);
+bool	relay_restores(struct relay *, const struct relay_message *);
+void	relay_restore(struct relay *, enum expect_purpose);
+
+/* relay_custom.c */
+struct sqlnames;
+/*
+ * A statement that touches SQL_TOUCHES_NAMES is sent: what its transaction
+ * has to be asked for.  Returns what it touches then.
+ */
+uint32_t	relay_note_names(struct relay *, const struct sqlnames *,
+		    uint32_t touches, bool by_words,
+		    const struct relay_message *bind, size_t offset);
+uint32_t	relay_note_text_names(struct relay *, const char *text,
+		    size_t, uint32_t touches, uint32_t by_words);
+/* IDLE, before a server is asked for with relay_wish(). */
+void		relay_adopt_names(struct relay *, const char *text, size_t);
+void		relay_adopt_parsed(struct relay *, const char *text);
+const struct settings *relay_wish(const struct relay *);
+void		relay_settle_adopted(struct relay *);
+void		relay_drop_adopted(struct relay *);
+void		relay_set_naming(struct relay *, const struct settings *);
+/* The server is no more its own. */
+void		relay_leave_names(struct relay *, struct server *);
 
 /* relay_listen.c */
 /* What was said may change what it listens to. */

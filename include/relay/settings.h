@@ -42,6 +42,9 @@ void	settings_draft_free(struct settings_draft *);	/* NULL is allowed */
 size_t		 settings_count(const struct settings *);
 const char	*settings_name(const struct settings *, size_t);
 const char	*settings_value(const struct settings *, size_t);
+/* Custom names, which have a dot; see relay_custom.c. */
+bool		 settings_have_customs(const struct settings *);
+bool		 settings_have_others(const struct settings *);
 /* The value for a name, or NULL. */
 const char	*settings_get(const struct settings *, const char *name);
 
@@ -53,12 +56,18 @@ const char	*settings_get(const struct settings *, const char *name);
 const struct settings	*settings_meaning(const struct settings *);
 
 /*
- * A server that has `from` can be brought to `to`.  False when `from` has a
- * custom name (with a dot) that `to` lacks: PostgreSQL keeps such a name as
- * an empty string even after RESET, so the server must be closed.
+ * How well a server suits who has `to` on which the custom names in `from`
+ * were ever set: not, when `to` lacks one, since PostgreSQL keeps such a name
+ * as an empty string even after RESET; fairly, when it will have more names
+ * afterwards.
  */
-bool	settings_can_switch(const struct settings *from,
-	    const struct settings *to);
+enum settings_fit {
+	SETTINGS_UNFIT,
+	SETTINGS_FIT_FAIRLY,
+	SETTINGS_FIT_WELL,
+};
+enum settings_fit	settings_fit(const struct settings *from,
+			    const struct settings *to);
 
 /*
  * What was read back can be told to another server: it is ASCII, or UTF-8
@@ -70,16 +79,18 @@ bool	settings_are_portable(const struct settings *);
  * Append the SQL that brings a server from one set to the other, as one
  * simple query that works wholly or not at all: RESET for what goes,
  * pg_catalog.set_config() with quoted literals for what comes; session
- * authorization first, then role, then the rest; a role in `from` is reset
- * before anything else.
+ * authorization last, and then role, or both first (is_person_first), as
+ * which the rest may be allowed or not; a role in `from` is reset before
+ * anything else.
  */
 void	settings_switch_query(struct buf *, const struct settings *from,
-	    const struct settings *to);
+	    const struct settings *to, bool is_person_first);
 
 /*
  * The switch cannot fail, as far as anybody can know: every value in `to`
  * was accepted before by this pool, neither set has role or
- * session_authorization, and `from` has no time-out that could end it.
+ * session_authorization, `from` has no time-out that could end it, and
+ * temp_buffers stays as it is.
  */
 bool	settings_switch_is_sure(const struct settings *from,
 	    const struct settings *to, const struct pool *);
@@ -106,6 +117,9 @@ void	settings_greeting(struct buf *, const struct settings *,
 void	settings_report_back(struct buf *, const struct settings *defaults,
 	    const struct settings *now, const struct pool *);
 
+/* Append to that query what asks for the custom names in the set. */
+void	settings_ask_customs(struct buf *, const struct settings *);
+
 /*
  * Reading back: the query that asks a server for all settings of its
  * session, one DataRow of name and value each; qualified so that no
@@ -117,6 +131,12 @@ extern const char	settings_read_back_query[];
  * else of a session the server has.
  */
 extern const char	settings_inventory_query[];
+/*
+ * Whatever the draft has of custom names that are empty, while these defaults
+ * say otherwise, was RESET.
+ */
+void	settings_draft_restore_customs(struct settings_draft *,
+	    const struct settings *defaults);
 /*
  * Take one DataRow's body; false: it is not what the query returns.  A row of
  * the inventory is added to *inventory, as sqlscan's touches.

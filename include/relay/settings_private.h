@@ -36,6 +36,7 @@ struct settings {
 	size_t			 bytes;
 	TAILQ_ENTRY(settings)	 kept;
 	size_t			 count;
+	size_t			 customs;	/* with a dot in their names */
 	struct pair		*pairs;		/* behind the struct */
 };
 

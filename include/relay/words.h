@@ -39,5 +39,10 @@ void			 words_replace(struct pool *, struct words_draft *);
 /* SQL_TOUCHES_... of the words in this text. */
 uint32_t		 words_touches(const struct pool *, const char *,
 			    size_t);
+/*
+ * The custom settings that functions set, one at a time; *at begins as 0.
+ * NULL: no more.
+ */
+const char		*words_next_name(const struct pool *, size_t *at);
 
 #endif

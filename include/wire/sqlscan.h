@@ -53,8 +53,9 @@ enum {
 	SQL_TOUCHES_COPY = 1 << 15,
 	SQL_TOUCHES_CLOSE_ALL = 1 << 16,
 	SQL_TOUCHES_EXECUTE = 1 << 17,
-	SQL_TOUCHES_CUSTOM = 1 << 18,	/* a setting with a dot in its name,
-					 * beyond the transaction */
+	SQL_TOUCHES_CUSTOM = 1 << 18,	/* perhaps a setting with a dot in its
+					 * name, beyond the transaction, and
+					 * the text does not tell which */
 	SQL_TOUCHES_TRANSACTION = 1 << 19, /* SET TRANSACTION, or SET LOCAL of
 					 * a name with a dot: no statement
 					 * means anything else by it */
@@ -62,18 +63,39 @@ enum {
 					 * tied the client may be over */
 	SQL_TOUCHES_DRAWS = 1 << 22,	/* perhaps from a sequence */
 	SQL_TOUCHES_DEFINES = 1 << 21,	/* CREATE FUNCTION and the like */
+	SQL_TOUCHES_NAMES = 1 << 23,	/* settings with a dot in their names,
+					 * which the text tells, see below;
+					 * also for the transaction only */
+	SQL_TOUCHES_RESETS = 1 << 24,	/* RESET, TO DEFAULT, DISCARD ALL */
 };
 
 /* Whether the settings may be others than they were. */
 #define SQL_TOUCHES_MEANING	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_LOCAL | \
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
 
-enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32 };
+enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32,
+	SQLSCAN_NAME_BYTES = 64, SQLNAMES_MAX = 8 };
 
 struct sqlroute;
 
+/*
+ * What SQL_TOUCHES_NAMES is about, spelled as PostgreSQL reads it.  Of
+ * set_config() the name may be a parameter of the statement ($1), which is
+ * known only when it is bound.
+ */
+struct sqlnames {
+	char		 names[SQLNAMES_MAX][SQLSCAN_NAME_BYTES];
+	uint16_t	 parameters[SQLNAMES_MAX];
+	uint8_t		 count, parameter_count;
+	uint8_t		 leading;	/* of the names: set by the first
+					 * statement behind BEGIN, which
+					 * cannot see what was there before */
+	bool		 are_many;	/* there are more */
+};
+
 struct sqlscan {
 	struct sqlroute	*route;		/* is told the tokens, or NULL */
+	struct sqlnames	*names;		/* is told them, or NULL */
 
 	/* The result, once sqlscan_end() was called. */
 	uint32_t	 touches;
@@ -101,6 +123,12 @@ struct sqlscan {
 	uint8_t		 config;	/* how far set_config( is read */
 	bool		 config_is_custom; /* its name may have a dot */
 	uint16_t	 config_parens;	/* inside it */
+	uint16_t	 config_parameter; /* its name is one; 0: it is not */
+	uint16_t	 config_count;	/* calls that were read */
+	uint16_t	 opened;	/* parentheses, so far */
+	uint8_t		 name_state, name_length;
+	char		 name[SQLSCAN_NAME_BYTES];	/* of a setting */
+	bool		 is_led;	/* a statement stands before it */
 	uint8_t		 body, body_length;	/* of DO: what is read */
 	char		 body_word[12];
 	bool		 is_assigned;	/* SET: behind the name */
@@ -122,5 +150,7 @@ const char	*sqlscan_last_word(const struct sqlscan *);
 
 /* One pass over a whole text. */
 void	sqlscan_text(struct sqlscan *, const void *, size_t);
+/* The names in a text that touches some. */
+void	sqlscan_names(struct sqlnames *, const void *, size_t);
 
 #endif

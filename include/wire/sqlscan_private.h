@@ -31,12 +31,30 @@ enum {
 	CONFIG_OPEN,		/* behind the parenthesis */
 	CONFIG_LITERAL,		/* inside a string */
 	CONFIG_READ,		/* behind it */
+	CONFIG_PARAMETER,	/* it is $1, or the like */
 	CONFIG_FIRST,		/* in a first argument that is no literal */
 	CONFIG_SECOND,
 	CONFIG_THIRD,		/* nothing of it yet */
 	CONFIG_TRUE,		/* it is "true" so far */
 	CONFIG_OTHER,		/* it is something else */
 };
+
+/* How far the name of a setting with a dot is read. */
+enum {
+	NAME_NONE,
+	NAME_DOT,		/* behind a dot */
+	NAME_READ,		/* behind a word */
+	NAME_DONE,		/* behind all of it */
+	NAME_LONG,		/* longer than there is room */
+};
+
+/* More of a name. */
+void	sqlscan_add_to_name(struct sqlscan *, const void *, size_t);
+/* A dot, or a word, in SET; the name is what stood before it. */
+void	sqlscan_name_dot(struct sqlscan *);
+void	sqlscan_name_word(struct sqlscan *);
+/* The statement ends. */
+void	sqlscan_name_end(struct sqlscan *);
 
 /* The first byte of something, while a call is read. */
 void	sqlscan_follow_config(struct sqlscan *, uint8_t);

@@ -7,11 +7,13 @@
  * family has answered with addresses the other one has a second more, since
  * some name servers never answer for IPv6; together they have five seconds.
  *
- * A question lives until it has been told and evdns has called back for both
- * of its lookups, which it does for cancelled ones as well.
+ * The search list is tried here (net/search_list.h), one name after the other
+ * and each with both families, because evdns would go on to the next name
+ * when an answer was cut.  Such an answer is asked for again over TCP
+ * (net/dns_tcp.h), which libevent 2.1 does not do.
  *
- * libevent 2.1 neither asks again over TCP when an answer was cut nor uses
- * what was left of it; some 28 addresses fit into a datagram.
+ * A question lives until it has been told and evdns has called back for all
+ * of its lookups, which it does for cancelled ones as well.
  */
 
 #include <sys/queue.h>
@@ -26,8 +28,10 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "net/dns_tcp.h"
 #include "net/loop.h"
 #include "net/resolve.h"
+#include "net/search_list.h"
 
 #define KNOWN_TTL_US	(15 * US_PER_SECOND)	/* of what is in no record */
 #define LIMIT_US	(5 * US_PER_SECOND)
@@ -35,15 +39,24 @@
 
 struct question;
 
+/* One name, one family. */
 struct lookup {
 	struct question		*question;
+	LIST_ENTRY(lookup)	 next;
+	int			 family;
 	struct evdns_request	*request;	/* NULL: over */
+	struct dns_tcp		*tcp;		/* or this */
+	char			 name[SEARCH_NAME_BYTES];
 };
 
 struct question {
 	struct resolver		*resolver;
 	LIST_ENTRY(question)	 next;
-	struct lookup		 v4, v6;
+	LIST_HEAD(, lookup)	 lookups;	/* all, the dropped ones too */
+	struct lookup		*v4, *v6;	/* NULL: answered */
+	int			 open;		/* evdns will call back */
+	int			 next_name;	/* of the search list */
+	char			*name;
 	struct task		 task;		/* tells what is known */
 	struct deadline		 deadline;
 	bool			 told;
@@ -56,6 +69,7 @@ struct resolver {
 	struct loop		*loop;
 	struct evdns_base	*dns;
 	const char		*hosts_file;
+	struct search_list	 search;
 	LIST_HEAD(, question)	 questions;
 };
 
@@ -86,8 +100,9 @@ resolver_new(struct loop *loop, const char *resolv_conf)
 		evdns_base_set_option(resolver->dns,
 		    resolver_options[i].option, resolver_options[i].value);
 	/* Without a file or a name server in it: the one of this host. */
-	evdns_base_resolv_conf_parse(resolver->dns, DNS_OPTION_SEARCH |
-	    DNS_OPTION_NAMESERVERS | DNS_OPTION_MISC, resolv_conf);
+	evdns_base_resolv_conf_parse(resolver->dns, DNS_OPTION_NAMESERVERS |
+	    DNS_OPTION_MISC, resolv_conf);
+	search_list_read(&resolver->search, resolv_conf);
 	return resolver;
 }
 
@@ -97,18 +112,54 @@ resolver_set_hosts_file(struct resolver *resolver, const char *path)
 	resolver->hosts_file = path;
 }
 
+static void
+lookup_free(struct lookup *lookup)
+{
+	if (lookup->tcp != NULL)
+		dns_tcp_cancel(lookup->tcp);
+	LIST_REMOVE(lookup, next);
+	free(lookup);
+}
+
+static void
+question_free(struct question *question)
+{
+	while (!LIST_EMPTY(&question->lookups))
+		lookup_free(LIST_FIRST(&question->lookups));
+	free(question->name);
+	free(question);
+}
+
+/* evdns calls back for one that it was asked to cancel, which then goes. */
+static void
+lookup_drop(struct lookup **at)
+{
+	struct lookup	*lookup = *at;
+
+	*at = NULL;
+	if (lookup == NULL)
+		return;
+	if (lookup->request != NULL)
+		evdns_cancel_request(lookup->question->resolver->dns,
+		    lookup->request);
+	else
+		lookup_free(lookup);
+}
+
 void
 resolver_free(struct resolver *resolver)
 {
 	struct question	*question;
 
+	/* Without a callback, so that lookups are freed with their question. */
 	evdns_base_free(resolver->dns, 0);
 	while ((question = LIST_FIRST(&resolver->questions)) != NULL) {
 		LIST_REMOVE(question, next);
 		loop_undefer(resolver->loop, &question->task);
 		deadline_clear(resolver->loop, &question->deadline);
-		free(question);
+		question_free(question);
 	}
+	search_list_done(&resolver->search);
 	free(resolver);
 }
 
@@ -122,23 +173,18 @@ question_add(struct question *question, const struct addr *addr)
 static void
 question_free_if_over(struct question *question)
 {
-	if (!question->told || question->v4.request != NULL ||
-	    question->v6.request != NULL)
+	if (!question->told || question->open > 0)
 		return;
 	LIST_REMOVE(question, next);
-	free(question);
+	question_free(question);
 }
 
 static void
 question_tell(struct question *question)
 {
-	struct resolver	*resolver = question->resolver;
-
-	deadline_clear(resolver->loop, &question->deadline);
-	if (question->v4.request != NULL)
-		evdns_cancel_request(resolver->dns, question->v4.request);
-	if (question->v6.request != NULL)
-		evdns_cancel_request(resolver->dns, question->v6.request);
+	deadline_clear(question->resolver->loop, &question->deadline);
+	lookup_drop(&question->v4);
+	lookup_drop(&question->v6);
 	if (question->answer.count > 0)
 		question->answer.error[0] = '\0';
 	question->told = true;
@@ -172,6 +218,8 @@ question_on_expired(struct loop *loop, struct deadline *deadline)
  * What the name servers say.
  */
 
+static bool	question_ask(struct question *);
+
 static const char *
 lookup_reason(int result)
 {
@@ -185,7 +233,8 @@ lookup_reason(int result)
 		/* evdns takes a failing one for one that is silent. */
 		return "no name server gave an answer";
 	case DNS_ERR_TRUNCATED:
-		return "the name has too many addresses for one datagram";
+		return "the answer was cut, and no name server gave all of it "
+		    "over TCP";
 	case DNS_ERR_REFUSED:
 		return "the name server refused to answer";
 	default:
@@ -203,32 +252,89 @@ question_note_failure(struct question *question, int result)
 		    lookup_reason(result));
 }
 
+/* IPv4 comes first. */
 static void
-question_add_v4(struct question *question, const void *addresses, int count)
+question_add_all(struct question *question, const struct addr *addresses,
+    int count)
 {
 	struct resolve_answer	*answer = &question->answer;
-	struct resolve_answer	 v6 = *answer;
-	struct addr		 addr = { .length = sizeof addr.u.v4 };
+	struct resolve_answer	 before = *answer;
+	bool			 is_first = addresses[0].u.any.sa_family ==
+				    AF_INET;
 
-	answer->count = 0;
-	addr.u.v4.sin_family = AF_INET;
-	for (int i = 0; i < count; i++) {
-		addr.u.v4.sin_addr = ((const struct in_addr *)addresses)[i];
-		question_add(question, &addr);
+	if (is_first)
+		answer->count = 0;
+	for (int i = 0; i < count; i++)
+		question_add(question, &addresses[i]);
+	for (int i = 0; is_first && i < before.count; i++)
+		question_add(question, &before.addresses[i]);
+}
+
+/* What one family said of one name. */
+static void
+lookup_settle(struct lookup *lookup, int result,
+    const struct dns_answer *found)
+{
+	struct question		*question = lookup->question;
+	struct resolve_answer	*answer = &question->answer;
+	int64_t			 ttl_us = found->ttl * US_PER_SECOND;
+
+	*(question->v4 == lookup ? &question->v4 : &question->v6) = NULL;
+	lookup_free(lookup);
+	if (result != DNS_ERR_NONE || found->count == 0)
+		question_note_failure(question, result);
+	else {
+		question_add_all(question, found->addresses, found->count);
+		if (ttl_us < answer->ttl_us)
+			answer->ttl_us = ttl_us;
 	}
-	for (int i = 0; i < v6.count; i++)
-		question_add(question, &v6.addresses[i]);
+	/* A name that does not exist has no other family either. */
+	if (result == DNS_ERR_NOTEXIST && answer->count == 0) {
+		lookup_drop(&question->v4);
+		lookup_drop(&question->v6);
+	}
+	if (question->v4 != NULL || question->v6 != NULL) {
+		if (answer->count > 0)
+			deadline_set(question->resolver->loop,
+			    &question->deadline, OTHER_FAMILY_US,
+			    question_on_expired);
+	} else if (answer->count > 0 || !question_ask(question))
+		question_tell(question);
 }
 
 static void
-question_add_v6(struct question *question, const void *addresses, int count)
+lookup_on_whole(void *arg, const struct dns_answer *answer)
 {
-	struct addr	addr = { .length = sizeof addr.u.v6 };
+	static const struct dns_answer	 nothing = { .count = 0 };
+	struct lookup			*lookup = arg;
 
-	addr.u.v6.sin6_family = AF_INET6;
-	for (int i = 0; i < count; i++) {
-		addr.u.v6.sin6_addr = ((const struct in6_addr *)addresses)[i];
-		question_add(question, &addr);
+	lookup->tcp = NULL;
+	if (answer == NULL)
+		lookup_settle(lookup, DNS_ERR_TRUNCATED, &nothing);
+	else
+		lookup_settle(lookup, answer->code, answer);
+}
+
+static void
+lookup_take(struct dns_answer *answer, int family, int count, int ttl,
+    const void *addresses)
+{
+	struct addr	*addr;
+
+	answer->ttl = ttl < 0 ? 0 : (uint32_t)ttl;
+	for (int i = 0; i < count && i < DNS_TCP_ADDRESSES_MAX; i++) {
+		addr = &answer->addresses[answer->count++];
+		memset(addr, 0, sizeof *addr);
+		addr->u.any.sa_family = (sa_family_t)family;
+		if (family == AF_INET) {
+			addr->length = sizeof addr->u.v4;
+			addr->u.v4.sin_addr =
+			    ((const struct in_addr *)addresses)[i];
+		} else {
+			addr->length = sizeof addr->u.v6;
+			addr->u.v6.sin6_addr =
+			    ((const struct in6_addr *)addresses)[i];
+		}
 	}
 }
 
@@ -236,31 +342,26 @@ static void
 lookup_on_answer(int result, char type, int count, int ttl, void *addresses,
     void *arg)
 {
-	struct lookup	*lookup = arg;
-	struct question	*question = lookup->question;
-	struct loop	*loop = question->resolver->loop;
-	int64_t		 ttl_us = ttl * US_PER_SECOND;
+	struct lookup		*lookup = arg;
+	struct question		*question = lookup->question;
+	struct loop		*loop = question->resolver->loop;
+	struct dns_answer	 answer = { .count = 0 };
 
+	(void)type;
 	lookup->request = NULL;
-	if (question->told) {
+	question->open--;
+	if (question->v4 != lookup && question->v6 != lookup) {
+		lookup_free(lookup);
 		question_free_if_over(question);
 		return;
 	}
-	if (result != DNS_ERR_NONE || count <= 0)
-		question_note_failure(question, result);
-	else {
-		if (type == DNS_IPv4_A)
-			question_add_v4(question, addresses, count);
-		else
-			question_add_v6(question, addresses, count);
-		if (ttl_us < question->answer.ttl_us)
-			question->answer.ttl_us = ttl_us;
-	}
-	if (question->v4.request == NULL && question->v6.request == NULL)
-		question_tell(question);
-	else if (question->answer.count > 0)
-		deadline_set(loop, &question->deadline, OTHER_FAMILY_US,
-		    question_on_expired);
+	if (result == DNS_ERR_TRUNCATED)
+		lookup->tcp = dns_tcp_ask(loop, question->resolver->dns,
+		    lookup->name, lookup->family, lookup_on_whole, lookup);
+	if (result == DNS_ERR_NONE)
+		lookup_take(&answer, lookup->family, count, ttl, addresses);
+	if (lookup->tcp == NULL)
+		lookup_settle(lookup, result, &answer);
 	loop_run_tasks(loop);
 }
 
@@ -313,28 +414,48 @@ question_is_known(struct question *question, const char *name)
 	return true;
 }
 
-/* A name with a dot at its end is whole: the search list is not tried. */
-static void
-question_ask(struct question *question, const char *name)
+static struct lookup *
+lookup_start(struct question *question, const char *name, int family)
 {
-	struct resolver	*resolver = question->resolver;
-	size_t		 n = strlen(name);
-	int		 flags = n > 0 && name[n - 1] == '.' ?
-			    DNS_QUERY_NO_SEARCH : 0;
+	struct evdns_base	*dns = question->resolver->dns;
+	struct lookup		*lookup = mem_new(sizeof *lookup);
 
-	question->answer.ttl_us = INT64_MAX;
-	question->v4.request = evdns_base_resolve_ipv4(resolver->dns, name,
-	    flags, lookup_on_answer, &question->v4);
-	question->v6.request = evdns_base_resolve_ipv6(resolver->dns, name,
-	    flags, lookup_on_answer, &question->v6);
-	if (question->v4.request == NULL && question->v6.request == NULL) {
+	lookup->question = question;
+	lookup->family = family;
+	snprintf(lookup->name, sizeof lookup->name, "%s", name);
+	lookup->request = family == AF_INET ? evdns_base_resolve_ipv4(dns,
+	    name, DNS_QUERY_NO_SEARCH, lookup_on_answer, lookup) :
+	    evdns_base_resolve_ipv6(dns, name, DNS_QUERY_NO_SEARCH,
+	    lookup_on_answer, lookup);
+	if (lookup->request == NULL) {
+		free(lookup);
+		return NULL;
+	}
+	question->open++;
+	LIST_INSERT_HEAD(&question->lookups, lookup, next);
+	return lookup;
+}
+
+/* The next name of the search list; false: there are no more. */
+static bool
+question_ask(struct question *question)
+{
+	char	name[SEARCH_NAME_BYTES];
+
+	while (search_list_name(&question->resolver->search, question->name,
+	    question->next_name, name)) {
+		question->next_name++;
+		if (name[0] == '\0')
+			continue;
+		question->v4 = lookup_start(question, name, AF_INET);
+		question->v6 = lookup_start(question, name, AF_INET6);
+		if (question->v4 != NULL || question->v6 != NULL)
+			return true;
+	}
+	if (question->answer.error[0] == '\0')
 		snprintf(question->answer.error,
 		    sizeof question->answer.error, "it is not a host name");
-		loop_defer(resolver->loop, &question->task);
-		return;
-	}
-	deadline_set(resolver->loop, &question->deadline, LIMIT_US,
-	    question_on_expired);
+	return false;
 }
 
 void
@@ -346,12 +467,19 @@ resolver_ask(struct resolver *resolver, const char *name,
 	question->resolver = resolver;
 	question->done = done;
 	question->arg = arg;
-	question->v4.question = question->v6.question = question;
+	question->name = mem_string(name);
+	LIST_INIT(&question->lookups);
 	question->task.run = question_on_known;
 	question->answer.ttl_us = KNOWN_TTL_US;
 	LIST_INSERT_HEAD(&resolver->questions, question, next);
-	if (question_is_known(question, name))
+	if (question_is_known(question, name)) {
 		loop_defer(resolver->loop, &question->task);
+		return;
+	}
+	question->answer.ttl_us = INT64_MAX;
+	if (question_ask(question))
+		deadline_set(resolver->loop, &question->deadline, LIMIT_US,
+		    question_on_expired);
 	else
-		question_ask(question, name);
+		loop_defer(resolver->loop, &question->task);
 }

@@ -1,8 +1,8 @@
 /*
  * See ops/http.h.
  *
- * Peers are not trusted: headers are bounded, a body is refused, a slow one
- * is dropped after HTTP_TIMEOUT_S.  Main thread only.
+ * Peers are not trusted: headers are bounded, a body is refused, and of those
+ * who are slow or many http_peers.c gets rid.  Main thread only.
  */
 
 #include <netinet/in.h>
@@ -26,11 +26,11 @@
 #include "net/loop.h"
 #include "ops/health.h"
 #include "ops/http.h"
+#include "ops/http_peers.h"
 #include "ops/metrics.h"
 #include "ops/page.h"
 
 #define HTTP_HEADERS_BYTES	8192
-#define HTTP_TIMEOUT_S		10
 #define HTTP_RETRY_US		(2 * US_PER_SECOND)
 
 enum { HTTP_ADDRESSES_MAX = 16 };
@@ -131,6 +131,7 @@ http_on_request(struct evhttp_request *request, void *arg)
 	const char		*path = evhttp_uri_get_path(uri);
 
 	(void)arg;
+	http_peers_note_request(request);
 	for (size_t i = 0; i < ARRAY_LENGTH(http_places); i++)
 		if (path != NULL && strcmp(path, http_places[i].path) == 0) {
 			http_places[i].serve(request);
@@ -236,7 +237,7 @@ http_start(struct loop *loop, const struct config *config)
 	    EVHTTP_REQ_GET | EVHTTP_REQ_HEAD);
 	evhttp_set_max_headers_size(http.server, HTTP_HEADERS_BYTES);
 	evhttp_set_max_body_size(http.server, 0);
-	evhttp_set_timeout(http.server, HTTP_TIMEOUT_S);
+	http_peers_start(loop, http.server);
 	evhttp_set_gencb(http.server, http_on_request, NULL);
 	http_open();
 }
@@ -248,5 +249,6 @@ http_stop(void)
 		return;
 	deadline_clear(http.loop, &http.retry);
 	evhttp_free(http.server);
+	http_peers_stop();
 	http.server = NULL;
 }

@@ -5,6 +5,7 @@
 #include <sys/resource.h>
 
 #include <dirent.h>
+#include <math.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -23,6 +24,8 @@
 #include "ops/metrics.h"
 #include "ops/overview.h"
 #include "ops/process.h"
+#include "pool/backend.h"
+#include "pool/budget.h"
 #include "pool/peers.h"
 #include "relay/prepared.h"
 #include "relay/settings.h"
@@ -298,6 +301,39 @@ metrics_total(struct buf *out, const char *name, const char *help,
 }
 
 static void
+metrics_on_budget(void *arg, const struct budget_row *row)
+{
+	struct buf	*out = arg;
+
+	metrics_open(out, "pgweir_budget_connections");
+	metrics_label(out, "host", row->backend->name);
+	metrics_value(out, row->need < 0 ? INFINITY : (double)row->need);
+}
+
+static void
+metrics_on_available(void *arg, const struct budget_row *row)
+{
+	struct buf	*out = arg;
+
+	if (row->available == 0)
+		return;
+	metrics_open(out, "pgweir_budget_max_connections");
+	metrics_label(out, "host", row->backend->name);
+	metrics_value(out, (double)row->available);
+}
+
+static void
+metrics_budget(struct buf *out)
+{
+	metrics_head(out, "pgweir_budget_connections", "gauge",
+	    "connections that all processes of this service could open");
+	budget_each(metrics_on_budget, out);
+	metrics_head(out, "pgweir_budget_max_connections", "gauge",
+	    "connections that the host lets in, less those reserved");
+	budget_each(metrics_on_available, out);
+}
+
+static void
 metrics_peers(struct buf *out)
 {
 	struct peers_counts	counts;
@@ -324,6 +360,7 @@ metrics_write(struct buf *out)
 	metrics_pools(out, overview);
 	metrics_hosts(out);
 	metrics_peers(out);
+	metrics_budget(out);
 	metrics_errors(out);
 	metrics_closed(out, "pgweir_client_disconnects_total",
 	    "client connections that ended, by reason",

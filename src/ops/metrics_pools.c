@@ -8,6 +8,7 @@
 #include "config/config.h"
 #include "ops/metrics.h"
 #include "ops/overview.h"
+#include "pool/budget.h"
 
 /*
  * Pools.
@@ -403,7 +404,7 @@ metrics_database(struct buf *out, size_t family, const struct config *config,
 	struct database_row		 row = { .entry = entry };
 	char				 port[16];
 
-	config_pool_settings(config, entry, "", &row.settings);
+	budget_pool_settings(config, entry, "", &row.settings);
 	if ((found = overview_database(overview, entry->name)) != NULL)
 		row.numbers = found->numbers;
 	snprintf(port, sizeof port, "%d", entry->port);

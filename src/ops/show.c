@@ -18,6 +18,7 @@
 #include "ops/show.h"
 #include "ops/show_private.h"
 #include "pool/backend.h"
+#include "pool/budget.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
 #include "relay/prepared.h"
@@ -126,7 +127,9 @@ show_fill_pools(struct show *show)
 		show_number(show, numbers.oldest_wait_us % US_PER_SECOND);
 		show_text(show, config_pool_mode_name(
 		    pool_profile(pool)->settings.mode));
-		show_text(show, "");
+		show_text(show, pool->set == NULL ? "" :
+		    config_balance_name(pool_profile(pool)->settings
+		    .balance));
 		show_text(show, pool->backend->name);
 		show_row(show);
 	}
@@ -158,7 +161,7 @@ show_fill_databases(struct show *show)
 	for (size_t i = 0; i < config->database_count; i++) {
 		const struct database	*entry = config->databases[i];
 
-		config_pool_settings(config, entry, "", &settings);
+		budget_pool_settings(config, entry, "", &settings);
 		show_database_numbers(entry->name, &servers, &clients);
 		show_text(show, entry->name);
 		show_text(show, entry->host);
@@ -172,7 +175,8 @@ show_fill_databases(struct show *show)
 		show_number(show, settings.server_lifetime_us /
 		    US_PER_SECOND);
 		show_text(show, config_pool_mode_name(settings.mode));
-		show_text(show, "");
+		show_text(show, entry->host_count < 2 ? "" :
+		    config_balance_name(settings.balance));
 		show_number(show, settings.max_db_connections);
 		show_number(show, servers);
 		show_number(show, settings.max_db_client_connections);
@@ -201,7 +205,7 @@ show_user(struct show *show, const struct config *config, const char *name)
 	struct pool		*pool;
 	int			 servers = 0, clients = 0;
 
-	config_pool_settings(config, &any, name, &settings);
+	budget_pool_settings(config, &any, name, &settings);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (strcmp(pool->user, name) == 0) {
 			pool_count(pool, 0, &numbers);

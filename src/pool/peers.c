@@ -24,6 +24,7 @@
 #include "config/databases.h"
 #include "net/loop.h"
 #include "net/resolve.h"
+#include "pool/budget.h"
 #include "pool/peers.h"
 #include "pool/peers_private.h"
 
@@ -220,7 +221,7 @@ peers_update(const struct config *config)
 	struct peers_list	 old = TAILQ_HEAD_INITIALIZER(old);
 	struct peers_seed	*seed;
 	struct peers_member	*member;
-	bool			 are_known = true;
+	bool			 are_known = true, has_changed = false;
 	int			 count = 0;
 
 	TAILQ_CONCAT(&old, &peers.members, next);
@@ -236,8 +237,12 @@ peers_update(const struct config *config)
 	}
 	TAILQ_FOREACH(member, &peers.members, next)
 		count++;
-	atomic_store(&peers.are_known, are_known);
+	if (atomic_exchange(&peers.are_known, are_known) != are_known ||
+	    atomic_exchange(&peers.count, count) != count)
+		has_changed = true;
 	atomic_store(&peers.count, count);
+	if (has_changed)
+		budget_on_peers(config);
 }
 
 /*

@@ -15,14 +15,15 @@
  * loop's lane, and is taken by the same loop first; so the steady state tells
  * the kernel nothing.  The line has a lane a loop as well.  A server given
  * back goes to the oldest waiter of its own loop, unless one elsewhere has
- * waited longer by more than SLACK_US.
+ * waited longer by more than a slack (pool_pick.c).
  *
  * Always true while nobody holds the mutex:
  *
  *	(1) total <= pool_size + reserve, except just after a reload made the
  *	    pool smaller.  A place is counted before a connection is opened
  *	    and until after it is closed.
- *	(2) Somebody is in line only when nothing is idle, or when paused.
+ *	(2) Somebody is in line only when nothing is idle that suits, or when
+ *	    paused.
  *	(3) If somebody is in line and the pool is not paused, a server is
  *	    opening, moving or linked, or a retry is set, or the pool is
  *	    hungry: waits for a limit that other pools share.  While a
@@ -40,10 +41,6 @@
 #include "pool/pool.h"
 #include "pool/pool_private.h"
 #include "pool/pool_set.h"
-
-#define SLACK_US	(US_PER_MS / 2)
-/* How many idle servers are looked at for one that fits the wish. */
-#define WISH_DEPTH	8
 
 static void	pool_on_pressing(struct loop *, struct deadline *);
 
@@ -84,7 +81,9 @@ pool_run_errand(struct pool *pool, const struct errand *errand)
 {
 	for (int i = 0; i < errand->open_count; i++)
 		server_open(pool, errand->open_on[i], errand->is_reserve);
-	if (errand->evict_from != NULL)
+	if (errand->evicts_own)
+		pool_evict_own(pool);
+	else if (errand->evict_from != NULL)
 		pool_evict(errand->evict_from, pool);
 }
 
@@ -103,22 +102,6 @@ pool_oldest_locked(struct pool *pool)
 		    (oldest == NULL || first->since_us < oldest->since_us))
 			oldest = first;
 	}
-	return oldest;
-}
-
-/* Who gets a server that this loop gives back. */
-static struct ticket *
-pool_next_locked(struct pool *pool, const struct loop *loop)
-{
-	struct ticket	*own, *oldest;
-
-	if (pool->shared.waiting == 0 ||
-	    atomic_load_explicit(&pool->is_paused, memory_order_relaxed))
-		return NULL;
-	own = TAILQ_FIRST(&pool_lane_of(pool, loop)->line);
-	oldest = pool_oldest_locked(pool);
-	if (own != NULL && own->since_us <= oldest->since_us + SLACK_US)
-		return own;
 	return oldest;
 }
 
@@ -227,6 +210,9 @@ pool_grow_locked(struct pool *pool, struct errand *errand)
 		errand->evict_from = full;
 	} else
 		pool_feed_locked(pool);
+	/* What is idle suits nobody in line, and is in the way. */
+	errand->evicts_own = pool->shared.waiting > 0 &&
+	    pool->shared.opening == 0 && pool->shared.idle > 0;
 }
 
 void
@@ -266,23 +252,6 @@ pool_fill(struct pool *pool, struct loop *loop)
  * Taking.
  */
 
-struct server *
-pool_pick_locked(struct pool_lane *lane, const void *wish, bool round_robin)
-{
-	struct server	*server;
-	int		 depth = 0;
-
-	if (round_robin)
-		return TAILQ_LAST(&lane->idle, server_list);
-	TAILQ_FOREACH(server, &lane->idle, entry) {
-		if (server->mark == wish)
-			return server;
-		if (++depth == WISH_DEPTH)
-			break;
-	}
-	return TAILQ_FIRST(&lane->idle);
-}
-
 void
 pool_unlist_locked(struct pool *pool, struct server *server)
 {
@@ -301,20 +270,6 @@ pool_move_locked(struct pool *pool, struct server *server,
 	pool->shared.moving++;
 }
 
-struct server *
-pool_pick_elsewhere_locked(struct pool *pool, const struct ticket *ticket,
-    bool round_robin)
-{
-	struct server	*server = NULL;
-	int		 here = ticket->loop->index;
-
-	for (int i = 1; server == NULL && i < pool->lane_count; i++)
-		server = pool_pick_locked(
-		    &pool->lanes[(here + i) % pool->lane_count],
-		    ticket->wish, round_robin);
-	return server;
-}
-
 /* An error that is still fresh answers for the attempt we do not make. */
 static bool
 pool_refuses_locked(const struct pool *pool, const struct ticket *ticket)
@@ -324,27 +279,40 @@ pool_refuses_locked(const struct pool *pool, const struct ticket *ticket)
 	    pool->shared.total == pool->shared.opening;
 }
 
+/* An idle server that suits, or one that has to make room, wherever it is. */
+static struct server *
+pool_find_idle_locked(struct pool *pool, const struct ticket *ticket)
+{
+	bool		 round_robin = pool_profile(pool)->round_robin;
+	struct server	*server;
+
+	server = pool_pick_locked(pool_lane_of(pool, ticket->loop),
+	    ticket->wish, round_robin);
+	if (server == NULL)
+		server = pool_pick_elsewhere_locked(pool, ticket,
+		    round_robin);
+	if (server == NULL && pool_must_make_room_locked(pool))
+		server = pool_pick_unfit_locked(pool, ticket);
+	return server;
+}
+
 static struct server *
 pool_take_idle_locked(struct pool *pool, struct ticket *ticket,
     struct server **far)
 {
-	struct pool_lane	*lane = pool_lane_of(pool, ticket->loop);
-	bool			 round_robin = pool_profile(pool)->round_robin;
-	struct server		*server;
+	struct server	*server;
 
 	if (pool->shared.idle == 0 ||
-	    atomic_load_explicit(&pool->is_paused, memory_order_relaxed))
+	    atomic_load_explicit(&pool->is_paused, memory_order_relaxed) ||
+	    (server = pool_find_idle_locked(pool, ticket)) == NULL)
 		return NULL;
-	server = pool_pick_locked(lane, ticket->wish, round_robin);
-	if (server != NULL) {
-		pool_unlist_locked(pool, server);
+	pool_unlist_locked(pool, server);
+	if (server->loop == ticket->loop) {
 		server_enter_linked(server);
 		return server;
 	}
-	*far = pool_pick_elsewhere_locked(pool, ticket, round_robin);
-	assert(*far != NULL);
-	pool_unlist_locked(pool, *far);
-	pool_move_locked(pool, *far, ticket, pool_on_sent_for);
+	*far = server;
+	pool_move_locked(pool, server, ticket, pool_on_sent_for);
 	ticket->state = TICKET_SENT_FOR;
 	return NULL;
 }
@@ -465,7 +433,7 @@ pool_must_close_locked(struct pool *pool, struct server *server, int64_t now)
  * it has to be closed instead, for the reason given.
  */
 static bool
-pool_settle_locked(struct pool *pool, struct server *server,
+pool_settle_locked(struct pool *pool, struct server *server, bool is_new,
     int64_t hungry_us, struct ticket **next, enum reason *reason)
 {
 	struct loop	*loop = server->loop;
@@ -474,7 +442,7 @@ pool_settle_locked(struct pool *pool, struct server *server,
 		*reason = REASON_SERVER_OLD;
 		return false;
 	}
-	*next = pool_next_locked(pool, loop);
+	*next = pool_next_locked(pool, server, is_new);
 	if (hungry_us < (*next == NULL ? INT64_MAX : (*next)->since_us)) {
 		*reason = REASON_SERVER_EVICTED;
 		return false;
@@ -519,7 +487,8 @@ pool_give(struct pool *pool, struct server **given)
 
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.opening -= is_new;
-	kept = pool_settle_locked(pool, server, hungry_us, &next, &reason);
+	kept = pool_settle_locked(pool, server, is_new, hungry_us, &next,
+	    &reason);
 	pool_unlock(pool);
 
 	if (!kept)

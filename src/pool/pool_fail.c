@@ -198,6 +198,8 @@ pool_serve_one_locked(struct pool *pool)
 	    ticket->wish, false);
 	if (server == NULL)
 		server = pool_pick_elsewhere_locked(pool, ticket, false);
+	if (server == NULL)
+		server = pool_pick_unfit_locked(pool, ticket);
 	pool_unlist_locked(pool, server);
 	pool_move_locked(pool, server, ticket, pool_on_sent_for);
 	ticket->state = TICKET_SENT_FOR;

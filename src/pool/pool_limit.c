@@ -181,12 +181,40 @@ pool_evict(struct limit *limit, const struct pool *except)
 }
 
 void
+pool_evict_own(struct pool *pool)
+{
+	struct server	*server;
+
+	pthread_mutex_lock(&pool->shared.mutex);
+	if ((server = pool_oldest_idle_locked(pool)) != NULL)
+		pool_evict_one(pool, server);
+	pthread_mutex_unlock(&pool->shared.mutex);
+}
+
+void
 pool_close_idle(struct pool *pool)
 {
 	struct server	*server;
 
 	pthread_mutex_lock(&pool->shared.mutex);
 	while ((server = pool_oldest_idle_locked(pool)) != NULL)
+		pool_evict_one(pool, server);
+	pthread_mutex_unlock(&pool->shared.mutex);
+}
+
+/* A smaller pool_size: what is idle beyond it goes at once. */
+void
+pool_trim(struct pool *pool)
+{
+	int		 size = pool_profile(pool)->settings.pool_size, excess;
+	struct server	*server;
+
+	if (size == 0)
+		return;
+	pthread_mutex_lock(&pool->shared.mutex);
+	excess = pool->shared.total - pool->shared.moving - size;
+	while (excess-- > 0 &&
+	    (server = pool_oldest_idle_locked(pool)) != NULL)
 		pool_evict_one(pool, server);
 	pthread_mutex_unlock(&pool->shared.mutex);
 }

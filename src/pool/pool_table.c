@@ -18,6 +18,7 @@
 #include "base/text.h"
 #include "config/userlist.h"
 #include "pool/backend.h"
+#include "pool/budget.h"
 #include "pool/cancel.h"
 #include "pool/pool.h"
 #include "pool/pool_private.h"
@@ -65,7 +66,7 @@ pool_profile_new(const struct config *config, const struct database *database,
 	struct pool_profile	*profile = mem_new(sizeof *profile);
 	const struct option_values *option = &config->option;
 
-	config_pool_settings(config, database, user, &profile->settings);
+	budget_pool_settings(config, database, user, &profile->settings);
 	profile->dbname = mem_string(database->dbname != NULL ?
 	    database->dbname : name);
 	profile->reset_query = mem_string(option->server_reset_query);
@@ -309,6 +310,7 @@ pool_reload(struct pool *pool, const struct config *config)
 	if (secret.secret != NULL)
 		pool_secret_learn(pool, &secret);
 	pool_secret_wipe(&secret);
+	pool_trim(pool);
 }
 
 void

@@ -4,6 +4,7 @@
  */
 
 #include <assert.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -47,7 +48,8 @@ expected_add(struct expected *expected, enum expect_kind kind,
 		expected_grow(expected);
 	expected->count++;
 	entry = expected_at(expected, expected->count - 1);
-	memset(entry, 0, sizeof *entry);
+	memset(entry, 0, offsetof(struct expectation, asked));
+	entry->asked[0] = '\0';
 	entry->kind = (uint8_t)kind;
 	entry->fate = (uint8_t)fate;
 	return entry;
@@ -63,8 +65,12 @@ expected_strike(struct expected *expected)
 		statement_release(entry->statement);
 	if (entry->before != NULL)
 		statement_release(entry->before);
-	free(entry->name);
-	free(entry->made);
+	if (entry->name != NULL) {
+		expected->closes -= entry->kind == EXPECT_CLOSE;
+		free(entry->name);
+	}
+	if (entry->made != NULL)
+		free(entry->made);
 	expected->head = (expected->head + 1) & (expected->size - 1);
 	expected->count--;
 }
@@ -117,6 +123,19 @@ expected_has_sync(const struct expected *expected)
 	for (uint32_t i = 0; i < expected->count; i++)
 		if (expected_at(expected, i)->kind >= EXPECT_SYNC)
 			return true;
+	return false;
+}
+
+bool
+expected_has_end(const struct expected *expected)
+{
+	const struct expectation	*entry;
+
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
+			return true;
+	}
 	return false;
 }
 

@@ -274,6 +274,17 @@ hearer_is_settled(const struct hearer *hearer)
 }
 
 bool
+hearer_choose_hub(struct hearer *hearer, const char *encoding)
+{
+	struct hub	*hub = hub_of(hearer->relay->client->pool,
+			    hearer_loop(hearer), encoding);
+
+	if (hearer->count == 0)
+		hearer->hub = hub;
+	return hearer->hub == hub;
+}
+
+bool
 hearer_settle(struct hearer *hearer)
 {
 	struct hub_order	*order;
@@ -331,7 +342,6 @@ hearer_new(struct relay *relay)
 	struct hearer	*hearer = mem_new(sizeof *hearer);
 
 	hearer->relay = relay;
-	hearer->hub = hub_of(relay->client->pool, relay->client->loop);
 	TAILQ_INIT(&hearer->channels);
 	STAILQ_INIT(&hearer->own);
 	STAILQ_INIT(&hearer->kept);

@@ -24,6 +24,7 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
+#include "base/text.h"
 #include "pool/pool_set.h"
 #include "relay/hub_private.h"
 #include "relay/hearer.h"
@@ -55,8 +56,17 @@ static void	hub_on_event(struct server *, enum stream_event);
  * Finding.
  */
 
+/* One encoding has many spellings; a second hub for one would do no harm. */
+static bool
+hub_has_encoding(const struct hub *hub, const char *encoding)
+{
+	return encoding == NULL ? hub->encoding == NULL :
+	    hub->encoding != NULL &&
+	    text_equal_nocase(hub->encoding, encoding);
+}
+
 static struct hub *
-hub_find_locked(const struct pool *pool, uint64_t hash)
+hub_find_locked(const struct pool *pool, const char *encoding, uint64_t hash)
 {
 	struct hash_node	*node;
 	struct hub		*hub;
@@ -65,14 +75,15 @@ hub_find_locked(const struct pool *pool, uint64_t hash)
 	    node = hash_table_same(node)) {
 		hub = container_of(node, struct hub, node);
 		if (strcmp(hub->database, pool->database) == 0 &&
-		    strcmp(hub->user, pool->user) == 0)
+		    strcmp(hub->user, pool->user) == 0 &&
+		    hub_has_encoding(hub, encoding))
 			return hub;
 	}
 	return NULL;
 }
 
 static struct hub *
-hub_new(const struct pool *pool, struct loop *loop)
+hub_new(const struct pool *pool, struct loop *loop, const char *encoding)
 {
 	struct hub	*hub = mem_new(sizeof *hub +
 			    (size_t)pool->lane_count *
@@ -80,6 +91,12 @@ hub_new(const struct pool *pool, struct loop *loop)
 
 	hub->database = mem_string(pool->database);
 	hub->user = mem_string(pool->user);
+	if (encoding != NULL) {
+		hub->encoding = mem_string(encoding);
+		hub->startup[0] = "client_encoding";
+		hub->startup[1] = hub->encoding;
+		hub->keeper.startup = hub->startup;
+	}
 	hub->loop = loop;
 	hub->lane_count = pool->lane_count;
 	hub->loops = mem_new((size_t)pool->lane_count *
@@ -95,15 +112,15 @@ hub_new(const struct pool *pool, struct loop *loop)
 }
 
 struct hub *
-hub_of(struct pool *pool, struct loop *loop)
+hub_of(struct pool *pool, struct loop *loop, const char *encoding)
 {
 	uint64_t	 hash = hash_mix(hash_text(pool->database),
 			    hash_text(pool->user));
 	struct hub	*hub;
 
 	pthread_mutex_lock(&hubs.mutex);
-	if ((hub = hub_find_locked(pool, hash)) == NULL) {
-		hub = hub_new(pool, loop);
+	if ((hub = hub_find_locked(pool, encoding, hash)) == NULL) {
+		hub = hub_new(pool, loop, encoding);
 		hash_table_add(&hubs.by_name, &hub->node, hash);
 	}
 	pthread_mutex_unlock(&hubs.mutex);
@@ -370,6 +387,7 @@ hub_on_opened(struct pool_keeper *keeper, struct server *server)
 	hub->is_opening = false;
 	hub->idle_ticks = 0;
 	hub->server = server;
+	buf_done(&keeper->greeting);
 	server->on_event = hub_on_event;
 	deadline_set(hub->loop, &hub->deadline, TICK_US, hub_on_tick);
 	hub_work(hub);
@@ -528,6 +546,7 @@ hubs_done(void)
 		free(hub->loops);
 		free(hub->database);
 		free(hub->user);
+		free(hub->encoding);
 		free(hub);
 	}
 	hash_table_done(&hubs.by_name);

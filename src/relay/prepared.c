@@ -385,6 +385,22 @@ names_find(const struct names *names, const char *text)
 	return name == NULL ? NULL : name->statement;
 }
 
+const char *
+names_of(const struct names *names, const struct statement *statement)
+{
+	struct hash_node	*node = NULL;
+	struct name		*name;
+
+	if (names->table == NULL || statement == NULL)
+		return NULL;
+	while ((node = hash_table_each(names->table, node)) != NULL) {
+		name = container_of(node, struct name, node);
+		if (name->statement == statement)
+			return name->text;
+	}
+	return NULL;
+}
+
 void
 names_set(struct names *names, const char *text, struct statement *statement)
 {

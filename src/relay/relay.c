@@ -69,6 +69,8 @@ relay_set_state(struct relay *relay, enum relay_state state)
 	assert(relay_successors[relay->state].from == relay->state);
 	assert(relay_successors[relay->state].to & 1 << state);
 	relay->state = state;
+	if (state == RELAY_IDLE && relay->adopted != NULL)
+		relay_drop_adopted(relay);
 	assert(relay_is_sane(relay));
 }
 
@@ -198,6 +200,8 @@ relay_link(struct relay *relay, struct server *server)
 	server->on_event = relay_on_server_event;
 	relay->server = server;
 	relay_set_state(relay, RELAY_LINKED);
+	if (relay->adopted != NULL)
+		relay_settle_adopted(relay);
 	in_block = relay->begin_state == BEGIN_HELD || relay->begins_inside;
 	relay->is_reading = relay->wants_read && !in_block;
 	relay->has_told = false;
@@ -237,7 +241,7 @@ relay_link(struct relay *relay, struct server *server)
 const char *
 relay_misfit(const struct relay *relay, struct server *server)
 {
-	if (!session_fits(server, relay->settings))
+	if (!session_fits(server, relay_wish(relay)))
 		return "a custom setting of another client is left on it";
 	if (buf_length(&server->partial) > 0)
 		return "it is in the middle of a message";
@@ -253,8 +257,9 @@ relay_take(struct relay *relay)
 	if (!relay->has_need)
 		relay_choose(relay, NULL, 0);
 	relay->has_need = false;
-	relay->ticket.wish = relay->settings;
-	relay->ticket.keeps_since = false;
+	relay->ticket.wish = relay_wish(relay);
+	relay->ticket.keeps_since = relay->keeps_place;
+	relay->keeps_place = false;
 	relay->is_awaiting = relay->is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
@@ -341,13 +346,14 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		relay_on_moved(ticket);
 		return;
 	}
-	relay_count_wait(relay);
 	if ((misfit = relay_misfit(relay, server)) != NULL) {
 		relay_set_state(relay, RELAY_IDLE);
+		relay->keeps_place = true;
 		server_close(&server, REASON_SERVER_UNCLEAN, misfit);
 		relay_go_on(relay);
 		return;
 	}
+	relay_count_wait(relay);
 	relay_link(relay, server);
 	relay_io_init(&io, relay);
 	if (relay_prepare_server(relay, &io))

@@ -81,15 +81,40 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	struct expectation	*entry;
 
 	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
+	relay->has_parsed = true;
 	if (relay->unnamed != statement) {
 		entry->before = relay->unnamed;	/* its reference moves */
 		relay->unnamed = statement_hold(statement);
 	} else
 		entry->before = statement_hold(statement);
 	session_set_unnamed(session, statement);
+	relay->unnamed_use = UNNAMED_PARSED;
 	relay->pins &= ~(uint32_t)PIN_STATEMENT;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+/*
+ * What is wrong with its text comes first, so PostgreSQL is asked about that;
+ * it knows names of ours only.
+ */
+static enum relay_verdict
+relay_refuse_duplicate(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	size_t	after = strlen(name) + 1;
+
+	relay_put_renamed(io, message, 0, "", after);
+	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
+	    message->total - MSG_HEAD_BYTES - after);
+	expected_add(&relay->server->session->expected, EXPECT_PARSE,
+	    FATE_SWALLOW);
+	session_set_unnamed(relay->server->session, NULL);
+	relay_answer_error(relay, io, false,
+	    reason_sqlstate(REASON_STATEMENT_EXISTS), NULL,
+	    "prepared statement \"%s\" already exists", name);
+	relay_drop(relay, message);
 	return RELAY_USED;
 }
 
@@ -103,13 +128,8 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	struct statement	*known;
 	struct buf		 nothing;
 
-	if (names_find(&relay->names, name) != NULL) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_STATEMENT_EXISTS), NULL,
-		    "prepared statement \"%s\" already exists", name);
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
+	if (names_find(&relay->names, name) != NULL)
+		return relay_refuse_duplicate(relay, io, message, name);
 	if (relay_names_max > 0 &&
 	    names_count(&relay->names) >= relay_names_max) {
 		relay_answer_error(relay, io, false,
@@ -139,6 +159,16 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	statement_release(known);
 	relay_drop(relay, message);
 	return RELAY_USED;
+}
+
+/* Nobody keeps the text to look for names in it. */
+static uint32_t
+relay_long_touches(const char *text, size_t n)
+{
+	uint32_t	touches = verdict_touches(text, n);
+
+	return touches & SQL_TOUCHES_NAMES ? touches | SQL_TOUCHES_CUSTOM :
+	    touches;
 }
 
 /*
@@ -183,7 +213,7 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	relay->pins |= PIN_STATEMENT;
 	relay->long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->long_touches = verdict_touches(
+		relay->long_touches = relay_long_touches(
 		    (const char *)message->at + MSG_HEAD_BYTES + 1,
 		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
@@ -214,10 +244,16 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (relay_owns_batch(relay, relay_may_own((const char *)body)) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
-	if (relay->state == RELAY_IDLE)
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
+		if (atomic_load_explicit(&session_has_customs,
+		    memory_order_relaxed))
+			relay_adopt_parsed(relay, (const char *)body);
+	}
 	if (!relay_need_server(relay, io))
+		return RELAY_LATER;
+	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
 		statement = statement_new_private(body, n,
@@ -240,22 +276,6 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 /*
  * Bind, Describe, Close.
  */
-
-static enum relay_verdict
-relay_no_statement(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
-{
-	if (name[0] == '\0')
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "unnamed prepared statement does not exist");
-	else
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "prepared statement \"%s\" does not exist", name);
-	relay_drop(relay, message);
-	return RELAY_USED;
-}
 
 /*
  * The statement that a Bind or Describe names, or NULL: *passes says whether
@@ -284,6 +304,112 @@ relay_forget_shelf(struct relay *relay, const struct statement *statement,
 		shelf_clear(&relay->server->session->shelf);
 }
 
+/* What a Bind leaves on its server; false: it was refused. */
+static bool
+relay_note_bind(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, struct statement *statement,
+    const char *name, size_t before, size_t after)
+{
+	struct sqlnames	names;
+	uint32_t	touches, by_words;
+
+	if (relay->server->pool->set != NULL)
+		relay_note_bound(relay, statement);
+	if (before == 1)
+		session_set_deallocate(relay->server->session,
+		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
+		    statement : NULL);
+	if (statement == NULL) {
+		if (name[0] == '\0')
+			relay->touches |= relay->long_touches;
+		return true;
+	}
+	by_words = words_touches(relay->client->pool, statement->text,
+	    statement->text_bytes - 1);
+	touches = statement->touches | by_words;
+	if (touches & SQL_TOUCHES_NAMES) {
+		sqlscan_names(&names, statement->text,
+		    statement->text_bytes - 1);
+		touches = relay_note_names(relay, &names, touches,
+		    by_words & SQL_TOUCHES_NAMES, message, after);
+	}
+	if (touches != 0 && !relay_may_tie(relay, io, relay_pins_of(touches),
+	    false)) {
+		relay_drop(relay, message);
+		return false;
+	}
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	relay->touches |= touches;
+	return true;
+}
+
+/* About the unnamed statement, or one that PostgreSQL knows by this name. */
+static enum relay_verdict
+relay_pass_unchanged(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement)
+{
+	struct expectation	*entry;
+
+	if (statement != NULL) {
+		relay_ensure_unnamed(relay, io);
+		relay_note_unnamed(relay, kind);
+	}
+	entry = expected_add(&relay->server->session->expected, kind,
+	    FATE_PASS);
+	if (statement != NULL && kind == EXPECT_DESCRIBE)
+		entry->statement = statement_hold(statement);
+	relay_pass(relay, io, message);
+	relay_forget_shelf(relay, statement, kind);
+	return RELAY_USED;
+}
+
+/* The client's name stands from `before` to `after`. */
+static enum relay_verdict
+relay_pass_renamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, uint32_t number, const char *name,
+    size_t before, size_t after)
+{
+	struct expectation	*entry;
+	char			 server_name[STATEMENT_NAME_BYTES];
+
+	statement_server_name(number, server_name);
+	relay_forget_shelf(relay, statement, kind);
+	entry = expected_add(&relay->server->session->expected, kind,
+	    FATE_PASS);
+	entry->number = number;
+	if (after - before <= sizeof entry->asked)
+		memcpy(entry->asked, name, after - before);
+	relay_put_renamed(io, message, before, server_name, after);
+	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
+	    message->here - MSG_HEAD_BYTES - after);
+	relay->skip = (uint32_t)(message->total - message->here);
+	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
+	return RELAY_USED;
+}
+
+/* The server's number of it, which gets it now if need be; 0: not now. */
+static uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	struct shelf_entry	*shelved = relay->misfit != NULL ? NULL :
+				    shelf_find(&relay->server->session->shelf,
+				    statement);
+
+	if (shelved != NULL)
+		return shelved->number;
+	if (!relay_may_bind(relay, io, message, kind, statement, name,
+	    verdict))
+		return 0;
+	return relay_ensure(relay, io, statement);
+}
+
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,
@@ -292,78 +418,41 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 {
 	struct statement	*statement;
 	enum relay_verdict	 verdict;
-	struct expectation	*entry;
-	char			 server_name[STATEMENT_NAME_BYTES];
-	uint32_t		 number, touches;
+	uint32_t		 number = 0;
 	bool			 passes;
 
 	statement = relay_statement_named(relay, name, &passes);
+	if (name[0] == '\0' ? relay_awaits_unnamed(relay, io) :
+	    relay_awaits_name(relay, io, kind, name))
+		return RELAY_LATER;
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && kind == EXPECT_BIND &&
 	    relay_owns_batch(relay, statement->may_be_ours) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
-	if (statement != NULL && statement->touches & SQL_TOUCHES_BLOCK &&
-	    relay_limits(relay)->mode == POOL_MODE_STATEMENT) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
-		    "Use pool_mode = transaction for this database.",
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
-		relay_drop(relay, message);
+	if (statement != NULL && relay_refuse_block(relay, io, message,
+	    statement->touches, false))
 		return RELAY_USED;
-	}
-	if (relay->state == RELAY_IDLE && statement != NULL)
+	if (relay->state == RELAY_IDLE && statement != NULL) {
 		relay_choose(relay, statement->text,
 		    statement->text_bytes - 1);
+		if (statement->touches & SQL_TOUCHES_NAMES)
+			relay_adopt_parsed(relay, statement->text);
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (statement != NULL && name[0] != '\0' && !relay_may_bind(relay, io,
-	    message, kind, statement, name, &verdict))
+	if (statement != NULL && name[0] != '\0' && (number =
+	    relay_number(relay, io, message, kind, statement, name,
+	    &verdict)) == 0)
 		return verdict;
-	if (kind == EXPECT_BIND && relay->server->pool->set != NULL)
-		relay_note_bound(relay, statement);
-	if (kind == EXPECT_BIND && before == 1)
-		session_set_deallocate(relay->server->session,
-		    statement != NULL && statement->verb == SQL_DEALLOCATE ?
-		    statement : NULL);
-	if (statement != NULL && kind == EXPECT_BIND) {
-		touches = statement->touches |
-		    words_touches(relay->client->pool,
-		    statement->text, statement->text_bytes - 1);
-		if (touches != 0 && !relay_may_tie(relay, io,
-		    relay_pins_of(touches), false)) {
-			relay_drop(relay, message);
-			return RELAY_USED;
-		}
-		if (touches & SQL_TOUCHES_SEQUENCE)
-			relay_forget_sequences(relay, io);
-		relay->touches |= touches;
-	}
-	if (statement == NULL && kind == EXPECT_BIND && name[0] == '\0')
-		relay->touches |= relay->long_touches;
-	if (statement != NULL && name[0] == '\0')
-		relay_ensure_unnamed(relay, io);
-	if (statement == NULL || name[0] == '\0') {
-		entry = expected_add(&relay->server->session->expected, kind,
-		    FATE_PASS);
-		if (statement != NULL && kind == EXPECT_DESCRIBE)
-			entry->statement = statement_hold(statement);
-		relay_pass(relay, io, message);
-		relay_forget_shelf(relay, statement, kind);
+	if (kind == EXPECT_BIND && !relay_note_bind(relay, io, message,
+	    statement, name, before, after))
 		return RELAY_USED;
-	}
-	number = relay_ensure(relay, io, statement, server_name);
-	relay_forget_shelf(relay, statement, kind);
-	expected_add(&relay->server->session->expected, kind,
-	    FATE_PASS)->number = number;
-	relay_put_renamed(io, message, before, server_name, after);
-	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
-	    message->here - MSG_HEAD_BYTES - after);
-	relay->skip = (uint32_t)(message->total - message->here);
-	relay->skip_passes = true;
-	return RELAY_USED;
+	return number == 0 ?
+	    relay_pass_unchanged(relay, io, message, kind, statement) :
+	    relay_pass_renamed(relay, io, message, kind, statement, number,
+	    name, before, after);
 }
 
 enum relay_verdict
@@ -449,6 +538,7 @@ relay_close_name(struct relay *relay, struct relay_io *io,
 		    relay->server->session->expected.count - 1);
 		entry->before = statement;
 		entry->name = mem_string(name);
+		relay->server->session->expected.closes++;
 	} else if (statement != NULL)
 		statement_release(statement);
 	names_remove(&relay->names, name);
@@ -481,18 +571,23 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
+	/* It may be the first message of a batch that is about more. */
+	if (relay->state == RELAY_LINKED && relay->hearer != NULL)
+		relay_listen_lay(relay, io);
 	if (name[-1] == 'P') {
 		if (name[0] == '\0' && relay->server != NULL)
 			session_set_deallocate(relay->server->session, NULL);
 		return relay_pass_portal(relay, io, message, EXPECT_CLOSE);
 	}
+	if (relay_awaits_name(relay, io, EXPECT_CLOSE, name))
+		return RELAY_LATER;
 	if (name[0] != '\0' &&
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);
 	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
-	if (verdict == RELAY_USED && name[0] == '\0') {
-		session_set_unnamed(relay->server->session, NULL);
-		relay_set_unnamed(relay, NULL);
-	}
+	if (verdict == RELAY_USED && name[0] == '\0')
+		relay_end_unnamed(relay, expected_at(
+		    &relay->server->session->expected,
+		    relay->server->session->expected.count - 1));
 	return verdict;
 }

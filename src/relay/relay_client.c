@@ -28,6 +28,7 @@ relay_pass(struct relay *relay, struct relay_io *io,
 	parcel_run(&io->to_server, message->at, message->here);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 }
 
 void
@@ -66,11 +67,19 @@ relay_begin_query(struct relay *relay)
 	    relay_limits(relay)->query_timeout_us, relay_on_query_timeout);
 }
 
-static bool
-relay_refuses_block(const struct relay *relay, uint32_t touches)
+bool
+relay_refuse_block(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, uint32_t touches, bool is_query)
 {
-	return touches & SQL_TOUCHES_BLOCK &&
-	    relay_limits(relay)->mode == POOL_MODE_STATEMENT;
+	if (!(touches & SQL_TOUCHES_BLOCK) ||
+	    relay_limits(relay)->mode != POOL_MODE_STATEMENT)
+		return false;
+	relay_answer_error(relay, io, is_query,
+	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
+	    "Use pool_mode = transaction for this database.",
+	    "transaction blocks are not allowed in pool_mode statement");
+	relay_drop(relay, message);
+	return true;
 }
 
 /* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
@@ -84,14 +93,26 @@ relay_forget_shelf(struct relay *relay, uint32_t touches)
 static void
 relay_expect_query(struct relay *relay, enum expect_kind kind)
 {
-	expected_add(&relay->server->session->expected, kind, FATE_PASS);
-	session_set_unnamed(relay->server->session, NULL);
-	if (relay->server->session->deallocate != NULL)
-		session_set_deallocate(relay->server->session, NULL);
-	relay_set_unnamed(relay, NULL);
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+
+	entry = expected_add(&session->expected, kind, FATE_PASS);
+	if (kind == EXPECT_QUERY)
+		relay_end_unnamed(relay, entry);
+	if (session->deallocate != NULL)
+		session_set_deallocate(session, NULL);
 	relay_begin_query(relay);
 	if (relay->touches != 0)
 		relay->is_pausing = relay_listen_may_change(relay);
+}
+
+void
+relay_end_scan(struct relay *relay)
+{
+	if (relay->scan != NULL)
+		free(relay->scan->names);
+	free(relay->scan);
+	relay->scan = NULL;
 }
 
 /* A Query that does not fit into the buffer is scanned as it passes. */
@@ -101,9 +122,10 @@ relay_stream_query(struct relay *relay, struct relay_io *io,
 {
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
-	if (relay->scan == NULL)
-		relay->scan = mem_new(sizeof *relay->scan);
+	relay_end_scan(relay);
+	relay->scan = mem_new(sizeof *relay->scan);
 	sqlscan_init(relay->scan, true);
+	relay->scan->names = mem_new(sizeof *relay->scan->names);
 	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
 	    message->here - MSG_HEAD_BYTES);
 	relay->may_commit = true;
@@ -118,7 +140,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
-	uint32_t	 touches;
+	uint32_t	 touches, by_words;
 	int		 own;
 
 	if (message->here < message->total)
@@ -127,29 +149,35 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (n == 0 || text[n - 1] != '\0')
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
-	touches = verdict_touches(text, n - 1) |
-	    words_touches(relay->client->pool, text, n - 1);
-	if (relay_refuses_block(relay, touches)) {
-		relay_answer_error(relay, io, true,
-		    reason_sqlstate(REASON_TRANSACTION_REFUSED),
-		    "Use pool_mode = transaction for this database.",
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
-		relay_drop(relay, message);
+	by_words = words_touches(relay->client->pool, text, n - 1);
+	touches = verdict_touches(text, n - 1) | by_words;
+	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
-	}
 	if (((own = relay_may_own(text)) != OWN_MAYBE_NOT ||
 	    touches & SQL_TOUCHES_SETTINGS) && (own != OWN_MAYBE_BLOCK ||
 	    relay->state == RELAY_IDLE) &&
-	    relay_own_query(relay, io, text, n - 1))
+	    relay_own_query(relay, io, text, n - 1)) {
+		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
-	if (relay->state == RELAY_IDLE)
+	}
+	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, text, n - 1);
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL) &&
-	    relay_query_deallocate(relay, io, text, n - 1))
-		return RELAY_USED;
+		if (touches & SQL_TOUCHES_NAMES)
+			relay_adopt_names(relay, text, n - 1);
+	}
+	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
+		if (relay_has_expected(relay)) {
+			relay_await_answers(relay, io);
+			return RELAY_LATER;
+		}
+		if (relay_query_deallocate(relay, io, text, n - 1))
+			return RELAY_USED;
+	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
+	if (touches & SQL_TOUCHES_NAMES)
+		touches = relay_note_text_names(relay, text, n - 1, touches,
+		    by_words);
 	if (touches != 0) {
 		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
 			relay_drop(relay, message);
@@ -169,11 +197,22 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/*
+ * What makes PostgreSQL do something is sent when it is here: half of it could
+ * neither be taken back nor be ended if the client goes away.
+ */
+static bool
+relay_is_half(const struct relay_message *message)
+{
+	return message->here < message->total &&
+	    message->total <= LOOP_BUFFER_BYTES;
+}
+
 static enum relay_verdict
 relay_on_function(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (!relay_need_server(relay, io))
+	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
 	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
@@ -206,7 +245,7 @@ static enum relay_verdict
 relay_on_execute(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (!relay_need_server(relay, io))
+	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->is_unsynced = true;
 	if (relay->server->session->deallocate != NULL &&
@@ -236,7 +275,7 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 {
 	struct buf	nothing;
 
-	relay->is_refusing = false;
+	relay->is_refusing = relay->has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_SYNC, &nothing);
@@ -255,6 +294,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	    relay->server->transaction_status == STATUS_IDLE &&
 	    !expected_has_sync(&relay->server->session->expected))
 		session_set_deallocate(relay->server->session, NULL);
+	if (relay->unnamed_use != UNNAMED_OLD)
+		relay_ask_unnamed(relay, io);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
@@ -354,13 +395,13 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 	sqlscan_feed(relay->scan, at, n - (relay->skip == 0));
 	if (relay->skip == 0) {
 		sqlscan_end(relay->scan);
-		relay->touches |= relay->scan->touches;
+		relay->touches |= relay_note_names(relay, relay->scan->names,
+		    relay->scan->touches, false, NULL, 0);
 		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
 		relay->is_pausing = relay_has_expected(relay) &&
 		    relay_listen_may_change(relay);
-		free(relay->scan);
-		relay->scan = NULL;
+		relay_end_scan(relay);
 	}
 	return n;
 }
@@ -403,6 +444,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
+		return RELAY_LATER;
+	if (relay->touches & SQL_TOUCHES_RESETS &&
+	    relay_restores(relay, &message))
 		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {

@@ -32,6 +32,8 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 	} else if (scan.first != SQL_DEALLOCATE ||
 	    !names_remove(&relay->names, sqlscan_last_word(&scan)))
 		return false;
+	/* As any simple query does. */
+	relay_set_unnamed(relay, NULL);
 	buf_init(&answer);
 	put_command_complete(&answer, tag);
 	relay_answer(relay, io, EXPECT_QUERY, &answer);

@@ -69,6 +69,7 @@ relay_unlink(struct relay *relay)
 	struct server	*server = relay->server;
 
 	relay->server = NULL;
+	relay_leave_names(relay, server);
 	if (server->session->deallocate != NULL)
 		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
@@ -106,11 +107,6 @@ relay_reset_server(struct server *server, const char *query)
 	bool	is_complete = strcasecmp(query, "DISCARD ALL") == 0 ||
 		    strcasecmp(query, "DISCARD ALL;") == 0;
 
-	if (!session_fits(server, settings_none())) {
-		server_close(&server, REASON_SERVER_UNCLEAN,
-		    "a custom setting cannot be reset");
-		return;
-	}
 	if (!is_complete)
 		session_blur(server);
 	server_clean(&server, query, is_complete);
@@ -152,27 +148,17 @@ relay_forget_names(struct relay *relay)
 	relay->names = later;
 }
 
-/* The session is as after login. */
+/* The session is as after login, but for the unnamed statement. */
 void
 relay_forget_session(struct relay *relay)
 {
-	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*entry;
-	bool			 has_unnamed = false;
-
 	relay_forget_names(relay);
 	relay->route = relay->start_route;
-	for (uint32_t i = 1; i < expected->count; i++) {
-		entry = expected_at(expected, i);
-		has_unnamed |= entry->kind == EXPECT_PARSE &&
-		    entry->number == 0 && !entry->is_named;
-	}
-	if (!has_unnamed) {
-		relay_set_unnamed(relay, NULL);
-		session_set_unnamed(relay->server->session, NULL);
-	}
 	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
+
+/* What DISCARD ALL does not undo. */
+#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
 
 /*
  * True: a query of ours has to be answered before it can go on; or, before
@@ -191,14 +177,22 @@ relay_settle_touches(struct relay *relay)
 	relay->touches = 0;
 	if (touches & SQL_TOUCHES_DEFINES)
 		words_expire(relay->client->pool);
-	if ((touches == 0 && !listens) || relay->pins & PIN_MODE)
+	if (touches == 0 && !listens)
 		return false;
+	if (relay->pins & PIN_MODE) {
+		relay_leave_names(relay, relay->server);
+		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
+		if (!(touches & SQL_TOUCHES_RESETS) ||
+		    relay->defaults == settings_none())
+			return false;
+		touches = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS;
+	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	asks = relay_asks_for_ties(relay, touches);
 	relay->pins |= relay_pins_of(touches);
-	reads_back = touches & RELAY_TOUCHES_CHANGING || asks ||
-	    shelf->has_private;
+	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_NAMES) ||
+	    asks || shelf->has_private;
 	if (!reads_back && !listens) {
 		relay->has_changed = false;
 		return false;
@@ -210,19 +204,17 @@ relay_settle_touches(struct relay *relay)
 		return true;
 	}
 	relay->has_changed = false;
+	relay->has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
 	relay_io_init(&io, relay);
 	if (listens)
 		relay_listen_ask(relay, &io);
 	if (reads_back) {
 		relay_close_private(relay, &io);
-		relay_start_read_back(relay, &io, asks);
+		relay_start_read_back(relay, &io, PURPOSE_READ_BACK, asks);
 	}
 	relay_io_send(&io, relay);
 	return true;
 }
-
-/* What DISCARD ALL does not undo. */
-#define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
 
 static void
 relay_give_back(struct relay *relay)
@@ -265,7 +257,8 @@ relay_finish(struct relay *relay)
 	    relay_settle_touches(relay))
 		return;
 	tie = RELAY_FREE;
-	if ((relay->pins | relay->counted_pins) != 0 || relay->has_pin_place)
+	if ((relay->pins | relay->counted_pins) != 0 ||
+	    relay->pin_place != NULL)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;
@@ -315,7 +308,8 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_TRANSACTION |					\
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
-	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS)
+	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS |	\
+	SQL_TOUCHES_NAMES)
 
 /*
  * Something that is known or guessed of it outlives DISCARD ALL.  A tied
@@ -336,6 +330,8 @@ relay_abandon_server(struct relay *relay)
 	bool		 listens = relay->has_baseline;
 	bool		 runs = relay_has_expected(relay);
 	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
+	bool		 is_in_batch = relay->is_unsynced;
+	size_t		 missing = relay->skip;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
@@ -344,6 +340,8 @@ relay_abandon_server(struct relay *relay)
 		return;
 	}
 	server = relay_unlink(relay);
+	if (is_cut)
+		is_cut = !relay_fill(server, relay->skip_type, missing);
 	if (is_cut && runs)
 		cancel_server(server, NULL, NULL);
 	if (is_cut || server->stream.broken)
@@ -356,7 +354,7 @@ relay_abandon_server(struct relay *relay)
 		    "what its client has done cannot be reset");
 	} else if (!rests || (touches & ~TOUCHES_FLEETING) != 0 ||
 	    server->session->shelf.has_private)
-		relay_drain(server, runs);
+		relay_drain(server, runs, is_in_batch);
 	else if (server->transaction_status == STATUS_IDLE && !listens)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
@@ -365,5 +363,5 @@ relay_abandon_server(struct relay *relay)
 		server_clean(&server, listens ? "ROLLBACK;UNLISTEN *" :
 		    "ROLLBACK", false);
 	} else
-		relay_drain(server, false);
+		relay_drain(server, false, is_in_batch);
 }

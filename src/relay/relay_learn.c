@@ -15,8 +15,10 @@
  * what runs could not be taken back; a SELECT that is alone in its batch does
  * not wait for that, its rows are dropped.
  *
- * An unnamed statement costs no Describe: what is learned of it is what its
- * client asks for.
+ * An unnamed statement costs no Describe where it is run by the batch that
+ * parses it.  Its types are learned when its client describes it; and if it
+ * is to be run later only, or the client has ever done that with one, then
+ * they are asked for in front of the Sync.
  *
  * Runs on the client's thread.
  */
@@ -26,6 +28,7 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "relay/relay_private.h"
+#include "wire/get.h"
 #include "wire/put.h"
 
 /* How the client takes rows of another shape. */
@@ -65,18 +68,8 @@ relay_ask_shape(struct relay *relay, struct relay_io *io,
 static bool
 relay_may_have_failed(const struct relay *relay)
 {
-	const struct expected	*expected =
-				    &relay->server->session->expected;
-	const struct expectation *entry;
-
-	if (relay->server->transaction_status == STATUS_FAILED)
-		return true;
-	for (uint32_t i = 0; i < expected->count; i++) {
-		entry = expected_at(expected, i);
-		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
-			return true;
-	}
-	return false;
+	return relay->server->transaction_status == STATUS_FAILED ||
+	    expected_has_end(&relay->server->session->expected);
 }
 
 struct expectation *
@@ -132,18 +125,49 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/* A round trip: the client's message waits for what it is about. */
-static void
-relay_look_first(struct relay *relay, struct relay_io *io)
+/*
+ * The server lacks it, and could perhaps not prepare it now: in a failed
+ * transaction, or where its tables are others.  PostgreSQL would not have to;
+ * what it would say without that is known.
+ */
+static bool
+relay_answer_learned(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const struct statement *statement, const char *name)
 {
-	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
-	struct server_session	*session = relay->server->session;
+	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
+	uint16_t	 given, needed;
+	struct get	 get;
+	struct buf	 answer;
+	size_t		 mark;
 
-	parcel_piece(&io->to_server, flush, sizeof flush);
-	session->own_purpose = PURPOSE_NONE;
-	session->has_failed = false;
-	relay->is_holding = relay->is_unsynced = true;
-	relay_begin_query(relay);
+	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
+		buf_init(&answer);
+		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
+		put_bytes(&answer, statement->types, statement->types_bytes);
+		put_end(&answer, mark);
+		put_empty(&answer, MSG_NO_DATA);
+		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+		buf_done(&answer);
+		relay_drop(relay, message);
+		return true;
+	}
+	if (kind != EXPECT_BIND)
+		return false;
+	get_init(&get, behind, (size_t)(message->at + message->here - behind));
+	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
+	given = get_u16(&get);
+	if (get.bad)
+		return false;
+	get_init(&get, statement->types, statement->types_bytes);
+	needed = get_u16(&get);
+	if (given == needed)
+		return false;
+	relay_answer_error(relay, io, false, "08P01", NULL, "bind message "
+	    "supplies %u parameters, but prepared statement \"%s\" requires "
+	    "%u", given, name, needed);
+	relay_drop(relay, message);
+	return true;
 }
 
 bool
@@ -164,8 +188,12 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return false;
 	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL ||
-	    relay->touches & SQL_TOUCHES_MEANING)
+	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
+		return true;
+	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
+	    kind, statement, name))
+		return false;
+	if (relay->touches & SQL_TOUCHES_MEANING)
 		return true;
 	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
 	    relay->knows_shapes &&
@@ -178,9 +206,48 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 	relay_ask_shape(relay, io, statement, name, learns);
 	if (learns != LEARN_REFUSES)
 		return true;
-	relay_look_first(relay, io);
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
 	return false;
+}
+
+void
+relay_note_unnamed(struct relay *relay, enum expect_kind kind)
+{
+	if (kind == EXPECT_DESCRIBE)
+		relay->unnamed_use = UNNAMED_TOLD;
+	else if (relay->unnamed_use == UNNAMED_OLD)
+		relay->keeps_unnamed = true;
+	else if (relay->unnamed_use == UNNAMED_PARSED)
+		relay->unnamed_use = UNNAMED_BOUND;
+}
+
+/* Without a '$' there are no parameters, whatever else there is. */
+void
+relay_ask_unnamed(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	struct statement	*statement = relay->unnamed;
+	struct expectation	*entry;
+	struct buf		 message;
+	bool			 asks = relay->unnamed_use == UNNAMED_PARSED ||
+				    (relay->unnamed_use == UNNAMED_BOUND &&
+				    relay->keeps_unnamed);
+
+	relay->unnamed_use = UNNAMED_OLD;
+	if (!asks || statement == NULL || statement->origin != NULL ||
+	    session->unnamed != statement ||
+	    strchr(statement->text, '$') == NULL)
+		return;
+	buf_init(&message);
+	put_describe(&message, 'S', "");
+	parcel_piece(&io->to_server, buf_bytes(&message),
+	    buf_length(&message));
+	buf_done(&message);
+	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
+	    FATE_SWALLOW);
+	entry->statement = statement_hold(statement);
 }
 
 /*

@@ -20,8 +20,8 @@
  *
  * While that goes on nothing more is asked for the client (is_pausing), so
  * that no answer comes behind the one that is withheld.  Where the hub cannot
- * listen, or the client has an encoding that is not the hub's, the client
- * keeps its server (PIN_LISTEN), which then listens itself.
+ * listen, or the client has changed its encoding since it listens, or has very
+ * many channels, it keeps its server (PIN_LISTEN), which then listens itself.
  */
 
 #include <ctype.h>
@@ -136,7 +136,7 @@ relay_listen_take_row(struct relay *relay, const uint8_t *body, size_t n)
 	name = length < 0 ? NULL : get_bytes(&get, (size_t)length);
 	if (columns != 1 || name == NULL || !get_is_done(&get))
 		return false;
-	if (relay->hearer->found_count <= HEARER_CHANNELS_MAX)
+	if (relay->hearer->found_count <= HEARER_FOUND_MAX)
 		hearer_add_found(relay->hearer, (const char *)name,
 		    (size_t)length);
 	return true;
@@ -158,21 +158,18 @@ encoding_is(const char *a, const char *b)
 	}
 }
 
-/* What the hub gets can be passed on as it is. */
+/* What a server of this pool begins with can be passed on as it is. */
 static bool
-relay_listen_fits(const struct relay *relay)
+relay_has_usual_encoding(const struct relay *relay, const char *wanted)
 {
-	const char		*wanted = settings_get(relay->settings,
-				    "client_encoding"), *name, *value;
+	const char		*name, *value;
 	struct pool_welcome	*welcome;
 	struct msg_head		 head;
 	const uint8_t		*at, *end;
 	struct get		 get;
 	bool			 fits = false;
 
-	if (wanted == NULL)
-		return true;
-	if ((welcome = pool_welcome_hold(relay->client->pool)) == NULL)
+	if ((welcome = relay_welcome_hold(relay)) == NULL)
 		return false;
 	end = welcome->bytes + welcome->length;
 	for (at = welcome->bytes; msg_peek(at, (size_t)(end - at), &head) ==
@@ -191,6 +188,18 @@ relay_listen_fits(const struct relay *relay)
 	return fits;
 }
 
+/* False: it has another encoding than when it began to listen. */
+static bool
+relay_listen_choose_hub(struct relay *relay)
+{
+	const char	*wanted = settings_get(relay->settings,
+			    "client_encoding");
+
+	if (wanted != NULL && relay_has_usual_encoding(relay, wanted))
+		wanted = NULL;
+	return hearer_choose_hub(relay->hearer, wanted);
+}
+
 static void
 relay_listen_stay(struct relay *relay)
 {
@@ -201,20 +210,34 @@ relay_listen_stay(struct relay *relay)
 void
 relay_listen_asked(struct relay *relay)
 {
+	if (!relay->server->session->has_failed) {
+		relay->hearer->is_asked = true;
+		return;
+	}
+	/* It still listens, and goes on. */
+	hearer_leave_all(relay->hearer);
+	relay->pins |= PIN_LISTEN;
+}
+
+/* Its settings are known as well: which hub, if any?  False: it is closed. */
+static bool
+relay_listen_settle(struct relay *relay)
+{
 	struct hearer	*hearer = relay->hearer;
 
-	if (relay->server->session->has_failed) {
-		/* It still listens, and goes on. */
-		hearer_leave_all(hearer);
-		relay->pins |= PIN_LISTEN;
-	} else if (hearer->found_count > HEARER_CHANNELS_MAX)
+	hearer->is_asked = false;
+	if (hearer->found_count > HEARER_FOUND_MAX) {
 		client_fail(relay->client, REASON_LISTEN_QUEUE, "a client "
 		    "may listen to %d channels at most unless pool_mode is "
-		    "session", HEARER_CHANNELS_MAX);
-	else if (hearer->found_count > 0 && !relay_listen_fits(relay))
+		    "session", HEARER_FOUND_MAX);
+		return false;
+	}
+	if (hearer->found_count > HEARER_CHANNELS_MAX ||
+	    (hearer->found_count > 0 && !relay_listen_choose_hub(relay)))
 		relay_listen_stay(relay);
 	else
 		hearer_settle(hearer);
+	return true;
 }
 
 void
@@ -252,6 +275,8 @@ relay_listen_goes_on(struct relay *relay)
 
 	if (hearer == NULL)
 		return false;
+	if (hearer->is_asked && !relay_listen_settle(relay))
+		return true;
 	if (hearer->order != NULL)
 		return true;
 	if (!hearer->must_stay) {

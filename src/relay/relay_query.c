@@ -73,7 +73,8 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	struct buf	query;
 
 	buf_init(&query);
-	settings_switch_query(&query, from, to);
+	session_expect_names(relay->server, to);
+	settings_switch_query(&query, from, to, relay->is_person_first);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
@@ -100,8 +101,7 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	bool			 sure = true;
 
 	relay_disown_sequences(relay, io);
-	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
-	    words_are_due(relay->client->pool,
+	if (words_are_due(relay->client->pool,
 	    loop_now_us(relay->client->loop))) {
 		words_draft_free(session->words);
 		session->words = words_draft_new();
@@ -117,7 +117,7 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 	if (session->settings != relay->settings) {
 		sure = sure && !relay->tells_settings &&
 		    settings_switch_is_sure(session->settings,
-		    relay->settings, relay->client->pool);
+		    relay->settings, relay->server->pool);
 		relay_send_switch(relay, io, session->settings,
 		    relay->settings, PURPOSE_SETTINGS);
 	}
@@ -157,7 +157,7 @@ relay_forget_sequences(struct relay *relay, struct relay_io *io)
 
 void
 relay_start_read_back(struct relay *relay, struct relay_io *io,
-    bool with_inventory)
+    enum expect_purpose purpose, bool with_inventory)
 {
 	struct server_session	*session = relay->server->session;
 	struct buf		 query;
@@ -167,11 +167,12 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	session->inventory = 0;
 	buf_init(&query);
 	buf_add_text(&query, settings_read_back_query);
+	settings_ask_customs(&query, relay->settings);
+	settings_ask_customs(&query, relay->naming);
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
 	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query),
-	    PURPOSE_READ_BACK);
+	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
 	relay->is_holding = true;
 }
@@ -189,6 +190,16 @@ relay_report_back(struct relay *relay)
 	stream_write(&relay->client->stream, buf_bytes(&report),
 	    buf_length(&report));
 	buf_done(&report);
+}
+
+/* What the host of this server has accepted, logins go by, too. */
+static void
+relay_accepted(const struct relay *relay, const struct settings *settings,
+    const uint8_t *reported, size_t n)
+{
+	settings_accepted(settings, relay->server->pool, reported, n);
+	if (relay->client->pool != relay->server->pool)
+		settings_accepted(settings, relay->client->pool, reported, n);
 }
 
 /* The startup values come back where the client has RESET its own. */
@@ -215,9 +226,14 @@ relay_read_back_done(struct relay *relay)
 		relay->pins |= PIN_SETTINGS;
 		return;
 	}
-	settings_accepted(found, relay->client->pool, NULL, 0);
+	relay_accepted(relay, found, NULL, 0);
 	draft = settings_draft_new(found);
 	settings_draft_add_missing(draft, relay->defaults);
+	if (relay->has_reset && settings_have_customs(relay->defaults))
+		settings_draft_restore_customs(draft, relay->defaults);
+	/* What was PREPAREd may set one another time. */
+	if (!(relay->pins & PIN_PREPARE))
+		relay_set_naming(relay, settings_none());
 	wanted = settings_draft_intern(draft);
 	session_set_settings(relay->server, found);
 	relay_set_settings(relay, wanted);
@@ -250,10 +266,11 @@ relay_clear_done(struct relay *relay)
 	struct server_session	*session = relay->server->session;
 
 	/* What is left on it now nobody knows. */
-	if (session->has_failed)
+	if (session->has_failed) {
+		session->has_failed = false;
 		relay->server->is_stale = true;
-	else
-		session_set_settings(relay->server, settings_none());
+	} else
+		session_set_settings(relay->server, session->residue);
 	buf_clear(&session->reported);
 }
 
@@ -268,12 +285,13 @@ relay_switch_done(struct relay *relay)
 		relay_switch_failed(relay);
 		return;
 	}
-	if (session->settings == settings_none())
+	if (!settings_have_others(session->settings))
 		reported = buf_length(&session->reported) == 0 ? nothing :
 		    buf_bytes(&session->reported);
-	settings_accepted(relay->settings, relay->client->pool, reported,
+	relay_accepted(relay, relay->settings, reported,
 	    buf_length(&session->reported));
 	session_set_settings(relay->server, relay->settings);
+	relay_settings_fit(relay);
 	relay->tells_settings = false;
 }
 
@@ -345,52 +363,6 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 	}
 }
 
-/*
- * The settings were refused: what PostgreSQL says about them is the answer
- * to the client's statement, which was never sent.
- */
-static void
-relay_settings_refused(struct relay *relay)
-{
-	struct server_session	*session = relay->server->session;
-	struct buf		 error = session->error;
-	struct error_fields	 fields;
-
-	/* It outlives the server. */
-	buf_init(&session->error);
-	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
-	if (fields.hint == NULL &&
-	    settings_are_accepted(relay->settings, relay->client->pool))
-		fields.hint = "A setting of this session cannot be applied "
-		    "to a server any more; RESET it.";
-	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
-	    "a client's settings were refused");
-	relay_refuse_held_with(relay, &fields);
-	buf_done(&error);
-}
-
-/*
- * A tied client goes on on this server, where RESET has taken its startup
- * values from it.
- */
-static bool
-relay_bring_back(struct relay *relay)
-{
-	struct server_session	*session = relay->server->session;
-	struct relay_io		 io;
-
-	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
-	    relay->is_leaving || session->settings == relay->settings ||
-	    relay->server->transaction_status != STATUS_IDLE)
-		return false;
-	relay_io_init(&io, relay);
-	relay_send_switch(relay, &io, session->settings, relay->settings,
-	    PURPOSE_SETTINGS);
-	relay->is_holding = true;
-	relay_io_send(&io, relay);
-	return true;
-}
-
 void
 relay_hold_over(struct relay *relay)
 {
@@ -403,9 +375,18 @@ relay_hold_over(struct relay *relay)
 	if (is_after && relay_listen_goes_on(relay))
 		return;
 	relay->is_holding = false;
+	if (purpose == PURPOSE_RESTORE || purpose == PURPOSE_RESTORED) {
+		relay_restore(relay, purpose);
+		return;
+	}
+	if (purpose == PURPOSE_CLEAR) {
+		relay_settings_cleared(relay);
+		return;
+	}
 	if (session->has_failed && !is_after && purpose != PURPOSE_RETRY) {
 		if (purpose == PURPOSE_SETTINGS) {
-			relay_settings_refused(relay);
+			if (!relay_try_settings_again(relay))
+				relay_settings_refused(relay);
 			return;
 		}
 		relay_drop_server(relay, REASON_SERVER_LOST,
@@ -467,7 +448,9 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 
 	relay_forget_retry(relay);
 	unsent = relay->is_holding && session->draft == NULL &&
-	    !relay->owes_ready && !relay->is_unsynced;
+	    !relay->owes_ready && !relay->is_unsynced &&
+	    relay->server->transaction_status == STATUS_IDLE &&
+	    !relay_has_client_request(relay);
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
 	    relay->server->pool->backend->name, what);
 	if (type != 0)

@@ -196,13 +196,25 @@ relay_retry(struct relay *relay)
 	struct server_session	*session = relay->server->session;
 	struct buf		 batch = session->batch;
 	struct relay_io		 io;
+	size_t			 used;
 
 	buf_init(&session->batch);
 	relay_io_init(&io, relay);
-	(void)relay_read_client(relay, &io, buf_bytes(&batch),
+	used = relay_read_client(relay, &io, buf_bytes(&batch),
 	    buf_length(&batch));
-	if (relay->state != RELAY_CLOSED)
-		relay_io_send(&io, relay);
+	if (relay->state == RELAY_CLOSED) {
+		buf_done(&batch);
+		return;
+	}
+	relay_io_send(&io, relay);
 	session->batch_state = BATCH_NONE;
-	buf_done(&batch);
+	/* What has to wait once more is in front of what came since. */
+	buf_consume(&batch, used);
+	if (buf_length(&batch) > 0) {
+		buf_add(&batch, buf_bytes(&relay->held),
+		    buf_length(&relay->held));
+		buf_done(&relay->held);
+		relay->held = batch;
+	} else
+		buf_done(&batch);
 }

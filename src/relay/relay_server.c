@@ -53,6 +53,14 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+/* A Describe of ours, of a statement with a name. */
+static bool
+relay_asked_shape(const struct expectation *head)
+{
+	return head != NULL && head->kind == EXPECT_DESCRIBE &&
+	    head->statement != NULL && head->number != 0;
+}
+
 static void
 relay_pass_described(struct relay *relay, struct relay_io *io)
 {
@@ -72,7 +80,7 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	if (fate == ANSWER_DROP && answer->head->statement != NULL)
+	if (relay_asked_shape(answer->head))
 		relay_learn(relay, io, answer->head,
 		    answer->type == MSG_NO_DATA ? SHAPE_NO_ROWS :
 		    statement_shape(answer->body, answer->length));
@@ -97,14 +105,15 @@ relay_on_parameters(struct relay *relay, struct relay_io *io,
 	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
-	if (answer->head->statement != NULL) {
-		if (fate == ANSWER_PASS && statement_types_are_whole(
-		    answer->body, answer->length))
+	if (answer->head->kind == EXPECT_DESCRIBE &&
+	    answer->head->statement != NULL) {
+		if (!statement_types_are_whole(answer->body, answer->length))
+			return fate;
+		if (relay_asked_shape(answer->head))
+			buf_add(described, answer->body, answer->length);
+		else
 			relay_learn_unnamed(relay, answer->head,
 			    answer->body, answer->length);
-		else if (statement_types_are_whole(answer->body,
-		    answer->length))
-			buf_add(described, answer->body, answer->length);
 		return fate;
 	}
 	if (fate != ANSWER_PASS || answer->head->number == 0 ||
@@ -138,8 +147,6 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 				sequences[] = "DISCARD SEQUENCES",
 				deallocate[] = "DEALLOCATE ALL";
 
-	if (answer->type != MSG_COMMAND_COMPLETE || answer->body[0] > 'D')
-		return;
 	if (relay_is_change(answer))
 		relay->server->session->has_altered = true;
 	if (answer->length == sizeof discard &&
@@ -162,7 +169,8 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 
 	if (fate == ANSWER_WRONG)
 		return fate;
-	relay_follow_tag(relay, answer);
+	if (answer->type == MSG_COMMAND_COMPLETE && answer->body[0] <= 'D')
+		relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE) {
 		relay->server->session->copy_syncs = 0;
 		relay_strike(relay);
@@ -185,7 +193,8 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	    answer->length))
 		session->has_failed = true;
 	if (answer->head != NULL &&
-	    answer->head->purpose == PURPOSE_READ_BACK &&
+	    (answer->head->purpose == PURPOSE_READ_BACK ||
+	    answer->head->purpose == PURPOSE_RESTORE) &&
 	    !settings_draft_take_row(session->draft, answer->body,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
@@ -254,8 +263,9 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
-	return relay->tells_settings &&
-	    answer->head->purpose == PURPOSE_SETTINGS ?
+	return (relay->tells_settings &&
+	    answer->head->purpose == PURPOSE_SETTINGS) ||
+	    answer->head->purpose == PURPOSE_RESTORED ?
 	    ANSWER_PASS : ANSWER_DROP;
 }
 
@@ -308,6 +318,9 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		    answer->head->made_bytes);
 		fate = ANSWER_DROP;
 	}
+	else if (relay_rename_error(relay, io, answer->head, answer->body,
+	    answer->length, &fields))
+		fate = ANSWER_DROP;
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
 	if (asks)

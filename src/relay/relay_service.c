@@ -200,7 +200,8 @@ relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
 				    ->purpose;
 
 	if (purpose == PURPOSE_READ_BACK || purpose == PURPOSE_LISTENS ||
-	    purpose == PURPOSE_LISTEN_HERE || purpose == PURPOSE_COPY)
+	    purpose == PURPOSE_LISTEN_HERE || purpose == PURPOSE_COPY ||
+	    purpose == PURPOSE_RESTORE || purpose == PURPOSE_RESTORED)
 		return false;
 	if ((purpose != PURPOSE_SETTINGS && purpose != PURPOSE_BASELINE) ||
 	    relay->is_holding) {
@@ -286,6 +287,7 @@ relay_on_start(struct client *client, const struct client_start *start)
 	buf_add(&relay->held, start->early, start->early_length);
 	relay->settings = settings_hold(settings_none());
 	relay->defaults = settings_hold(settings_none());
+	relay->naming = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
 	histogram_record(&relay_lane(relay)->times->login,
 	    loop_now_us(client->loop) - client->connected_us);
@@ -314,13 +316,15 @@ relay_on_stop(struct client *client)
 	deadline_clear(client->loop, &relay->transaction_deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
 	buf_done(&relay->held);
-	free(relay->scan);
+	relay_end_scan(relay);
 	free(relay->dismissal_text);
 	names_clear(&relay->names);
 	hearer_free(relay->hearer);
 	relay_set_unnamed(relay, NULL);
 	settings_release(relay->settings);
 	settings_release(relay->defaults);
+	settings_release(relay->naming);
+	relay_drop_adopted(relay);
 	client->served = NULL;
 	relay->client = NULL;
 	relay_set_state(relay, RELAY_CLOSED);
@@ -353,6 +357,7 @@ const struct client_service	relay_service = {
 void
 relay_init(void)
 {
+	server_hooks.suits = session_suits;
 	server_hooks.session_free = session_free;
 	server_hooks.session_reset = session_reset;
 	server_hooks.condemn = relay_condemn;

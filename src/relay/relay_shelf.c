@@ -96,7 +96,7 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 
 uint32_t
 relay_ensure(struct relay *relay, struct relay_io *io,
-    struct statement *statement, char name[STATEMENT_NAME_BYTES])
+    struct statement *statement)
 {
 	struct server_session	*session = relay->server->session;
 	struct shelf_entry	*shelved;
@@ -110,7 +110,6 @@ relay_ensure(struct relay *relay, struct relay_io *io,
 			shelved->is_private =
 			    session->shelf.has_private = true;
 	}
-	statement_server_name(shelved->number, name);
 	return shelved->number;
 }
 

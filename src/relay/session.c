@@ -11,6 +11,8 @@
 #include "relay/session.h"
 #include "relay/words.h"
 
+_Atomic bool	session_has_customs;
+
 struct server_session *
 session_of(struct server *server)
 {
@@ -52,6 +54,15 @@ session_add_residue(struct server_session *session,
 		return;
 	settings_release(session->residue);
 	session->residue = settings_draft_intern(draft);
+	atomic_store_explicit(&session_has_customs, true,
+	    memory_order_relaxed);
+}
+
+void
+session_expect_names(struct server *server, const struct settings *settings)
+{
+	if (settings_have_customs(settings))
+		session_add_residue(session_of(server), settings);
 }
 
 void
@@ -66,10 +77,37 @@ session_set_settings(struct server *server, const struct settings *settings)
 	session_add_residue(session, settings);
 }
 
+void
+session_add_names(struct server *server, const struct settings *names)
+{
+	struct server_session	*session = session_of(server);
+	struct settings_draft	*draft = settings_draft_new(session->settings);
+	const struct settings	*settings;
+
+	settings_draft_add_missing(draft, names);
+	settings = settings_draft_intern(draft);
+	session_set_settings(server, settings);
+	settings_release(settings);
+}
+
 bool
 session_fits(struct server *server, const struct settings *settings)
 {
-	return settings_can_switch(session_of(server)->residue, settings);
+	return settings_fit(session_of(server)->residue, settings) !=
+	    SETTINGS_UNFIT;
+}
+
+enum server_suits
+session_suits(const struct server *server, const void *wish)
+{
+	static const enum server_suits	suits[] = {
+		[SETTINGS_UNFIT] = SUITS_NOT,
+		[SETTINGS_FIT_FAIRLY] = SUITS_FAIRLY,
+		[SETTINGS_FIT_WELL] = SUITS_WELL,
+	};
+
+	return suits[settings_fit(server->session == NULL ? settings_none() :
+	    server->session->residue, wish)];
 }
 
 static void
@@ -98,13 +136,13 @@ session_set_deallocate(struct server_session *session,
 	session_hold(&session->deallocate, statement);
 }
 
-/* DISCARD ALL and the like: nothing of any client is left. */
+/* DISCARD ALL and the like: only custom names are left, which are empty. */
 void
 session_reset(struct server *server)
 {
 	struct server_session	*session = session_of(server);
 
-	session_set_settings(server, settings_none());
+	session_set_settings(server, session->residue);
 	session_set_unnamed(session, NULL);
 	shelf_clear(&session->shelf);
 }

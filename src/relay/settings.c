@@ -31,7 +31,7 @@ static const char	*const settings_meaningless[] = {
 	"tcp_keepalives_interval", "tcp_user_timeout", "transaction_timeout",
 	"effective_cache_size", "random_page_cost", "seq_page_cost",
 	"cpu_tuple_cost", "work_mem", "maintenance_work_mem",
-	"synchronous_commit", "extra_float_digits",
+	"synchronous_commit",
 };
 
 static struct {
@@ -154,6 +154,18 @@ settings_get(const struct settings *settings, const char *name)
 	return NULL;
 }
 
+bool
+settings_have_customs(const struct settings *settings)
+{
+	return settings->customs > 0;
+}
+
+bool
+settings_have_others(const struct settings *settings)
+{
+	return settings->count > settings->customs;
+}
+
 const struct settings *
 settings_meaning(const struct settings *settings)
 {
@@ -233,6 +245,23 @@ settings_draft_add_missing(struct settings_draft *draft,
 }
 
 void
+settings_draft_restore_customs(struct settings_draft *draft,
+    const struct settings *defaults)
+{
+	struct pair	old;
+	const char	*value;
+
+	for (size_t i = 0; i < draft->count; i++) {
+		old = draft->pairs[i];
+		if (old.value[0] != '\0' || strchr(old.name, '.') == NULL ||
+		    (value = settings_get(defaults, old.name)) == NULL)
+			continue;
+		draft_put(draft, i, old.name, value);
+		free(old.name);
+	}
+}
+
+void
 settings_draft_free(struct settings_draft *draft)
 {
 	if (draft == NULL)
@@ -300,6 +329,7 @@ settings_make_locked(struct settings_draft *draft, uint64_t hash)
 	settings->bytes = sizeof *settings;
 	for (size_t i = 0; i < draft->count; i++) {
 		settings->pairs[i] = draft->pairs[i];
+		settings->customs += strchr(draft->pairs[i].name, '.') != NULL;
 		settings->bytes += strlen(draft->pairs[i].name) +
 		    strlen(draft->pairs[i].value) + sizeof draft->pairs[0];
 	}

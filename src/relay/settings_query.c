@@ -125,7 +125,7 @@ setting_is(const char *name, const char *which)
 	return strcasecmp(name, which) == 0;
 }
 
-/* Who one is comes first, since the rest may need the right to it. */
+/* Who one is comes apart, since the rest may need the right to it. */
 static int
 setting_rank(const char *name)
 {
@@ -134,17 +134,47 @@ setting_rank(const char *name)
 	return setting_is(name, "role") ? 1 : 2;
 }
 
-/* A custom name is kept by PostgreSQL as an empty string after RESET. */
-bool
-settings_can_switch(const struct settings *from, const struct settings *to)
+/* As it is spelled, which SHOW shows. */
+static bool
+settings_has_name(const struct settings *settings, const char *name)
 {
-	if (from == to)
-		return true;
-	for (size_t i = 0; i < settings_count(from); i++)
-		if (strchr(settings_name(from, i), '.') != NULL &&
-		    settings_get(to, settings_name(from, i)) == NULL)
-			return false;
-	return true;
+	for (size_t i = 0; i < settings->count; i++)
+		if (strcmp(settings->pairs[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+enum settings_fit
+settings_fit(const struct settings *from, const struct settings *to)
+{
+	if (from->customs > to->customs)
+		return SETTINGS_UNFIT;
+	if (from->customs > 0 && from != to)
+		for (size_t i = 0; i < from->count; i++)
+			if (strchr(from->pairs[i].name, '.') != NULL &&
+			    !settings_has_name(to, from->pairs[i].name))
+				return SETTINGS_UNFIT;
+	return from->customs == to->customs ? SETTINGS_FIT_WELL :
+	    SETTINGS_FIT_FAIRLY;
+}
+
+void
+settings_ask_customs(struct buf *query, const struct settings *settings)
+{
+	const char	*name;
+
+	if (settings->customs == 0)
+		return;
+	for (size_t i = 0; i < settings->count; i++) {
+		name = settings->pairs[i].name;
+		if (strchr(name, '.') == NULL)
+			continue;
+		buf_add_text(query, "UNION ALL SELECT ");
+		settings_literal(query, name);
+		buf_add_text(query, ",pg_catalog.current_setting(");
+		settings_literal(query, name);
+		buf_add_text(query, ",true) ");
+	}
 }
 
 static void
@@ -188,7 +218,7 @@ settings_put_rank(struct buf *buf, const struct settings *from,
 
 void
 settings_switch_query(struct buf *buf, const struct settings *from,
-    const struct settings *to)
+    const struct settings *to, bool is_person_first)
 {
 	const char	*name;
 
@@ -201,8 +231,22 @@ settings_switch_query(struct buf *buf, const struct settings *from,
 		if (setting_rank(name) == 2 && settings_get(to, name) == NULL)
 			settings_put_reset(buf, name);
 	}
-	for (int rank = 0; rank <= 2; rank++)
-		settings_put_rank(buf, from, to, rank);
+	if (!is_person_first)
+		settings_put_rank(buf, from, to, 2);
+	settings_put_rank(buf, from, to, 0);
+	settings_put_rank(buf, from, to, 1);
+	if (is_person_first)
+		settings_put_rank(buf, from, to, 2);
+}
+
+static bool
+setting_stays(const struct settings *from, const struct settings *to,
+    const char *name)
+{
+	const char	*was = settings_get(from, name);
+	const char	*is = settings_get(to, name);
+
+	return was == NULL || is == NULL ? was == is : strcmp(was, is) == 0;
 }
 
 bool
@@ -217,7 +261,8 @@ settings_switch_is_sure(const struct settings *from,
 		if (settings_get(from, unsure[i]) != NULL ||
 		    (i < 2 && settings_get(to, unsure[i]) != NULL))
 			return false;
-	return settings_are_accepted(to, pool);
+	return setting_stays(from, to, "temp_buffers") &&
+	    settings_are_accepted(to, pool);
 }
 
 /*
@@ -278,6 +323,8 @@ settings_draft_take_row(struct settings_draft *draft, const uint8_t *body,
 	value_copy = mem_string_n(value == NULL ? "" : value, value_bytes);
 	if (strcmp(name_copy, "!") == 0)
 		*inventory |= inventory_item(value_copy);
+	else if (value == NULL)
+		;		/* a custom name that was never set here */
 	else if (!(setting_is(name_copy, "role") &&
 	    strcmp(value_copy, "none") == 0) &&
 	    !(setting_is(name_copy, "session_authorization") &&

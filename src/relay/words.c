@@ -21,43 +21,56 @@ enum { WORDS_MAX = 100000, WORD_BYTES = 64 };
 
 bool	words_are_followed;
 
-#define STRIPPED(source)						\
-	"pg_catalog.regexp_replace(pg_catalog.regexp_replace("		\
-	"pg_catalog.lower(" source "), '--[^\n]*|/\\*.*?\\*/', ' ', 'g'),"\
-	" 'set_config\\s*\\(([^()]|\\([^()]*\\))*,\\s*true\\s*\\)', ' ', 'g')"
 /* SET or RESET where a statement begins, also one in a string. */
 #define SETS								\
 	"(^|[;''$]|\\m(begin|then|else|loop|declare)\\M)\\s*(re)?set\\s+"
+/* A name with a dot in it, as the first argument of set_config(). */
+#define NAME	"[\\w$]+(?:\\.[\\w$]+)+"
+#define LITERAL	"\\s*e?''+"
 
 /*
- * SET LOCAL and set_config(..., true) end with the transaction.  The numbers
- * are sqlscan's: see the assertions below.
+ * SET LOCAL and set_config(..., true) end with the transaction, but for the
+ * names of custom settings.  These come as rows of their own, in which a dot
+ * tells them from words.  The numbers are sqlscan's: see the assertions below.
  */
 const char	words_query[] =
-    "WITH RECURSIVE source (name, text, config) AS MATERIALIZED ("
-    " SELECT pg_catalog.lower(p.proname::pg_catalog.text), " STRIPPED(
-    "CASE WHEN p.prosrc = '' THEN pg_catalog.pg_get_functiondef(p.oid)"
-    " ELSE p.prosrc END") ", pg_catalog.array_to_string(p.proconfig, '\n')"
+    "WITH RECURSIVE source (name, raw, config) AS MATERIALIZED ("
+    " SELECT pg_catalog.lower(p.proname::pg_catalog.text),"
+    "  pg_catalog.regexp_replace(pg_catalog.lower("
+    "  CASE WHEN p.prosrc = '' THEN pg_catalog.pg_get_functiondef(p.oid)"
+    "  ELSE p.prosrc END), '--[^\n]*|/\\*.*?\\*/', ' ', 'g'),"
+    " pg_catalog.array_to_string(p.proconfig, '\n')"
     " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l"
     " ON l.oid = p.prolang WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p')"
     " AND l.lanname NOT IN ('c', 'internal')"
+    "), stripped (name, text) AS MATERIALIZED ("
+    " SELECT name, pg_catalog.regexp_replace(raw, 'set_config\\s*\\("
+    "([^()]|\\([^()]*\\))*,\\s*true\\s*\\)', ' ', 'g') FROM source"
+    "), named (name, custom) AS MATERIALIZED ("
+    " SELECT name, n[1] FROM source, pg_catalog.regexp_matches(raw,"
+    "  'set_config\\s*\\(" LITERAL "(" NAME ")''+\\s*,', 'g') n"
+    " UNION SELECT name, pg_catalog.replace(n[1], '\"', '') FROM source,"
+    "  pg_catalog.regexp_matches(raw, '\\m(?:re)?set\\s+(?:(?:session|local)"
+    "\\s+)?(\"?[\\w$]+\"?(?:\\.\"?[\\w$]+\"?)+)', 'g') n"
+    " UNION SELECT name, pg_catalog.lower(n[1]) FROM source,"
+    "  pg_catalog.regexp_matches(config, '(?:^|\n)(" NAME ")=', 'g') n"
     "), base (name, touch) AS MATERIALIZED ("
-    " SELECT name, 8192 FROM source WHERE text ~ 'pg_(try_)?advisory_lock'"
-    " UNION SELECT name, 1048576 FROM source"
+    " SELECT name, 8192 FROM stripped WHERE text ~ 'pg_(try_)?advisory_lock'"
+    " UNION SELECT name, 1048576 FROM stripped"
     "  WHERE text ~ 'pg_advisory_unlock'"
-    " UNION SELECT name, 1 FROM source WHERE text ~ '\\mset_config\\M'"
+    " UNION SELECT name, 1 FROM stripped WHERE text ~ '\\mset_config\\M'"
     "  OR text ~ '" SETS "(?!local\\M|constraints\\M|transaction\\M)'"
-    " UNION SELECT name, 262145 FROM source"
-    "  WHERE text ~ 'set_config\\s*\\(\\s*([^''\\s]|''[^'',]*\\.)'"
-    "  OR text ~ '" SETS "(session\\s+)?(\"?[\\w$]+\"?\\.|''|%|\"?\\s*\\|\\|)'"
-    "  OR config ~ '(^|\n)[^=\n]*\\.[^=\n]*='"
-    " UNION SELECT name, 8 FROM source"
+    " UNION SELECT name, 8388608 FROM named"
+    " UNION SELECT name, 262145 FROM stripped"
+    "  WHERE text ~ 'set_config\\s*\\((?!" LITERAL "[\\w$.]+''+\\s*,)'"
+    "  OR text ~ '" SETS "(session\\s+)?(''|%|\"?\\s*\\|\\|)'"
+    " UNION SELECT name, 8 FROM stripped"
     "  WHERE text ~ '(create|into)\\s+((local|global)\\s+)?temp'"
-    " UNION SELECT name, 64 FROM source WHERE text ~ 'with\\s+hold\\M'"
-    " UNION SELECT name, 4 FROM source"
+    " UNION SELECT name, 64 FROM stripped WHERE text ~ 'with\\s+hold\\M'"
+    " UNION SELECT name, 4 FROM stripped"
     "  WHERE text ~ '([;'']|\\mbegin)\\s*(un)?listen\\M'"
     "), caller (name, text) AS MATERIALIZED ("
-    " SELECT name, text FROM source"
+    " SELECT name, raw FROM source"
     " UNION ALL SELECT pg_catalog.lower(c.relname::pg_catalog.text),"
     "  pg_catalog.lower(p.proname::pg_catalog.text)"
     "  FROM pg_catalog.pg_trigger t JOIN pg_catalog.pg_class c"
@@ -77,12 +90,14 @@ const char	words_query[] =
     " SELECT name, touch FROM base"
     " UNION SELECT u.name, t.touch FROM touching t JOIN uses u"
     "  ON u.word = t.name"
-    ") SELECT name, pg_catalog.bit_or(touch) FROM touching GROUP BY name";
+    ") SELECT name, pg_catalog.bit_or(touch) FROM touching GROUP BY name"
+    " UNION ALL SELECT DISTINCT custom, 8388608 FROM named";
 
 _Static_assert(SQL_TOUCHES_LOCK == 8192 && SQL_TOUCHES_UNTIES == 1048576 &&
     SQL_TOUCHES_SETTINGS == 1 && SQL_TOUCHES_TEMP == 8 &&
     (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS) == 262145 &&
-    SQL_TOUCHES_HOLD == 64 && SQL_TOUCHES_UNKNOWN == 4,
+    SQL_TOUCHES_HOLD == 64 && SQL_TOUCHES_UNKNOWN == 4 &&
+    SQL_TOUCHES_NAMES == 8388608,
     "the query has these numbers");
 
 bool
@@ -276,4 +291,20 @@ words_touches(const struct pool *pool, const char *text, size_t n)
 		}
 	}
 	return touches;
+}
+
+const char *
+words_next_name(const struct pool *pool, size_t *at)
+{
+	const struct pool_words	*words = atomic_load_explicit(&pool->words,
+				    memory_order_acquire);
+	const char		*name;
+
+	while (words != NULL && *at < words->count) {
+		name = (const char *)words->entries +
+		    words->entries[(*at)++].name;
+		if (strchr(name, '.') != NULL)
+			return name;
+	}
+	return NULL;
 }

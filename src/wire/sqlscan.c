@@ -121,13 +121,21 @@ sqlscan_on_plain(struct sqlscan *scan, uint8_t byte)
 {
 	scan->has_tokens = true;
 	sqlscan_on_mark(scan, byte);
-	if (byte == '=')
-		scan->is_assigned = true;
-	else if (byte == '.' && scan->verb == SQL_SET_LOCAL &&
-	    scan->words == 3)
+	if (byte != '.') {
+		scan->is_assigned |= byte == '=';
+		if (scan->name_state == NAME_READ)
+			scan->name_state = NAME_DONE;
+	} else if (scan->name_state == NAME_READ)
+		sqlscan_name_dot(scan);
+	else if (scan->name_state == NAME_NONE &&
+	    scan->verb == SQL_SET_LOCAL && scan->words == 3) {
 		scan->is_dotted = true;
-	else if (byte == '.' && sqlscan_names_setting(scan))
-		scan->touches |= SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS;
+		sqlscan_name_dot(scan);
+	} else if (scan->name_state == NAME_NONE &&
+	    sqlscan_names_setting(scan)) {
+		scan->touches |= SQL_TOUCHES_SETTINGS;
+		sqlscan_name_dot(scan);
+	}
 }
 
 /* U&"..." may spell any name: nothing is sure. */
@@ -145,10 +153,14 @@ sqlscan_begin_name(struct sqlscan *scan)
 static void
 sqlscan_end_name(struct sqlscan *scan)
 {
-	if (sqlscan_names_setting(scan) &&
-	    memchr(scan->word, '.', scan->word_length) != NULL)
-		scan->touches |= SQL_TOUCHES_CUSTOM;
+	bool	is_name = scan->name_state == NAME_NONE &&
+		    sqlscan_names_setting(scan) &&
+		    memchr(scan->word, '.', scan->word_length) != NULL;
+
+	scan->is_dotted |= is_name && scan->verb == SQL_SET_LOCAL;
 	sqlscan_end_word(scan);
+	if (is_name)
+		sqlscan_name_word(scan);
 }
 
 /* The first byte of something new. */
@@ -188,6 +200,7 @@ sqlscan_step_text(struct sqlscan *scan, uint8_t byte)
 	case OPEN:
 		sqlscan_on_mark(scan, byte);
 		scan->parens += scan->parens < UINT16_MAX;
+		scan->opened += scan->opened < UINT16_MAX;
 		scan->has_tokens = true;
 		return IN_TEXT;
 	case CLOSE:
@@ -219,6 +232,16 @@ sqlscan_step_word(struct sqlscan *scan, uint8_t byte)
 	return sqlscan_step_text(scan, byte);
 }
 
+/* A digit of $1, which may stand for the name in set_config(). */
+static uint8_t
+sqlscan_step_parameter(struct sqlscan *scan, uint8_t byte)
+{
+	if (scan->config == CONFIG_PARAMETER)
+		scan->config_parameter = (uint16_t)
+		    (scan->config_parameter * 10 + byte - '0');
+	return IN_PARAMETER;
+}
+
 /* Behind "$": a tag, its end, or a parameter. */
 static uint8_t
 sqlscan_step_tag(struct sqlscan *scan, uint8_t byte)
@@ -228,7 +251,7 @@ sqlscan_step_tag(struct sqlscan *scan, uint8_t byte)
 	if (class == DOLLAR)
 		return IN_DOLLARS;
 	if (class == DIGIT && scan->tag_length == 0)
-		return IN_PARAMETER;
+		return sqlscan_step_parameter(scan, byte);
 	if (class != WORD && class != DIGIT)
 		return sqlscan_step_text(scan, byte);
 	if (scan->tag_length == SQLSCAN_TAG_BYTES) {
@@ -286,9 +309,11 @@ sqlscan_step_quote(struct sqlscan *scan, uint8_t byte)
 		sqlscan_end_name(scan);
 		return sqlscan_step_text(scan, byte);
 	}
-	if (byte == '\'')
+	if (byte == '\'') {
+		scan->config_is_custom |= scan->config == CONFIG_LITERAL;
 		return scan->state == IN_STRING_QUOTE ? IN_STRING :
 		    IN_ESCAPES;
+	}
 	if (scan->config == CONFIG_LITERAL)
 		scan->config = CONFIG_READ;
 	return sqlscan_step_text(scan, byte);
@@ -312,9 +337,10 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 			    SQL_TOUCHES_UNKNOWN;
 		return byte == '\'' ? IN_STRING_QUOTE : IN_STRING;
 	case IN_ESCAPES:
-		if (byte == '\\' || byte == '.')
-			scan->config_is_custom |=
-			    scan->config == CONFIG_LITERAL;
+		if (scan->config == CONFIG_LITERAL && byte != '\'') {
+			scan->config_is_custom |= byte == '\\';
+			sqlscan_add_to_name(scan, &byte, 1);
+		}
 		if (byte == '\\') {
 			/* In SJIS and the like half of a character. */
 			if (scan->previous >= 0x80)
@@ -360,7 +386,8 @@ sqlscan_step(struct sqlscan *scan, uint8_t byte)
 	case IN_DOLLARS_TAG:
 		return sqlscan_step_dollars(scan, byte);
 	case IN_PARAMETER:
-		return sqlscan_classes[byte] == DIGIT ? IN_PARAMETER :
+		return sqlscan_classes[byte] == DIGIT ?
+		    sqlscan_step_parameter(scan, byte) :
 		    sqlscan_step_text(scan, byte);
 	}
 	return IN_TEXT;
@@ -388,9 +415,8 @@ sqlscan_leap(struct sqlscan *scan, const uint8_t *at, const uint8_t *end)
 	}
 	if (to == NULL)
 		to = end;
-	if (scan->config == CONFIG_LITERAL &&
-	    memchr(at, '.', (size_t)(to - at)) != NULL)
-		scan->config_is_custom = true;
+	if (scan->config == CONFIG_LITERAL)
+		sqlscan_add_to_name(scan, at, (size_t)(to - at));
 	if (to > at)
 		scan->previous = to[-1];
 	return to;
@@ -438,4 +464,16 @@ sqlscan_text(struct sqlscan *scan, const void *text, size_t n)
 	sqlscan_init(scan, true);
 	sqlscan_feed(scan, text, n);
 	sqlscan_end(scan);
+}
+
+void
+sqlscan_names(struct sqlnames *names, const void *text, size_t n)
+{
+	struct sqlscan	scan;
+
+	memset(names, 0, sizeof *names);
+	sqlscan_init(&scan, true);
+	scan.names = names;
+	sqlscan_feed(&scan, text, n);
+	sqlscan_end(&scan);
 }

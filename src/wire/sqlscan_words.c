@@ -102,8 +102,9 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_SET_SESSION_CHARACTERISTICS] = SQL_TOUCHES_SETTINGS,
 	[SQL_SET_LOCAL] = SQL_TOUCHES_LOCAL,
 	[SQL_SET_TRANSACTION] = SQL_TOUCHES_TRANSACTION,
-	[SQL_RESET] = SQL_TOUCHES_SETTINGS,
-	[SQL_DISCARD_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL,
+	[SQL_RESET] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS,
+	[SQL_DISCARD_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL |
+	    SQL_TOUCHES_RESETS,
 	[SQL_INSERT] = SQL_TOUCHES_DRAWS,
 	[SQL_MERGE] = SQL_TOUCHES_DRAWS,
 	[SQL_WITH] = SQL_TOUCHES_DRAWS,
@@ -124,6 +125,13 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_BEGIN] = SQL_TOUCHES_BLOCK,
 	[SQL_COPY] = SQL_TOUCHES_COPY | SQL_TOUCHES_DRAWS,
 };
+
+static bool
+verb_sets(uint8_t verb)
+{
+	return verb == SQL_SET || verb == SQL_SET_SESSION ||
+	    verb == SQL_SET_LOCAL;
+}
 
 static bool
 word_is(const struct sqlscan *scan, const char *word)
@@ -162,7 +170,7 @@ word_touches(const struct sqlscan *scan)
 	case 's':
 		if (word_is(scan, "setval"))
 			return SQL_TOUCHES_DRAWS;
-		return word_is(scan, "set_config") ? SQL_TOUCHES_SETTINGS : 0;
+		return 0;
 	case 'c':
 		return word_is(scan, "currval") ? SQL_TOUCHES_SEQUENCE : 0;
 	case 'l':
@@ -268,6 +276,10 @@ sqlscan_later_word(struct sqlscan *scan)
 	if (scan->inner == SQL_DECLARE && scan->before == BEFORE_WITH &&
 	    word_is(scan, "hold"))
 		scan->touches |= SQL_TOUCHES_HOLD;
+	if (verb_sets(scan->verb) && scan->verb != SQL_SET_LOCAL &&
+	    scan->is_assigned && !scan->word_is_quoted &&
+	    word_is(scan, "default"))
+		scan->touches |= SQL_TOUCHES_RESETS;
 	if (scan->inner == SQL_CLOSE && scan->words == 2 &&
 	    word_is(scan, "all"))
 		scan->touches |= SQL_TOUCHES_CLOSE_ALL;
@@ -282,6 +294,8 @@ sqlscan_on_word(struct sqlscan *scan)
 		sqlscan_first_word(scan);
 	else {
 		scan->touches |= word_touches(scan);
+		if (scan->name_state != NAME_NONE)
+			sqlscan_name_word(scan);
 		sqlscan_config_word(scan);
 		sqlscan_later_word(scan);
 	}
@@ -317,6 +331,22 @@ sqlscan_is_atomic(const struct sqlscan *scan)
 	return scan->atomic > 0;
 }
 
+/*
+ * The names so far are set by the first statement but BEGIN, and nothing in it
+ * was evaluated before that: it calls no function but set_config().
+ */
+static void
+sqlscan_tell_leading(struct sqlscan *scan)
+{
+	if (scan->verb == SQL_EMPTY || scan->verb == SQL_BEGIN)
+		return;
+	if (scan->names != NULL && !scan->is_led && (verb_sets(scan->verb) ||
+	    (scan->verb == SQL_SELECT && scan->config_count > 0 &&
+	    scan->opened == scan->config_count)))
+		scan->names->leading = scan->names->count;
+	scan->is_led = true;
+}
+
 void
 sqlscan_on_end(struct sqlscan *scan)
 {
@@ -332,6 +362,8 @@ sqlscan_on_end(struct sqlscan *scan)
 		    verb_touches[scan->inner];
 		if (scan->is_dotted)
 			scan->touches = before | SQL_TOUCHES_TRANSACTION;
+		if (scan->name_state != NAME_NONE)
+			sqlscan_name_end(scan);
 		/* Or a statement of that name. */
 		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
 			scan->touches |= SQL_TOUCHES_PREPARE;
@@ -342,8 +374,11 @@ sqlscan_on_end(struct sqlscan *scan)
 		scan->last = scan->verb;
 	}
 	sqlscan_config_end(scan);
+	sqlscan_tell_leading(scan);
 	scan->is_assigned = scan->is_dotted = false;
 	scan->verb = scan->inner = SQL_EMPTY;
+	scan->name_state = NAME_NONE;
+	scan->config_count = scan->opened = 0;
 	scan->has_tokens = false;
 	scan->before = BEFORE_NOTHING;
 	scan->atomic = 0;

@@ -38,15 +38,25 @@ def options_of(dice):
 class Census:
     """Counts differences, shows the first of each, and lets go on."""
 
-    def __init__(self, player):
-        self.player, self.found = player, {}
+    def __init__(self, player, events):
+        self.player, self.events, self.found = player, events, {}
+
+    def life(self, event):
+        """What its client has said before, the last of it."""
+        found = []
+        for other in self.events:
+            if event and other[1] == event[1]:
+                found = [] if other[2][0][0] == "login" else found
+                found.append(json.dumps(other))
+        return "\n".join(found[:1] + found[1:][-15:])
 
     def __call__(self, difference):
         count = self.found.get(difference.key, 0)
         self.found[difference.key] = count + 1
         if count == 0:
             print(f"({difference.key}) at {difference.event}, statement "
-                  f"{self.player.statements}:\n{difference}\n", flush=True)
+                  f"{self.player.statements}:\n{difference}\n"
+                  f"{self.life(difference.event)}\n", flush=True)
 
 
 def hunt(field, seed, statements, seconds, goes_on):
@@ -56,10 +66,10 @@ def hunt(field, seed, statements, seconds, goes_on):
     writers = [Writer(c, random.Random(f"{seed}-{c}"))
                for c in range(ground.CLIENTS)]
     player = field.begin(options)
-    if goes_on:
-        player.on_difference = Census(player)
-    end = time.monotonic() + seconds
     events, number = [], 0
+    if goes_on:
+        player.on_difference = Census(player, events)
+    end = time.monotonic() + seconds
     try:
         while player.statements < statements and time.monotonic() < end:
             number += 1

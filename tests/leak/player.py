@@ -252,10 +252,6 @@ def plain_row_description(body):
     return out
 
 
-# The server's own name of the statement is told here instead of the client's.
-SUPPLIES = re.compile('(but prepared statement) ".*"')
-
-
 def plain(message, pid):
     """The message as it is compared and shown."""
     kind, body = chr(message[0]), message[1]
@@ -263,7 +259,7 @@ def plain(message, pid):
         found = [part.decode("utf8", "backslashreplace")
                  for part in body.split(b"\0") if part]
         # Where a cancel has hit is chance, and how a function is called there.
-        return kind, {p[0]: SUPPLIES.sub("\\1", p[1:]) for p in found
+        return kind, {p[0]: p[1:] for p in found
                       if p[0] not in "FLRW"}
     if kind == "T":
         return kind, plain_row_description(body)
@@ -290,11 +286,6 @@ def key_of(message):
     return message[0]
 
 
-def names_differ(direct, pooled):
-    """PostgreSQL reads the text before it looks whether the name is taken."""
-    return direct[0] == pooled[0] == "E" and pooled[1].get("C") == "42P05"
-
-
 def schema_differs(direct, pooled):
     """A server that somebody had a temporary table on keeps its schema."""
     return direct[0] == pooled[0] == "N" and \
@@ -308,7 +299,7 @@ def compare(direct, pooled):
         one = [plain(m, direct.pid) for m in direct.messages]
         two = [plain(m, pooled.pid) for m in pooled.messages]
         if len(one) == len(two):
-            two = [a if names_differ(a, b) or schema_differs(a, b) else b
+            two = [a if schema_differs(a, b) else b
                    for a, b in zip(one, two)]
         if one != two:
             at = 0
@@ -353,7 +344,7 @@ class Player:
         self.sides = {}
         self.await_exit, self.exits = await_exit, []
         self.on_difference = None
-        self.tied, self.custom = set(), set()
+        self.tied, self.has_reset = set(), set()
         self.selector = selectors.DefaultSelector()
         self.most_ties, self.most_held = most_ties, most_held
         self.statements = 0
@@ -469,7 +460,7 @@ class Player:
                     "stall", f"no answer within {PATIENCE} s to {who}; "
                     f"ties {sorted(self.tied)}, "
                     f"transactions {sorted(self.holds() - self.tied)}",
-                    [e for e in events if e[1] in waiting.values()])
+                    next(e for e in events if e[1] in waiting.values()))
                 found.clients = set(waiting.values())
                 raise found
             for key, mask in ready:
@@ -501,8 +492,9 @@ class Player:
         direct, pooled = self.sides[client]
         try:
             compare(direct, pooled)
-            self.await_parameters(direct, pooled)
-            compare_parameters(direct, pooled)
+            if not self.resets(client, ops, direct):
+                self.await_parameters(direct, pooled)
+                compare_parameters(direct, pooled)
         except Difference as difference:
             difference.event = event
             raise
@@ -511,11 +503,17 @@ class Player:
             return
         if self.may_tie(client, ops):
             self.tied.add(client)
-        if custom(ops):
-            self.custom.add(client)
-        if direct.status == "I" and client not in self.custom and \
+        if direct.status == "I" and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
+
+    def resets(self, client, ops, direct):
+        """In an open transaction what it has RESET to is told later."""
+        if direct.status != "T":
+            self.has_reset.discard(client)
+        elif any("reset" in text or "default" in text for text in texts(ops)):
+            self.has_reset.add(client)
+        return client in self.has_reset
 
     @staticmethod
     def await_parameters(direct, pooled):
@@ -536,7 +534,6 @@ class Player:
             self.selector.unregister(side.socket)
             side.close()
         self.tied.discard(client)
-        self.custom.discard(client)
 
     def close(self):
         for client in list(self.sides):
@@ -546,7 +543,7 @@ class Player:
 
 # What may keep a server behind its transaction, in any text.
 TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
-        "app.", "\"app\"", "nextval", "currval", "lastval",
+        "nextval", "currval", "lastval",
          "do $$", "call ")
 # What may leave a transaction open.
 OPENS = ("begin", "start transaction", "chain")
@@ -571,11 +568,6 @@ def tie(ops):
     """A statement named b... may be anything, prepared in an event before."""
     return any(name[:1] == "b" for name in binds(ops)) or \
         any(word in text for text in texts(ops) for word in TIES)
-
-
-def custom(ops):
-    """Such a name ties for ever: PostgreSQL does not forget it."""
-    return any("app." in text or "\"app\"" in text for text in texts(ops))
 
 
 def holding(ops):

@@ -6,20 +6,34 @@ import threading
 
 
 class Names(threading.Thread):
-    """Answers A questions from a dictionary; TTL one second."""
+    """Answers A questions from a dictionary; TTL one second.
+
+    Over TCP as well, and only there while its datagrams are cut."""
 
     def __init__(self, top):
         super().__init__(daemon=True)
-        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
-        self.socket.bind(("127.0.0.1", 0))
+        self.tcp = self.socket = None
+        while self.socket is None:
+            self.bind()
         self.port = self.socket.getsockname()[1]
         self.addresses = {}
         self.is_failing = False
-        self.asked = 0
+        self.is_cut = False
+        self.asked = self.asked_tcp = 0
+        threading.Thread(target=self.run_tcp, daemon=True).start()
         self.file = f"{top}/resolv.conf"
         with open(self.file, "w") as f:
             f.write(f"nameserver 127.0.0.1:{self.port}\n")
         self.start()
+
+    def bind(self):
+        """The same port twice, if nobody else has one of them."""
+        self.tcp = socket.create_server(("127.0.0.1", 0))
+        self.socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
+        try:
+            self.socket.bind(self.tcp.getsockname())
+        except OSError:
+            self.socket = None
 
     def run(self):
         while True:
@@ -28,7 +42,25 @@ class Names(threading.Thread):
             except OSError:
                 return
             self.asked += 1
-            self.socket.sendto(self.answer(packet), peer)
+            answer = self.answer(packet)
+            if self.is_cut:
+                answer = answer[:2] + b"\x83\x80" + answer[4:]
+            try:
+                self.socket.sendto(answer, peer)
+            except OSError:
+                return
+
+    def run_tcp(self):
+        while True:
+            try:
+                client, _ = self.tcp.accept()
+            except OSError:
+                return
+            with client, client.makefile("rwb") as stream:
+                length, = struct.unpack(">H", stream.read(2))
+                answer = self.answer(stream.read(length))
+                self.asked_tcp += 1
+                stream.write(struct.pack(">H", len(answer)) + answer)
 
     def answer(self, packet):
         labels, at = [], 12
@@ -49,3 +81,4 @@ class Names(threading.Thread):
 
     def close(self):
         self.socket.close()
+        self.tcp.close()

@@ -1,9 +1,10 @@
 #!/usr/bin/env python3
 """Runs the system tests: every test_* function of every test_*.py here.
 
-A test's name is the sentence it proves; it gets a World.  Several
-processes take the tests in turn, each with a World of its own.  The last line
-is "N passed, N failed, N skipped".
+A test's name is the sentence it proves; it gets a World.  Those marked slow
+run with --slow, and then they alone.  Several processes take the tests in
+turn, each with a World of its own.  The last line is "N passed, N failed, N
+skipped".
 """
 
 import argparse
@@ -22,13 +23,15 @@ sys.dont_write_bytecode = True
 from cluster import Skip, World  # noqa: E402
 
 
-def tests(only):
+def tests(only, slow):
     here = os.path.dirname(os.path.abspath(__file__))
     for name in sorted(os.listdir(here)):
         if name.startswith("test_") and name.endswith(".py"):
             module = importlib.import_module(name[:-3])
             for sentence, function in list(vars(module).items()):
-                if sentence.startswith("test_") and callable(function):
+                if sentence.startswith("test_") and callable(
+                        function) and getattr(function, "slow",
+                                              False) == slow:
                     if not only or any(o in f"{name}:{sentence}"
                                        for o in only):
                         yield name[5:-3], sentence[5:], function
@@ -108,10 +111,12 @@ def main():
                         help="what failed gets a second try, and is named")
     parser.add_argument("--jobs", type=int, help="how many at the same time",
                         default=min(4, os.cpu_count() or 1))
+    parser.add_argument("--slow", action="store_true",
+                        help="the slow ones, and they alone")
     parser.add_argument("only", nargs="*")
     arguments = parser.parse_args()
     binary = os.path.abspath(arguments.binary)
-    chosen = list(tests(arguments.only))
+    chosen = list(tests(arguments.only, arguments.slow))
     results = run_all(binary, chosen, arguments.jobs)
     failed = [n for n, result in enumerate(results) if result == "FAILED"]
     if failed and arguments.again:

@@ -369,7 +369,7 @@ def shown(weir):
 
 # What a running process needs as it is, and values of another kind.
 OTHER = {
-    "read_your_writes": "session", "peers": "127.0.0.1:7",
+    "read_your_writes": "session",
     "listen_addr": "127.0.0.1", "listen_port": None, "unix_socket_dir": "",
     "unix_socket_group": "root", "user": None, "pidfile": "@TOP@/env.pid",
     "auth_type": "trust", "pool_mode": "session", "workers": "2",

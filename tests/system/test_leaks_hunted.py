@@ -138,3 +138,137 @@ def test_deallocate_finds_what_was_named_in_the_protocol_beside_prepare(
     assert same(direct, a, bind("t") + execute() + SYNC) == "EZ"
     assert same(direct, a, query("execute by_text")) == "TDCZ"
     assert same(direct, a, query("deallocate by_text")) == "CZ"
+
+
+def test_a_query_that_is_answered_here_ends_the_unnamed_statement_too(world):
+    direct, a, _ = pair(world)
+    for text in ("deallocate all", "deallocate s"):
+        same(direct, a, parse("", "select 1") + parse("s", "select 2") + SYNC)
+        assert same(direct, a, query(text)) == "CZ"
+        assert same(direct, a, bind("") + execute() + SYNC) == "EZ"
+    a.ask(parse("", "select 1") + SYNC)
+    a.ask(query("set pgweir.route = primary"))
+    assert kinds(a.ask(bind("") + execute() + SYNC)) == "EZ"
+
+
+def test_discard_all_leaves_the_unnamed_statement(world):
+    direct, a, _ = pair(world)
+    discard = parse("s", "discard all") + bind("s") + execute() + SYNC
+    same(direct, a, parse("", "select 1") + SYNC)
+    assert same(direct, a, discard) == "12CZ"
+    assert same(direct, a, bind("") + execute() + SYNC) == "2DCZ"
+    assert same(direct, a, bind("s") + execute() + SYNC) == "EZ"
+    same(direct, a, parse("", "discard all") + bind("") + execute() + SYNC)
+    assert same(direct, a, bind("") + execute() + SYNC) == "2CZ"
+    same(direct, a, query("discard all"))
+    assert same(direct, a, bind("") + execute() + SYNC) == "EZ"
+
+
+def test_deallocate_behind_an_error_that_is_on_its_way_fails_too(world):
+    direct, a, _ = pair(world)
+    both = query("begin") + query("select 1/0") + query("deallocate s")
+    for client in (direct, a):
+        client.ask(parse("s", "select 1") + SYNC)
+        client.send(both)
+    for _ in range(3):
+        assert plain(direct.until_ready()) == plain(a.until_ready())
+    same(direct, a, query("rollback"))
+    assert same(direct, a, bind("s") + execute() + SYNC) == "2DCZ"
+
+
+def test_a_failed_transaction_says_of_a_statement_what_it_can(world):
+    weir = world.start("default_pool_size = 2")
+    direct, a, b, c = (Client(port) for port in (
+        world.pg.port, weir.port, weir.port, weir.port))
+    for text in ("select $1::int + 1", "set datestyle = 'German'",
+                 "rollback", "notify hunted"):
+        b.ask(query("begin"))
+        for client in (direct, a):
+            client.ask(parse("s", text) + SYNC)
+        c.ask(query("begin"))
+        b.ask(query("rollback"))
+        for ask in (bind("s", values=[1, 2]) + execute(),
+                    describe("S", "s"), bind("s", values=[1]) + execute(),
+                    bind("s") + execute() + describe("S", "s")):
+            for client in (direct, a):
+                client.ask(query("begin"))
+                client.ask(query("select 1/0"))
+            same(direct, a, ask + SYNC)
+            for client in (direct, a):
+                client.send(query("rollback") + query("begin") +
+                            query("select 1/0") + (ask + SYNC) * 3)
+            for _ in range(6):
+                assert plain(direct.until_ready()) == \
+                    plain(a.until_ready()), (text, ask)
+            same(direct, a, query("rollback"))
+        c.ask(query("rollback"))
+        same(direct, a, close("S", "s") + SYNC)
+
+
+def test_a_statement_is_described_where_its_tables_are_not(world):
+    world.pg.sql("create table if not exists hunted_text (v text)",
+                 database="app")
+    weir = world.start("default_pool_size = 2")
+    direct, a, b, c = (Client(port) for port in (
+        world.pg.port, weir.port, weir.port, weir.port))
+    b.ask(query("begin"))
+    for client in (direct, a):
+        client.ask(parse("s", "insert into hunted_text values ($1)") + SYNC)
+    c.ask(query("begin"))
+    b.ask(query("rollback"))
+    same(direct, a, query("begin"))
+    same(direct, a, query("set local search_path = pg_catalog"))
+    assert same(direct, a, describe("S", "s") + SYNC) == "tnZ"
+    assert same(direct, a, query("savepoint a")) == "CZ"
+    assert same(direct, a, bind("s") + execute() + SYNC) == "EZ"
+    assert same(direct, a, query("rollback to a")) == "CZ"
+    assert same(direct, a, bind("s", values=["x"]) + execute() +
+                SYNC) == "EZ"
+
+
+def test_what_would_end_the_unnamed_statement_may_be_skipped(world):
+    direct, a, _ = pair(world)
+    unnamed = bind("") + execute() + SYNC
+    for ending in (close("S"), query("select 2"), close("S") +
+                   parse("", "select 3"), parse("", "select 4") + close("S"),
+                   query("select 5") + parse("", "select 6")):
+        same(direct, a, parse("", "select 1") + SYNC)
+        assert same(direct, a, parse("t", "selec") + ending + SYNC) == "EZ"
+        assert same(direct, a, unnamed) == "2DCZ"
+        for client in (direct, a):
+            client.send(parse("t", "selec") + ending + SYNC + close("S") +
+                        parse("", "select 7") + parse("t", "selec") + ending +
+                        SYNC + unnamed)
+        for _ in range(3):
+            one, two = (plain(c.until_ready()) for c in (direct, a))
+            assert one == two, (one, two)
+    assert same(direct, a, close("S") + SYNC) == "3Z"
+    assert same(direct, a, unnamed) == "EZ"
+
+
+def test_an_unnamed_statement_that_was_skipped_is_never_anothers(world):
+    direct, a, b = pair(world)
+    batch = parse("", "selec") + parse("", "select 1") + SYNC
+    for first in (b"", parse("", "select 2") + SYNC):
+        for client in (direct, a):
+            if first:
+                client.ask(first)
+        b.ask(parse("", "select 'of B'") + SYNC)
+        for client in (direct, a):
+            client.send(parse("t", "selec") + parse("", "select 3") + SYNC +
+                        bind("") + execute() + SYNC + batch + describe("S") +
+                        SYNC + bind("") + execute() + SYNC)
+        for _ in range(5):
+            one, two = (plain(c.until_ready()) for c in (direct, a))
+            assert one == two, (one, two)
+
+
+def test_a_tied_client_hears_itself_in_a_batch_that_begins_with_close(world):
+    direct, a, _ = pair(world, "default_pool_size = 3")
+    for client in (direct, a):
+        client.ask(query("declare c cursor with hold for select 1"))
+        client.ask(query("listen hunted"))
+        answer = client.ask(close("S", "s") +
+                            parse("s", "notify hunted, 'said'") + bind("s") +
+                            execute() + SYNC)
+        assert kinds(answer) == "312CAZ", kinds(answer)

@@ -7,7 +7,7 @@ import struct
 import threading
 
 from cluster import wait_until
-from wire import (Client, FLUSH, SYNC, TERMINATE, bind, close, describe,
+from wire import (Client, FLUSH, Gate, SYNC, TERMINATE, bind, close, describe,
                   error_of, execute, kinds, message, parse, query, row)
 
 ONE = "default_pool_size = 1"
@@ -217,20 +217,20 @@ def test_a_cancel_that_comes_after_its_time_limit_hits_nobody(world):
         databases="app = host=127.0.0.1 port="
                   f"{between.listener.getsockname()[1]}")
     a, b = Client(weir.port), Client(weir.port)
-    a.send(query("select pg_sleep(0.3)"))
-    wait_until("the statement runs", lambda: world.pg.sql(
-        "select count(*) from pg_stat_activity where query like "
-        "'%pg_sleep(0.3)' and state = 'active'") == "1")
+    gate = Gate(world)
+    a.send(query(gate.statement))
+    gate.wait()
     canceller = threading.Thread(target=a.cancel, args=(weir.port,))
     canceller.start()
     assert between.arrived.wait(20) and between.left.wait(20)
     canceller.join()
+    gate.open()
     assert "E" not in kinds(a.until_ready())
-    b.send(query("select pg_sleep(0.5)"))
-    wait_until("B's statement runs", lambda: world.pg.sql(
-        "select count(*) from pg_stat_activity where query like "
-        "'%pg_sleep(0.5)' and state = 'active'") == "1")
+    gate = Gate(world)
+    b.send(query(gate.statement))
+    gate.wait()
     between.deliver()
+    gate.open()
     answer = b.until_ready()
     between.listener.close()
     assert "E" not in kinds(answer), error_of(answer)

@@ -300,18 +300,82 @@ def test_a_client_that_does_not_read_is_closed_and_the_others_hear(world):
         pass
 
 
-def test_a_client_in_another_encoding_listens_on_its_own_server(world):
+def payload(client):
+    """Of the NotificationResponse that comes next: its bytes."""
+    kind, body = client.read()
+    assert kind == "A", kind
+    return body[4:].split(b"\0")[1]
+
+
+def utf8(world):
+    """A database in UTF8, whatever the cluster has."""
+    if world.pg.sql("select 1 from pg_database where datname = 'utf'") != "1":
+        world.pg.sql("create database utf encoding 'UTF8' template template0 "
+                     "lc_collate 'C' lc_ctype 'C'")
+    return "utf"
+
+
+def test_clients_in_another_encoding_share_a_server_that_converts(world):
+    database = utf8(world)
+    weir = world.start("default_pool_size = 2\nworkers = 2")
+    usual = listens(weir, '"é"', database=database)
+    others = [listens(weir, "x", database=database, client_encoding="LATIN1")
+              for _ in range(20)]
+    last = Client(weir.port, database=database)
+    last.ask(query("set client_encoding = 'latin1'"))
+    last.ask(message("Q", b'listen "\xe9"\0'), message("Q", b"listen x\0"))
+    assert last.until_ready()[-1][0] == "Z"
+    others.append(last)
+    assert "listen" not in weir.console("show clients", user="postgres")
+    world.pg.sql("notify x, 'à 1'", database=database)
+    for client in others:
+        assert payload(client) == b"\xe0 1"
+    # The name of the channel as well, both ways.
+    world.pg.sql('notify "é", \'two\'', database=database)
+    kind, body = last.read()
+    assert (kind, body[4:]) == ("A", b"\xe9\0two\0")
+    kind, body = usual.read()
+    assert (kind, body[4:]) == ("A", "é".encode() + b"\0two\0")
+    # One's own comes once.
+    answer = last.ask(message("Q", b"notify x, '\xe7'\0"))
+    assert kinds(answer) == "CAZ" and heard_bytes(answer[1][1]) == (
+        last.pid, b"x", b"\xe7"), answer
+    for client in others[:-1]:
+        assert payload(client) == b"\xe7"
+    assert last.one("select 1") == "1"
+    assert int(world.pg.sql(
+        "select count(*) from pg_stat_activity where datname = 'utf'")) <= 4
+
+
+def test_an_encoding_that_is_set_with_the_listen_counts_at_once(world):
+    database = utf8(world)
+    weir = world.start("default_pool_size = 2")
+    a = Client(weir.port, database=database)
+    a.ask(query("begin; set client_encoding = 'LATIN1'; listen x; commit"))
+    world.pg.sql("notify x, 'é'", database=database)
+    assert payload(a) == b"\xe9"
+    assert "listen" not in weir.console("show clients", user="postgres")
+
+
+def heard_bytes(body):
+    channel, text, _ = body[4:].split(b"\0")
+    return struct.unpack(">i", body[:4])[0], channel, text
+
+
+def test_a_listener_that_changes_its_encoding_keeps_its_server(world):
+    database = utf8(world)
     weir = world.start("default_pool_size = 3")
-    a = listens(weir, client_encoding="LATIN1")
-    if world.pg.sql("show server_encoding", database="app") != "UTF8":
-        return
+    a = listens(weir, database=database)
+    a.ask(query("set client_encoding = 'LATIN1'"))
+    a.ask(query("select 1"))
     assert "listen" in weir.console("show clients", user="postgres")
-    world.pg.sql("notify x, 'é'", database="app")
-    kind, body = a.read()
-    assert kind == "A" and body.split(b"\0")[-2] == b"\xe9", body
+    world.pg.sql("notify x, 'é'", database=database)
+    assert payload(a) == b"\xe9"
     assert a.ask(query("notify x, 'me'"))[1][0] == "A"
-    a.ask(query("discard all"))
-    a.close()
+    # It is free again when it listens to nothing.
+    a.ask(query("unlisten *"))
+    a.ask(query("select 1"))
+    assert "listen" not in weir.console("show clients", user="postgres")
 
 
 def test_a_full_limit_of_connections_makes_the_client_keep_its_server(world):
@@ -339,14 +403,56 @@ def test_the_listening_server_counts_in_the_limit_of_connections(world):
     a.close()
 
 
-def test_a_channel_too_many_is_refused_with_a_clear_error(world):
-    weir = world.start(ONE)
+def test_who_listens_to_very_many_channels_keeps_its_server(world):
+    weir = world.start("default_pool_size = 3")
     a = Client(weir.port)
     a.ask(query("".join(f"listen c{n};" for n in range(1000))))
     assert a.one("select count(*) from pg_listening_channels()") == "1000"
+    assert "listen" not in weir.console("show clients", user="postgres")
+    assert kinds(a.ask(query("listen more"))) == "CZ"
+    assert "|listen" in weir.console("show clients", user="postgres")
+    assert a.one("select count(*) from pg_listening_channels()") == "1001"
+    for channel in "c0", "c999", "more":
+        world.pg.sql(f"notify {channel}, 'x'", database="app")
+        hears_nothing_but(a, channel, "x")
+    # Given back when it is over.
+    a.ask(query("unlisten *"))
+    a.ask(query("select 1"))
+    assert "listen" not in weir.console("show clients", user="postgres")
+    # Where nobody may keep a server it hears why.
+    weir = world.start("default_pool_size = 3\npin = error")
+    a = Client(weir.port)
+    a.ask(query("".join(f"listen c{n};" for n in range(1000))))
     error = error_of(a.ask(query("listen more")))
-    assert error["S"] == "FATAL" and error["C"] == "53400"
-    assert "1000 channels" in error["M"]
+    assert error["C"] == "0A000" and "listen" in error["M"], error
+
+
+def test_the_queue_is_full_at_listen_queue_bytes_and_not_before(world):
+    """Each of these notifications is a message of 512 bytes."""
+    def fills(count):
+        weir = world.start("default_pool_size = 2\n"
+                           "listen_queue_bytes = 8192")
+        a = listens(weir)
+        b = listens(weir)
+        a.ask(query("begin"))
+        for n in range(count):
+            text = f"{n:04}" + "x" * (512 - 1 - 4 - 4 - 2 - 1 - 4)
+            world.pg.sql(f"notify x, '{text}'", database="app")
+            kind, body = b.read()
+            assert len(body) + 5 == 512, len(body)
+        return a
+
+    for count in 15, 16:
+        a = fills(count)
+        # One that it has heard of in any case, behind them.
+        answer = a.ask(query("commit"))
+        if kinds(answer) == "CZ":
+            answer = [("C", b"")] + [a.read() for _ in range(count)]
+        got = [b[4:].split(b"\0")[1][:4] for k, b in answer if k == "A"]
+        assert got == [b"%04d" % n for n in range(count)], got
+    a = fills(17)
+    error = error_of([a.read()])
+    assert error["S"] == "FATAL" and error["C"] == "53400", error
 
 
 def test_a_client_that_leaves_in_its_transaction_leaves_no_listen(world):
@@ -367,6 +473,25 @@ def test_session_mode_listens_on_the_clients_own_server(world):
     assert servers(world, "query like '%LISTEN \"%'") == 0
     answer = a.ask(query("notify x, 'me'"))
     assert heard(answer[1][1])[0] == a.pid
+
+
+def test_session_mode_undoes_listen_as_postgresql_does(world):
+    weir = world.start("pool_mode = session\ndefault_pool_size = 1")
+    a = Client(weir.port)
+    channels = "select string_agg(c, ',' order by c) from " \
+        "pg_listening_channels() c"
+    a.ask(query("begin; savepoint s; listen x; rollback to s; listen y; "
+                "commit"))
+    assert a.one(channels) == "y"
+    a.ask(query("begin; unlisten *; rollback"))
+    assert a.one(channels) == "y"
+    a.close()
+    # Who comes next on this server hears nothing of it.
+    b = Client(weir.port)
+    world.pg.sql("notify y, 'no'", database="app")
+    assert b.one(channels) is None
+    b.ask(query("listen y; discard all"))
+    assert b.one(channels) is None
 
 
 def test_drivers_hear_their_notifications(world):
@@ -428,6 +553,32 @@ def test_listening_goes_on_at_the_new_primary_after_a_failover(world):
         assert heard(answer[1][1]) == (a.pid, "x", "own"), answer
 
 
+def test_after_a_failover_every_listener_hears_what_it_asked_for(world):
+    with Cluster(world, replicas=2) as cluster:
+        weir = cluster.start("default_pool_size = 3\nfailover_wait = 30s\n"
+                             "workers = 2")
+        crowd = [listens(weir, f"c{n % 5}", user="postgres",
+                         client_encoding="LATIN1" if n % 2 else "UTF8")
+                 for n in range(40)]
+        inside = listens(weir, "c0", user="postgres")
+        inside.ask(query("begin"))
+        inside.ask(query("select 1"))
+        cluster.nodes[0].kill()
+        new = cluster.fail_over()
+        wait_until("both encodings are listened to again",
+                   lambda: weir.text().count("channels again") == 2)
+        for n in range(5):
+            new.sql(f"notify c{n}, 'after {n}'", database="app")
+        for n, client in enumerate(crowd):
+            hears_nothing_but(client, f"c{n % 5}", f"after {n % 5}")
+        # Also who lost its transaction, when it is over.
+        answer = inside.ask(query("rollback"))
+        while "A" not in kinds(answer):
+            answer.append(inside.read())
+        got = [b for k, b in answer if k == "A"]
+        assert [heard(b)[1:] for b in got] == [("c0", "after 0")], answer
+
+
 def test_a_listener_reads_from_replicas_that_cannot_listen(world):
     with Cluster(world, replicas=1) as cluster:
         weir = cluster.start("default_pool_size = 2\nroute = split")
@@ -435,8 +586,8 @@ def test_a_listener_reads_from_replicas_that_cannot_listen(world):
         a = listens(weir, user="postgres")
         wait_until("a replica serves it", lambda: [
             a.ask(query("begin read only")),
-            a.one("select pg_is_in_recovery()"),
-            a.ask(query("commit"))][1] == "t")
+            a.one("select inet_server_port()"),
+            a.ask(query("commit"))][1] == str(cluster.nodes[1].port))
         cluster.nodes[0].sql("notify x, 'still'", database="app")
         hears_nothing_but(a, "x", "still")
 

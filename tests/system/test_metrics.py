@@ -1,6 +1,7 @@
 """/metrics, /healthz and /readyz."""
 
 import ctypes
+import http.client
 import json
 import os
 import re
@@ -392,6 +393,61 @@ def test_hostile_requests_get_an_answer_or_an_end_and_harm_nobody(world):
     assert get(weir, "/nothing")[0] == 404
     assert get(weir, "/healthz")[0] == 200
     assert weir.sql("select 1") == "1"
+
+
+def descriptors(weir):
+    return len(os.listdir(f"/proc/{weir.process.pid}/fd"))
+
+
+def test_many_connections_that_say_nothing_take_no_descriptors(world):
+    """Nor do they keep a probe or a scrape from being answered."""
+    weir = world.start(OPTIONS)
+    kept = http.client.HTTPConnection("127.0.0.1", port_of(weir), timeout=30)
+    kept.request("GET", "/readyz")
+    assert kept.getresponse().read() == b"ready\n"
+    before = descriptors(weir)
+    idle = []
+    for number in range(400):
+        one = socket.create_connection(("127.0.0.1", port_of(weir)))
+        one.sendall(b"GET /metrics HTTP/1.1\r\nX: " + b"y" * (number % 90))
+        idle.append(one)
+    assert get(weir, "/healthz")[0] == 200
+    wait_until("the oldest are gone",
+               lambda: descriptors(weir) <= before + 64)
+    assert metrics(weir)
+    # Who has asked before is not sent away for those who have not.
+    kept.request("GET", "/readyz")
+    assert kept.getresponse().read() == b"ready\n"
+    assert weir.sql("select 1") == "1"
+    for one in idle:
+        one.close()
+    wait_until("all are gone", lambda: descriptors(weir) <= before)
+
+
+def test_slow_clients_of_http_are_dropped_and_block_nobody(world):
+    weir = world.start(OPTIONS + "workers = 1\n")
+    slow = socket.create_connection(("127.0.0.1", port_of(weir)))
+    slow.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    reader = socket.create_connection(("127.0.0.1", port_of(weir)))
+    reader.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 2048)
+    reader.sendall(b"GET /metrics HTTP/1.1\r\nHost: x\r\n\r\n" * 50)
+    gone, start = False, time.monotonic()
+    while not gone and time.monotonic() - start < 30:
+        try:        # a byte now and then, and never an end
+            slow.sendall(b"G")
+        except OSError:
+            gone = True
+        assert weir.sql("select 1") == "1"
+        assert get(weir, "/readyz")[0] == 200
+        slow.settimeout(0.5)
+        try:
+            gone = gone or slow.recv(1) == b""
+        except TimeoutError:
+            pass
+        except OSError:
+            gone = True
+    assert gone
+    reader.close()
 
 
 def test_the_scrape_does_not_stop_the_clients(world):

@@ -73,6 +73,24 @@ def test_a_name_that_cannot_be_resolved_keeps_its_last_addresses(world):
         names.close()
 
 
+def test_an_answer_that_is_cut_is_asked_for_again_over_tcp(world):
+    with Cluster(world, replicas=1, one_port=True) as cluster:
+        names = Names(world.top)
+        names.is_cut = True
+        addresses = [n.address for n in cluster.nodes]
+        names.addresses["pg.test"] = addresses
+        weir = start(world, cluster, names)
+        assert weir.sql(PRIMARY) == addresses[0]
+        wait_until("both are known", lambda: set(hosts(weir)) ==
+                   set(addresses))
+        assert names.asked_tcp > 0
+        # And again when its time is over.
+        names.addresses["pg.test"] = addresses[:1]
+        wait_until("one is gone", lambda: set(hosts(weir)) ==
+                   {addresses[0]})
+        names.close()
+
+
 def test_a_name_with_one_address_is_served_without_asking_for_roles(world):
     with Cluster(world, replicas=0, one_port=True) as cluster:
         names = Names(world.top)

@@ -5,7 +5,7 @@ import threading
 import time
 
 from cluster import Failed, wait_until
-from wire import Client, Error, error_of, kinds, query
+from wire import Client, Error, Gate, error_of, kinds, query
 
 
 def counted(world, user="app"):
@@ -192,9 +192,12 @@ def test_a_cancel_reaches_the_statement_of_its_client_only(world):
         assert world.pg.sql(running + " and query ~ '1001'") == "1"
         b.cancel(weir.port)
         assert error_of(b.until_ready())["C"] == "57014"
-    a.key ^= 1
-    a.send(query("select pg_sleep(0.3)"))
+    a.key ^= 1 << 20
+    gate = Gate(world)
+    a.send(query(gate.statement))
+    gate.wait()
     a.cancel(weir.port)
+    gate.open()
     assert error_of(a.until_ready()) is None
 
 

@@ -207,8 +207,12 @@ def test_a_client_chooses_its_route_in_the_extended_protocol_too(world):
         assert shown(extended("show pgweir.route")) == ["primary"]
         assert client.one(PORT) == primary
         # Prepared, and in the middle of a transaction.
-        client.ask(parse("r", "set pgweir.route = 'replica'"),
-                   parse("s", "show pgweir.route"), SYNC)
+        messages = client.ask(parse("r", "set pgweir.route = 'replica'"),
+                              SYNC)
+        assert kinds(messages) == "1Z", messages
+        messages = client.ask(parse("s", "show pgweir.route"),
+                              describe("S", "s"), SYNC)
+        assert kinds(messages) == "1tTZ", messages
         client.ask(query("begin"))
         client.ask(query("create table t2 (a int)"))
         messages = client.ask(bind("r"), execute(), SYNC)

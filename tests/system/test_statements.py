@@ -81,6 +81,15 @@ class Pooled:
             self.weir.console("reconnect")
 
 
+def ends(what):
+    """How many ReadyForQuery are the answer to these messages."""
+    count = at = 0
+    while at < len(what):
+        count += what[at:at + 1] in (b"Q", b"S")
+        at += 1 + struct.unpack(">I", what[at + 1:at + 5])[0]
+    return count
+
+
 def play(place, world, schema, steps):
     """Each step is a change of the database, or a client and messages."""
     world.pg.sql("drop table if exists t; " + schema +
@@ -93,9 +102,8 @@ def play(place, world, schema, steps):
             continue
         if who not in clients:
             clients[who] = place.client()
-        wanted = what.count(SYNC) or 1
         clients[who].send(what)
-        for _ in range(wanted):
+        for _ in range(ends(what)):
             answers.append((who, seen(clients[who].until_ready())))
     for client in clients.values():
         client.close()
@@ -114,6 +122,13 @@ def same(world, schema, *steps, options="default_pool_size = 5"):
         assert len(wanted) == len(found)
         world.settle()
     return [answer for _, answer in wanted]
+
+
+def each_its_own(world, *stories):
+    """Batches, each story a client's of its own."""
+    same(world, "create table t (a int4)",
+         *((f"client {n}", batch) for n, batches in enumerate(stories)
+           for batch in batches))
 
 
 def run(name="s"):
@@ -195,6 +210,25 @@ def test_an_unnamed_statement_that_was_described_keeps_its_types(world):
          ("ann", query("select a from t")))
 
 
+def test_an_unnamed_statement_that_is_run_later_keeps_its_types(world):
+    text = "insert into t values ($1)"
+    now = bind_binary("", int4(7), results=False) + execute() + SYNC
+    change = ("sql", "alter table t alter a type float4")
+    same(world, "create table t (a int4)",
+         ("ann", parse("", text) + SYNC),
+         change,
+         ("ann", now),
+         ("ann", query("select a from t")))
+    # Once it was run in two batches, that is expected of the next ones.
+    same(world, "create table t (a int4)",
+         ("ann", parse("", text) + now),
+         ("ann", now),
+         ("ann", parse("", text) + now),
+         change,
+         ("ann", now),
+         ("ann", query("select a from t")))
+
+
 def test_rows_of_another_shape_are_an_error_to_who_knows_the_old_one(world):
     text = "select * from t"
     for change in ("add b int", "alter a type int8", "rename a to b"):
@@ -246,7 +280,8 @@ def test_behind_a_changed_shape_the_rest_of_the_batch_is_skipped(world):
          ("ann", parse("s", "select * from t") + describe("S", "s") + SYNC),
          ("sql", "alter table t add b int"),
          ("ann", bind("s") + execute() + parse("later", "select 1") +
-          query("insert into t values (3)") + run("later") + run("later")),
+          parse("", "insert into t values (3)") + bind("") + execute() +
+          run("later") + run("later")),
          ("ann", query("select * from t")))
 
 
@@ -307,3 +342,190 @@ def test_what_many_prepare_at_once_is_prepared_once_on_a_server(world):
                                 SYNC)) == "2DCZ"
     assert int(clients[0].one("select count(*) from "
                               "pg_prepared_statements")) <= 2
+
+
+BAD = "select nonsense from"
+
+
+def test_a_duplicate_name_is_an_error_behind_those_of_its_text(world):
+    same(world, "create table t (a int4)",
+         ("ann", parse("s", "select 1") + SYNC),
+         ("ann", parse("s", "select 2") + SYNC),
+         ("ann", parse("s", BAD) + SYNC),
+         ("ann", parse("s", "select * from nowhere") + SYNC),
+         ("ann", parse("s", "insert into t values ($1)") + run()),
+         ("ann", query("begin")),
+         ("ann", parse("s", "select 3") + SYNC),
+         ("ann", parse("s", "select 4") + SYNC),
+         ("ann", parse("s", BAD) + SYNC),
+         ("ann", query("rollback")),
+         ("ann", run()))
+
+
+def test_names_in_a_pipeline_mean_what_they_mean_in_postgresql(world):
+    one, two = "select 1", "select 2"
+    each_its_own(
+        world,
+            # Given twice, of which the first may fail.
+            (parse("s", one) + SYNC + parse("s", two) + SYNC + run(),),
+            (parse("s", BAD) + SYNC + parse("s", two) + SYNC + run(),),
+            (parse("s", BAD) + SYNC + run() + parse("s", two) + run(),),
+            (parse("s", one) + parse("s", two) + SYNC + run(),),
+            (parse("s", BAD) + parse("s", two) + SYNC + run(),),
+            # Taken away, or not, as the batch fails.
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + run(),),
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + parse("s", two) + SYNC +
+             run(),),
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + close("S", "s") + SYNC +
+             run(), run()),
+            (parse("s", one) + SYNC,
+             bind("no") + close("S", "s") + SYNC + describe("S", "s") +
+             SYNC, run()),
+            (parse("s", one) + SYNC,
+             close("S", "s") + parse("s", two) + run() + run()),
+            (parse("s", one) + close("S", "s") + run(), run()),
+            (close("S", "s") + run() + close("S", "s") + parse("s", one) +
+             run(),),
+            # In the middle of a batch, every way of taking away.
+            (parse("s", one) + bind("s") + execute() + close("S", "s") +
+             bind("s") + execute() + SYNC, run()))
+
+
+def test_deallocate_and_discard_take_effect_in_the_middle_of_a_pipeline(
+        world):
+    one, two = "select 1", "select 2"
+    stories = []
+    for text in ("deallocate s", "deallocate all", "discard all",
+                 "deallocate prepare s"):
+        stories += [
+            (parse("s", one) + SYNC, query(text) + run()),
+            (parse("s", one) + SYNC, query(text) + parse("s", two) + run()),
+            (parse("s", one) + SYNC, query(text) + close("S", "s") + run()),
+            (parse("s", one) + parse("d", text) + SYNC,
+             bind("d") + execute() + run(), parse("s", two) + run()),
+            (parse("s", one) + parse("d", text) + SYNC,
+             bind("d") + execute() + bind("s") + execute() + SYNC,
+             run(), run("d")),
+            (parse("s", one) + parse("d", text) + SYNC,
+             bind("d") + SYNC, run()),
+            (parse("s", one) + SYNC,
+             bind("no") + SYNC + query(text) + run())]
+    stories.append((parse("s", one) + SYNC,
+                    query("deallocate all; select 1/0") + run(), run()))
+    each_its_own(world, *stories)
+
+
+def test_deallocate_of_an_unknown_name_is_an_error_in_every_way(world):
+    same(world, "create table t (a int4)",
+         ("ann", query("deallocate nobody")),
+         ("ann", parse("", "deallocate nobody") + bind("") + execute() +
+          SYNC),
+         ("ann", parse("d", "deallocate nobody") + run("d")),
+         ("ann", query("begin")),
+         ("ann", run("d")),
+         ("ann", query("commit")),
+         ("ann", run("d")))
+
+
+def test_errors_show_the_clients_own_name(world):
+    long = "stmtcache_" + "0123456789abcdef" * 3
+    for name in ("s", long):
+        same(world, "create table t (a int4)",
+             ("ann", parse(name, "select $1::int, $2::int") + SYNC),
+             ("ann", bind(name, values=[1]) + SYNC),
+             ("ann", bind(name, values=[1, 2, 3]) + SYNC),
+             ("ann", query("begin")),
+             ("ann", bind(name, values=[1]) + execute() + SYNC),
+             ("ann", bind(name, values=[1, 2]) + execute() + SYNC),
+             ("ann", query("rollback")),
+             ("ann", parse("bad", BAD) + describe("S", "bad") + SYNC),
+             ("ann", describe("S", "bad") + SYNC),
+             ("ann", bind(name, values=[1, "pgweir_1"]) + execute() + SYNC),
+             ("ann", bind(name, values=[1, 2]) + execute() + SYNC))
+
+
+def test_a_failed_parse_leaves_nothing_behind(world):
+    weir = world.start("default_pool_size = 1")
+    client = Client(weir.port)
+    for _ in range(3):
+        answer = client.ask(parse("s", BAD) + SYNC)
+        assert kinds(answer) == "EZ" and error_of(answer)["C"] == "42601"
+    assert "select nonsense" not in weir.console("show prepared")
+    assert client.one("select count(*) from pg_prepared_statements") == "0"
+    assert kinds(client.ask(parse("s", "select 1") + run())) == "12DCZ"
+
+
+def test_a_small_shelf_changes_nothing_but_what_is_prepared_when(world):
+    names = [f"s{n}" for n in range(5)]
+    parses = b"".join(parse(name, f"select {name[1]}") for name in names)
+    binds = b"".join(bind(name) + execute() for name in names)
+    for size in (0, 1, 2, 200):
+        same(world, "create table t (a int4)",
+             ("ann", parses + SYNC),
+             ("ann", binds + binds + SYNC),
+             ("bob", parses + binds + SYNC),
+             ("ann", query("begin")),
+             ("ann", binds + bind("no") + binds + SYNC),
+             ("ann", query("rollback")),
+             ("ann", b"".join(close("S", name) for name in names[1:]) +
+              bind("s0") + execute() + SYNC + run("s1")),
+             ("bob", binds + b"".join(run(name) for name in names)),
+             options=f"default_pool_size = 2\n"
+             f"max_prepared_statements = {size}")
+
+
+def test_max_prepared_statements_may_be_none_or_one(world):
+    for size in (0, 1):
+        weir = world.start("default_pool_size = 1\n"
+                           f"max_prepared_statements = {size}")
+        client = Client(weir.port)
+        for n in range(4):
+            client.ask(parse(f"s{n}", "select $1::int") + SYNC)
+            client.ask(bind(f"s{n}", values=[n]) + execute() + SYNC)
+        assert client.one("select count(*) from pg_prepared_statements") \
+            in "01"[:size + 2]
+        weir.kill()
+
+
+SHARED = ("application_name", "statement_timeout", "lock_timeout",
+          "idle_in_transaction_session_timeout", "log_statement", "work_mem",
+          "random_page_cost", "client_min_messages")
+VALUES = {"application_name": "x", "log_statement": "all",
+          "client_min_messages": "warning", "random_page_cost": "2",
+          "work_mem": "1MB"}
+OWN = {"search_path": "pg_catalog", "datestyle": "German",
+       "timezone": "Asia/Tokyo", "extra_float_digits": "0",
+       "standard_conforming_strings": "off", "bytea_output": "escape",
+       "intervalstyle": "iso_8601", "enable_seqscan": "off",
+       "default_transaction_isolation": "serializable"}
+
+
+def test_statements_are_shared_under_all_settings_but_a_fixed_list(world):
+    weir = world.start("default_pool_size = 1")
+    text = "select 'of everybody'"
+    first = Client(weir.port)
+    asks = "select count(*) from pg_prepared_statements where statement = " \
+        "'select ''of everybody'''"
+
+    def count_with(name, value):
+        with_it = Client(weir.port, **{name: value})
+        assert kinds(with_it.ask(parse("s", text) + run())) == "12DCZ"
+        return int(first.one(asks))
+    assert kinds(first.ask(parse("s", text) + run())) == "12DCZ"
+    for name in SHARED:
+        assert count_with(name, VALUES.get(name, "12345")) == 1, name
+    for n, (name, value) in enumerate(OWN.items()):
+        assert count_with(name, value) == n + 2, name
+
+
+def test_a_constant_that_was_folded_is_nobody_elses(world):
+    weir = world.start("default_pool_size = 1")
+    text = "select (1.0::float8 / 3)::text"
+    digits = [Client(weir.port, extra_float_digits=n).ask(
+        parse("s", text) + run()) for n in (3, 0, -5)]
+    found = [row(body)[0] for answer in digits for kind, body in answer
+             if kind == "D"]
+    assert [len(value) for value in found] == [18, 17, 12], found

@@ -3,6 +3,8 @@
 import socket
 import struct
 
+from cluster import wait_until
+
 
 def message(kind, body=b""):
     return kind.encode() + struct.pack(">I", len(body) + 4) + body
@@ -174,3 +176,24 @@ def error_of(messages):
         if kind == "E":
             return fields(body)
     return None
+
+
+class Gate:
+    """A statement that runs until the test lets it go on: it waits for a lock
+    that a connection of the test's own has."""
+
+    number = 7000
+
+    def __init__(self, world):
+        Gate.number += 1
+        self.keeper = Client(world.pg.port)
+        self.keeper.one(f"select pg_advisory_lock({Gate.number})")
+        self.statement = f"select pg_advisory_xact_lock({Gate.number})"
+
+    def wait(self):
+        wait_until("a statement is at the gate", lambda: self.keeper.one(
+            "select count(*) from pg_locks where locktype = 'advisory' and "
+            f"objid = {Gate.number} and not granted") == "1")
+
+    def open(self):
+        self.keeper.close()

@@ -60,6 +60,17 @@ relay_next(struct relay *relay)
 	atomic_fetch_add(&finished, 1);
 }
 
+/* What is left on a server for good, as custom settings are. */
+static const char	nothing[] = "nothing", one[] = "one", other[] = "other";
+
+static enum server_suits
+suits(const struct server *server, const void *wish)
+{
+	if (server->mark == NULL || server->mark == nothing)
+		return wish == nothing ? SUITS_WELL : SUITS_FAIRLY;
+	return server->mark == wish ? SUITS_EXACTLY : SUITS_NOT;
+}
+
 static void
 relay_use(struct relay *relay, struct server *server)
 {
@@ -68,6 +79,7 @@ relay_use(struct relay *relay, struct server *server)
 	int	before = atomic_load(&most[pool]);
 
 	ck_assert_int_eq(server->state, SERVER_LINKED);
+	server->mark = relay->ticket.wish;
 	while (now > before &&
 	    !atomic_compare_exchange_weak(&most[pool], &before, now))
 		continue;
@@ -77,10 +89,25 @@ relay_use(struct relay *relay, struct server *server)
 	    1 + rand_r(&relay->thread->seed) % 100, relay_again);
 }
 
+/* What does not suit is closed, and it asks again from where it stood. */
+static bool
+relay_take(struct relay *relay, struct server *server)
+{
+	while (server != NULL &&
+	    suits(server, relay->ticket.wish) == SUITS_NOT) {
+		server_close(&server, REASON_SERVER_UNCLEAN, "unfit");
+		relay->ticket.keeps_since = true;
+		server = pool_take(relay->pool, &relay->ticket);
+	}
+	if (server != NULL)
+		relay_use(relay, server);
+	return server != NULL;
+}
+
 static void
 relay_granted(struct ticket *ticket, struct server *server)
 {
-	relay_use(container_of(ticket, struct relay, ticket), server);
+	relay_take(container_of(ticket, struct relay, ticket), server);
 }
 
 static void
@@ -115,9 +142,9 @@ relay_again(struct loop *loop, struct deadline *deadline)
 			relay_next(relay);
 		return;
 	}
-	if ((server = pool_take(relay->pool, &relay->ticket)) != NULL)
-		relay_use(relay, server);
-	else if (chance < 5)
+	relay->ticket.keeps_since = false;
+	if (!relay_take(relay, pool_take(relay->pool, &relay->ticket)) &&
+	    chance < 5)
 		deadline_set(relay->thread->loop, &relay->rest, 50,
 		    relay_again);
 }
@@ -216,6 +243,7 @@ START_TEST(limits_hold_over_all_threads_and_nobody_is_forgotten)
 		threads[i].seed = (unsigned)i + 1;
 	}
 	configure(full);
+	server_hooks.suits = suits;
 	pools_init(LOOPS);
 	backends_init(threads[0].loop, resolver_new(threads[0].loop, NULL));
 	config = config_current();
@@ -229,6 +257,8 @@ START_TEST(limits_hold_over_all_threads_and_nobody_is_forgotten)
 			relay->thread = &threads[i];
 			relay->pool = pools[j % POOLS];
 			relay->ticket.loop = threads[i].loop;
+			relay->ticket.wish = j % 3 == 0 ? nothing :
+			    j % 3 == 1 ? one : other;
 			relay->ticket.granted = relay_granted;
 			relay->ticket.refused = relay_refused;
 		}

@@ -65,12 +65,20 @@ START_TEST(a_custom_name_cannot_be_taken_away)
 {
 	const struct settings	*custom = make("app.x", "1", NULL, NULL);
 	const struct settings	*other = make("app.x", "2", "a", "1");
+	const struct settings	*more = make("app.y", "1", "app.z", "2");
 
-	ck_assert(!settings_can_switch(custom, settings_none()));
-	ck_assert(settings_can_switch(custom, other));
-	ck_assert(settings_can_switch(settings_none(), custom));
+	ck_assert_int_eq(settings_fit(custom, settings_none()),
+	    SETTINGS_UNFIT);
+	ck_assert_int_eq(settings_fit(custom, more), SETTINGS_UNFIT);
+	ck_assert_int_eq(settings_fit(custom, other), SETTINGS_FIT_WELL);
+	ck_assert_int_eq(settings_fit(custom, custom), SETTINGS_FIT_WELL);
+	ck_assert_int_eq(settings_fit(settings_none(), custom),
+	    SETTINGS_FIT_FAIRLY);
+	ck_assert_int_eq(settings_fit(settings_none(), settings_none()),
+	    SETTINGS_FIT_WELL);
 	settings_release(custom);
 	settings_release(other);
+	settings_release(more);
 }
 END_TEST
 
@@ -81,7 +89,7 @@ START_TEST(switching_says_differences_only_with_hostile_values_quoted)
 	struct buf		 query;
 
 	buf_init(&query);
-	settings_switch_query(&query, from, to);
+	settings_switch_query(&query, from, to, false);
 	buf_add(&query, "", 1);
 	ck_assert_str_eq((char *)buf_bytes(&query), "RESET \"gone\";"
 	    "SELECT pg_catalog.set_config(E'b',E'it''s \\\\ ;',false);");

@@ -5,6 +5,7 @@
 #include <arpa/inet.h>
 #include <event2/dns.h>
 #include <event2/dns_struct.h>
+#include <pthread.h>
 #include <stdio.h>
 #include <strings.h>
 
@@ -128,19 +129,26 @@ begin_at(int number, const char *lines)
 	resolver_set_hosts_file(resolver, hosts);
 }
 
+/* number: of the port, 0: any. */
 static void
-begin(const char *lines)
+begin_on(int number, const char *lines)
 {
 	struct addr	addr;
 	int		fd = socket(AF_INET, SOCK_DGRAM | SOCK_NONBLOCK, 0);
 
 	loop = loop_new(0);
-	ck_assert(addr_parse_ip(&addr, "127.0.0.1", 0));
+	ck_assert(addr_parse_ip(&addr, "127.0.0.1", number));
 	ck_assert_int_eq(bind(fd, &addr.u.any, addr.length), 0);
 	addr_of_self(&addr, fd);
 	port = evdns_add_server_port_with_base(loop->base, fd, 0, on_request,
 	    NULL);
 	begin_at(addr_port(&addr), lines);
+}
+
+static void
+begin(const char *lines)
+{
+	begin_on(0, lines);
 }
 
 static void
@@ -265,8 +273,8 @@ START_TEST(what_is_not_found_is_told_in_words)
 	} cases[] = {
 		{ "none.test", "there is no such name" },
 		{ "empty.test", "the name has no address" },
-		{ "huge.test", "the name has too many addresses for one "
-		    "datagram" },
+		{ "huge.test", "the answer was cut, and no name server gave "
+		    "all of it over TCP" },
 	};
 
 	begin("");
@@ -375,6 +383,151 @@ START_TEST(many_dots_that_are_wanted_put_the_search_list_first)
 	ck_assert_int_eq(answer.count, 3);
 	ck_assert_int_eq(requests, 2);
 	finish();
+}
+END_TEST
+
+/* Over TCP, too: a thread that answers what it is asked, in its own way. */
+static struct {
+	int		fd;
+	int		count;		/* addresses to tell */
+	int		spoil;		/* what is wrong with the answer */
+	int		asked;
+	pthread_t	thread;
+	char		name[256];	/* the last that was asked for */
+} tcp;
+
+enum { SPOIL_NOTHING, SPOIL_ID, SPOIL_CUT, SPOIL_SILENCE, SPOIL_LENGTH,
+	SPOIL_QUERY, SPOIL_CODE, SPOILS };
+
+static size_t
+tcp_answer(const uint8_t *question, size_t n, uint8_t *out)
+{
+	static const uint8_t	record[] = { 0xc0, 12, 0, 1, 0, 1, 0, 0, 0, 9,
+				    0, 4, 192, 0, 2 };
+	size_t			at = n;
+
+	memcpy(out, question, n);
+	out[2] = tcp.spoil == SPOIL_QUERY ? 0 : 0x81;
+	out[3] = tcp.spoil == SPOIL_CODE ? 0x82 : 0x80;
+	out[6] = 0;
+	out[7] = (uint8_t)tcp.count;
+	if (tcp.spoil == SPOIL_ID)
+		out[0] ^= 1;
+	for (int i = 0; i < tcp.count; i++) {
+		memcpy(out + at, record, sizeof record);
+		at += sizeof record;
+		out[at++] = (uint8_t)(i + 1);
+	}
+	if (tcp.spoil == SPOIL_LENGTH)
+		out[at - 6] = 200;
+	return tcp.spoil == SPOIL_CUT ? at - 2 : at;
+}
+
+static void
+tcp_note_name(const uint8_t *at)
+{
+	size_t	length = 0;
+
+	for (; *at != 0; at += 1 + *at) {
+		memcpy(tcp.name + length, at + 1, *at);
+		length += *at;
+		tcp.name[length++] = '.';
+	}
+	tcp.name[length] = '\0';
+}
+
+static void *
+tcp_serve(void *arg)
+{
+	uint8_t	question[600], answer_bytes[4096];
+	ssize_t	n;
+	size_t	length;
+	int	fd;
+
+	while ((fd = accept(tcp.fd, NULL, NULL)) >= 0) {
+		n = recv(fd, question, sizeof question, 0);
+		/* The whole of it comes in one piece, being small. */
+		if (n > 14 && tcp.spoil != SPOIL_SILENCE) {
+			tcp_note_name(question + 14);
+			length = tcp_answer(question + 2, (size_t)n - 2,
+			    answer_bytes + 2);
+			if (question[n - 3] == 28)	/* no AAAA */
+				answer_bytes[9] = 0, length = (size_t)n - 2;
+			answer_bytes[0] = (uint8_t)(length >> 8);
+			answer_bytes[1] = (uint8_t)length;
+			/* In two pieces, as a network may. */
+			send(fd, answer_bytes, 7, MSG_NOSIGNAL);
+			send(fd, answer_bytes + 7, length - 5, MSG_NOSIGNAL);
+			recv(fd, question, sizeof question, 0);
+		}
+		tcp.asked++;
+		close(fd);
+	}
+	return arg;
+}
+
+/* On the port on which the name server listens for datagrams. */
+static void
+begin_tcp(const char *lines, int count, int spoil)
+{
+	struct addr	addr;
+
+	memset(&tcp, 0, sizeof tcp);
+	tcp.count = count;
+	tcp.spoil = spoil;
+	tcp.fd = socket(AF_INET, SOCK_STREAM, 0);
+	ck_assert(addr_parse_ip(&addr, "127.0.0.1", 0));
+	ck_assert_int_eq(bind(tcp.fd, &addr.u.any, addr.length), 0);
+	addr_of_self(&addr, tcp.fd);
+	listen(tcp.fd, 16);
+	begin_on(addr_port(&addr), lines);
+	pthread_create(&tcp.thread, NULL, tcp_serve, NULL);
+}
+
+static void
+finish_tcp(void)
+{
+	shutdown(tcp.fd, SHUT_RDWR);
+	pthread_join(tcp.thread, NULL);
+	close(tcp.fd);
+	finish();
+}
+
+START_TEST(an_answer_that_is_cut_is_asked_for_again_over_tcp)
+{
+	begin_tcp("", 31, SPOIL_NOTHING);
+	ask_and_wait("huge.test");
+	ck_assert_int_eq(answer.count, 31);
+	answer_has(0, "192.0.2.1");
+	answer_has(30, "192.0.2.31");
+	ck_assert_str_eq(answer.error, "");
+	ck_assert_int_eq(answer.ttl_us, 9 * US_PER_SECOND);
+	finish_tcp();
+	ck_assert_int_eq(tcp.asked, 2);		/* A and AAAA */
+	ck_assert_str_eq(tcp.name, "huge.test.");
+}
+END_TEST
+
+START_TEST(of_a_search_list_the_name_is_asked_over_tcp_that_was_cut)
+{
+	begin_tcp("search none.test test\noptions ndots:5\n", 40,
+	    SPOIL_NOTHING);
+	ask_and_wait("huge");
+	ck_assert_int_eq(answer.count, RESOLVE_ADDRESSES_MAX);
+	finish_tcp();
+	ck_assert_str_eq(tcp.name, "huge.test.");
+}
+END_TEST
+
+START_TEST(what_is_wrong_with_an_answer_over_tcp_is_no_answer)
+{
+	for (int spoil = SPOIL_ID; spoil < SPOILS; spoil++) {
+		begin_tcp("", 3, spoil);
+		ask_and_wait("huge.test");
+		ck_assert_msg(answer.count == 0, "%d", spoil);
+		ck_assert_str_ne(answer.error, "");
+		finish_tcp();
+	}
 }
 END_TEST
 
@@ -528,6 +681,9 @@ CHECK_MAIN("resolve", both_families_are_put_together_ipv4_first,
     more_addresses_than_there_is_room_for_are_cut,
     the_search_list_is_tried_where_it_applies,
     many_dots_that_are_wanted_put_the_search_list_first,
+    an_answer_that_is_cut_is_asked_for_again_over_tcp,
+    of_a_search_list_the_name_is_asked_over_tcp_that_was_cut,
+    what_is_wrong_with_an_answer_over_tcp_is_no_answer,
     numeric_addresses_and_localhost_ask_nobody,
     the_hosts_file_comes_first_and_is_read_anew,
     names_that_cannot_be_asked_for_are_errors_at_once,

@@ -3,6 +3,7 @@
  * comes cut at every byte.
  */
 
+#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -18,8 +19,11 @@
 #define T	SQL_TOUCHES_TEMP
 #define B	SQL_TOUCHES_BLOCK
 #define C	SQL_TOUCHES_CUSTOM
+#define N	SQL_TOUCHES_NAMES
+#define Z	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS)
 #define K	SQL_TOUCHES_LOCK
-#define D	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL)
+#define D	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL | \
+	SQL_TOUCHES_RESETS)
 
 static const struct {
 	const char	*text;
@@ -32,37 +36,51 @@ static const struct {
 	{ "SELECT 1; insert into t values (1);", SQL_SELECT, 2, R },
 	{ "/* a /* b */ c */ -- d\nSelect 1", SQL_SELECT, 1, 0 },
 	{ "(select 1) union (select 2)", SQL_SELECT, 1, 0 },
-	{ "set \"app.x\" = 1", SQL_SET, 1, S | C },
-	{ "set session \"app.x\" to 1", SQL_SET_SESSION, 1, S | C },
-	{ "set local.x = 1", SQL_SET_LOCAL, 1, S | C | L },
-	{ "set role.x = 1", SQL_SET_ROLE, 1, S | C },
-	{ "set local app.x = 1", SQL_SET_LOCAL, 1, X },
-	{ "set local app.x = 1; set local x = 1", SQL_SET_LOCAL, 2, X | L },
-	{ "set local x = 1; set local app.x = 1", SQL_SET_LOCAL, 2, X | L },
+	{ "set \"app.x\" = 1", SQL_SET, 1, S | N },
+	{ "set session \"app.x\" to 1", SQL_SET_SESSION, 1, S | N },
+	{ "set local.x = 1", SQL_SET_LOCAL, 1, S | N | L },
+	{ "set role.x = 1", SQL_SET_ROLE, 1, S | N },
+	{ "set local app.x = 1", SQL_SET_LOCAL, 1, X | N },
+	{ "set local \"app.x\" = 1", SQL_SET_LOCAL, 1, X | N },
+	{ "set local app.x = 1; set local x = 1", SQL_SET_LOCAL, 2, X | L | N },
+	{ "set local x = 1; set local app.x = 1", SQL_SET_LOCAL, 2,
+	    X | L | N },
 	{ "set local x = a.b", SQL_SET_LOCAL, 1, L },
 	{ "set x = \"a.b\"", SQL_SET, 1, S },
 	{ "select set_config('app' || '.x', '', false)", SQL_SELECT, 1,
 	    S | C },
 	{ "select set_config('app'\n'.x', '', false)", SQL_SELECT, 1, S | C },
-	{ "select set_config('a.b', '', 'f'), true", SQL_SELECT, 1, S | C },
-	{ "select set_config('a.b', '', not true)", SQL_SELECT, 1, S | C },
-	{ "select set_config('a.b', '', true and $1)", SQL_SELECT, 1, S | C },
-	{ "select set_config('a.b', f(1, true), $1)", SQL_SELECT, 1, S | C },
+	{ "select set_config('a.b', '', 'f'), true", SQL_SELECT, 1, S | N },
+	{ "select set_config('a.b', '', not true)", SQL_SELECT, 1, S | N },
+	{ "select set_config('a.b', '', true and $1)", SQL_SELECT, 1, S | N },
+	{ "select set_config('a.b', f(1, true), $1)", SQL_SELECT, 1, S | N },
 	{ "select set_config('a.b', f(1, 2), /* , */ true ) , false",
-	    SQL_SELECT, 1, S },
+	    SQL_SELECT, 1, X | N },
+	{ "select set_config('a', $1, true)", SQL_SELECT, 1, L },
+	{ "select set_config($1, $2, false)", SQL_SELECT, 1, S | N },
+	{ "select set_config($2::text, $1, true)", SQL_SELECT, 1, L | N },
+	{ "select set_config($1 || '', $2, false)", SQL_SELECT, 1, S | C },
+	{ "select set_config($1::x, $2, false)", SQL_SELECT, 1, S | C },
+	{ "select set_config($$a$$, $2, false)", SQL_SELECT, 1, S | C },
+	{ "select set_config", SQL_SELECT, 1, S },
+	{ "select set_config, set_config('a', '', true)", SQL_SELECT, 1,
+	    S | L },
+	{ "reset app.x", SQL_RESET, 1, Z | N },
+	{ "set a to default", SQL_SET, 1, Z },
+	{ "set a.b.c = default", SQL_SET, 1, Z | N },
 	{ "select set_config('a.b', set_config('c.d', '', false), true)",
-	    SQL_SELECT, 1, S | C },
+	    SQL_SELECT, 1, S | C | N },
 	{ "select set_config('a', '', false), 'b.c'", SQL_SELECT, 1, S },
 	{ "select set_config(expr, '', true), set_config(E'a', '', false)",
-	    SQL_SELECT, 1, S },
+	    SQL_SELECT, 1, S | L },
 	{ "select U&\"!0073et_config\" uescape '!' ('a', '', false)",
 	    SQL_SELECT, 1, S | U | C },
 	{ "select u & \"b\"", SQL_SELECT, 1, 0 },
-	{ "do $$ begin set app.x = 1; end $$", SQL_DO, 1, U | C | R },
+	{ "do $$ begin set app.x = 1; end $$", SQL_DO, 1, U | N | R },
 	{ "do $$ begin set x = 'a.b'; update a set b = c.d; end $$", SQL_DO,
 	    1, U | R },
 	{ "do 'begin perform set_config(''app.x'', '''', false); end'",
-	    SQL_DO, 1, U | C | R },
+	    SQL_DO, 1, U | N | R },
 	{ "do $a$ begin perform Set_Config ( 'work_mem' , '1', false); end "
 	    "$a$; select 1", SQL_DO, 2, U | R },
 	{ "do $$ begin execute 'set ' || n || ' = 1'; end $$", SQL_DO, 1,
@@ -84,12 +102,12 @@ static const struct {
 	    S },
 	{ "set role bob", SQL_SET_ROLE, 1, S },
 	{ "set constraints all deferred", SQL_SET_CONSTRAINTS, 1, 0 },
-	{ "set app.tenant = 'x'", SQL_SET, 1, S | C },
-	{ "set session app.tenant to x", SQL_SET_SESSION, 1, S | C },
+	{ "set app.tenant = 'x'", SQL_SET, 1, S | N },
+	{ "set session app.tenant to x", SQL_SET_SESSION, 1, S | N },
 	{ "set search_path = a.b", SQL_SET, 1, S },
 	{ "set search_path to \"a.b\", c", SQL_SET, 1, S },
 	{ "set seed to 0.5", SQL_SET, 1, S },
-	{ "reset all", SQL_RESET, 1, S },
+	{ "reset all", SQL_RESET, 1, Z },
 	{ "discard all", SQL_DISCARD_ALL, 1, D },
 	{ "discard plans", SQL_DISCARD_OTHER, 1, SQL_TOUCHES_UNTIES },
 	{ "begin", SQL_BEGIN, 1, B },
@@ -137,11 +155,12 @@ static const struct {
 	    SQL_TOUCHES_EXECUTE | R },
 	{ "select set_config('a', 'b', false)", SQL_SELECT, 1, S },
 	{ "select pg_catalog.\"set_config\"('a', 'b', true)", SQL_SELECT, 1,
-	    S },
-	{ "select set_config('a.b', 'c', false)", SQL_SELECT, 1, S | C },
-	{ "select set_config ( E'a.b', 'c', false)", SQL_SELECT, 1, S | C },
-	{ "select set_config('a.b', 'c', true)", SQL_SELECT, 1, S },
-	{ "select set_config($1, $2, false)", SQL_SELECT, 1, S | C },
+	    L },
+	{ "select set_config('a.b', 'c', false)", SQL_SELECT, 1, S | N },
+	{ "select set_config ( E'a.b', 'c', false)", SQL_SELECT, 1, S | N },
+	{ "select set_config ( E'a\\x2eb', 'c', false)", SQL_SELECT, 1,
+	    S | C },
+	{ "select set_config('a.b', 'c', true)", SQL_SELECT, 1, X | N },
 	{ "select set_config('a', 'b.c', false)", SQL_SELECT, 1, S },
 	{ "select 'set_config'", SQL_SELECT, 1, 0 },
 	{ "select $x$ set_config $y$ $x$", SQL_SELECT, 1, 0 },
@@ -262,9 +281,101 @@ START_TEST(with_standard_strings_off_a_backslash_hides_a_quote)
 }
 END_TEST
 
+/* "a.b c.d | $1", and "!" for many; what leads stands in front of "|". */
+static const char *
+named(const char *text)
+{
+	static char	result[600];
+	struct sqlnames	names;
+	size_t		n = 0;
+
+	sqlscan_names(&names, text, strlen(text));
+	for (int i = 0; i <= names.count; i++) {
+		if (i == names.leading)
+			n += (size_t)sprintf(result + n, "|");
+		if (i < names.count)
+			n += (size_t)sprintf(result + n, "%s ",
+			    names.names[i]);
+	}
+	for (int i = 0; i < names.parameter_count; i++)
+		n += (size_t)sprintf(result + n, "$%d ",
+		    names.parameters[i]);
+	sprintf(result + n, "%s", names.are_many ? "!" : "");
+	return result;
+}
+
+START_TEST(names_with_a_dot_are_told)
+{
+	static const struct {
+		const char	*text, *names;
+	} told[] = {
+		{ "set App.Tenant = 1", "app.tenant |" },
+		{ "set session \"App\" . \"x\" to 1", "App.x |" },
+		{ "set local a.b.c to d.e", "a.b.c |" },
+		{ "set \"a.b\" = 1; set c.d = 1", "a.b |c.d " },
+		{ "set local \"a.b\" = 1", "a.b |" },
+		{ "set local.x = 1", "local.x |" },
+		{ "begin; set local a.b = 'x'; select 1; commit", "a.b |" },
+		{ "reset a.b", "|a.b " },
+		{ "set a to b.c", "|" },
+		{ "set a = \"b.c\"", "|" },
+		{ "select 1; set a.b = 1", "|a.b " },
+		{ "select set_config('a.b', $1, true)", "a.b |" },
+		{ "select pg_catalog.set_config('a.b', '1', false), "
+		    "set_config('c', '1', true), "
+		    "set_config(E'd.e', '', true)", "a.b d.e |" },
+		{ "select set_config('a.b', f(), true)", "|a.b " },
+		{ "select f(), set_config('a.b', '', true)", "|a.b " },
+		{ "select set_config('a', f(1), true)", "|" },
+		{ "select set_config($2, $1, true), "
+		    "set_config($3::text, '', false)", "|$2 $3 " },
+		{ "select set_config('a'.'b', '', true)", "|" },
+		{ "select set_config('a''.b', '', true)", "|" },
+		{ "do $$ begin set local App.x = 1; "
+		    "perform set_config('c.d', '', true); end $$",
+		    "|app.x c.d " },
+		{ "do 'begin perform set_config(''c.d'', '''', true); end'",
+		    "|c.d " },
+		{ "set a.b=1;set a.c=1;set a.d=1;set a.e=1;set a.f=1;"
+		    "set a.g=1;set a.h=1;set a.i=1;set a.j=1",
+		    "a.b |a.c a.d a.e a.f a.g a.h a.i !" },
+	};
+
+	for (size_t i = 0; i < ARRAY_LENGTH(told); i++)
+		ck_assert_str_eq(named(told[i].text), told[i].names);
+}
+END_TEST
+
+START_TEST(a_name_that_is_too_long_is_not_told_but_known_of)
+{
+	static const char	*const forms[] = { "set %s.x = 1",
+				    "set x.%s = 1", "set \"x.%s\" = 1",
+				    "select set_config('x.%s', '', false)",
+				    "do $$ begin set x.%s = 1; end $$",
+				    "do $$ set_config('x.%s', '', true) $$" };
+	char			 text[400], word[200] = "";
+	struct sqlnames		 names;
+	struct sqlscan		 scan;
+
+	for (size_t n = 1; n < sizeof word - 1; n++) {
+		word[n - 1] = 'a';
+		for (size_t i = 0; i < ARRAY_LENGTH(forms); i++) {
+			sprintf(text, forms[i], word);
+			sqlscan_names(&names, text, strlen(text));
+			sqlscan_text(&scan, text, strlen(text));
+			ck_assert_msg(names.count == (n < 61), "%s", text);
+			ck_assert_uint_eq(scan.touches & (C | N), n < 61 ?
+			    N : C);
+		}
+	}
+}
+END_TEST
+
 CHECK_MAIN("sqlscan",
     every_text_says_how_it_starts_and_what_it_touches,
     a_cut_at_any_byte_changes_nothing,
     the_last_word_is_folded_or_unquoted,
     words_and_tags_of_any_length_are_survived,
-    with_standard_strings_off_a_backslash_hides_a_quote)
+    with_standard_strings_off_a_backslash_hides_a_quote,
+    names_with_a_dot_are_told,
+    a_name_that_is_too_long_is_not_told_but_known_of)

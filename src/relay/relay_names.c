@@ -1,0 +1,149 @@
+/*
+ * A client's names for its statements, where they are not what they seem.
+ *
+ * Names are given and taken away when the client says so, before PostgreSQL
+ * has answered.  Where what is asked now depends on an answer that is still
+ * to come, the client's message waits for it; in the steady state none does.
+ *
+ * PostgreSQL knows statements by numbers of ours; in its errors about them
+ * the client reads its own name.
+ *
+ * Runs on the client's thread.
+ */
+
+#include <string.h>
+
+#include "base/buf.h"
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+#include "wire/put.h"
+
+void
+relay_await_answers(struct relay *relay, struct relay_io *io)
+{
+	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
+	struct server_session	*session = relay->server->session;
+
+	parcel_piece(&io->to_server, flush, sizeof flush);
+	session->own_purpose = PURPOSE_NONE;
+	session->has_failed = false;
+	/* What is answered by then cannot be run again. */
+	if (session->batch_state != BATCH_AGAIN)
+		session->batch_state = BATCH_NONE;
+	relay->is_holding = true;
+	relay_begin_query(relay);
+}
+
+static bool
+relay_name_is_open(const struct relay *relay, enum expect_kind kind,
+    bool is_known)
+{
+	if (relay->touches & (SQL_TOUCHES_DISCARD_ALL |
+	    SQL_TOUCHES_DEALLOCATE_ALL))
+		return true;
+	if (relay->server->session->expected.closes > 0 && !is_known)
+		return true;
+	return kind == EXPECT_PARSE ? is_known :
+	    kind != EXPECT_CLOSE && !is_known;
+}
+
+/* What the name means is not known before all that is answered. */
+bool
+relay_awaits_name(struct relay *relay, struct relay_io *io,
+    enum expect_kind kind, const char *name)
+{
+	if (name[0] == '\0' || !relay_has_expected(relay) ||
+	    !relay_name_is_open(relay, kind,
+	    names_find(&relay->names, name) != NULL))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
+}
+
+/*
+ * A batch before this one may have been refused, and with it what parsed or
+ * ended the unnamed statement: the server's could be anybody's.
+ */
+bool
+relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
+{
+	if (relay->has_parsed || !relay_has_expected(relay) ||
+	    !expected_has_end(&relay->server->session->expected))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
+}
+
+/*
+ * Errors.
+ */
+
+enum relay_verdict
+relay_no_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	if (name[0] == '\0')
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "unnamed prepared statement does not exist");
+	else
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "prepared statement \"%s\" does not exist", name);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
+
+/* The name by which the client has asked for it; NULL: not known any more. */
+static const char *
+relay_asked_name(const struct relay *relay, const struct expectation *head)
+{
+	if (head->asked[0] != '\0')
+		return head->asked;
+	return names_of(&relay->names,
+	    shelf_statement(&relay->server->session->shelf, head->number));
+}
+
+bool
+relay_rename_error(struct relay *relay, struct relay_io *io,
+    const struct expectation *head, const uint8_t *body, size_t n,
+    const struct error_fields *fields)
+{
+	char		 server_name[STATEMENT_NAME_BYTES + 2];
+	const char	*name, *at;
+	size_t		 length, mark;
+	struct buf	 changed;
+
+	/* It could not be prepared, and that was on its way already. */
+	if (head->number != 0 && strcmp(fields->sqlstate, "26000") == 0 &&
+	    relay->server->transaction_status == STATUS_FAILED) {
+		relay_put_answer_error(relay, io, "25P02",
+		    "current transaction is aborted, commands ignored until "
+		    "end of transaction block");
+		return true;
+	}
+	if (head->number == 0 || (strcmp(fields->sqlstate, "26000") != 0 &&
+	    strcmp(fields->sqlstate, "08P01") != 0) ||
+	    fields->message < (const char *)body ||
+	    fields->message >= (const char *)body + n)
+		return false;
+	length = statement_server_name(head->number, server_name + 1) + 2;
+	server_name[0] = server_name[length - 1] = '"';
+	server_name[length] = '\0';
+	at = strstr(fields->message, server_name);
+	if (at == NULL || (name = relay_asked_name(relay, head)) == NULL)
+		return false;
+	buf_init(&changed);
+	mark = put_begin(&changed, MSG_ERROR);
+	buf_add(&changed, body, (size_t)(at + 1 - (const char *)body));
+	buf_add_text(&changed, name);
+	at += length - 1;
+	buf_add(&changed, at, n - (size_t)(at - (const char *)body));
+	put_end(&changed, mark);
+	parcel_piece(&io->to_client, buf_bytes(&changed),
+	    buf_length(&changed));
+	buf_done(&changed);
+	return true;
+}

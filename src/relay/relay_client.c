@@ -153,9 +153,9 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	touches = verdict_touches(text, n - 1) | by_words;
 	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
-	if (((own = relay_may_own(text)) != OWN_MAYBE_NOT ||
-	    touches & SQL_TOUCHES_SETTINGS) && (own != OWN_MAYBE_BLOCK ||
-	    relay->state == RELAY_IDLE) &&
+	own = relay_may_own(text);
+	if ((own != OWN_MAYBE_NOT || touches & SQL_TOUCHES_SETTINGS) &&
+	    (own != OWN_MAYBE_BLOCK || relay->state == RELAY_IDLE) &&
 	    relay_own_query(relay, io, text, n - 1)) {
 		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
@@ -425,7 +425,8 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = relay->query_us == 0;
+	bool			 is_first = relay->query_us == 0 &&
+				    !relay->is_unsynced;
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:

@@ -441,6 +441,8 @@ void	relay_refuse_bound(struct relay *, const char *name);
 /* True: the request runs on the primary, its client hears nothing of this. */
 bool	relay_heal(struct relay *, struct relay_io *,
 	    const struct error_fields *);
+/* The server is lost, by what it said last: the same. */
+bool	relay_heal_lost(struct relay *);
 
 /* relay_lost.c */
 /*

@@ -44,7 +44,7 @@ enum expect_purpose {
 	PURPOSE_SETTINGS,	/* the client's settings before its statement */
 	PURPOSE_SEQUENCES,	/* forgetting what others drew from them */
 	PURPOSE_READ_BACK,	/* what the client's statement has set */
-	PURPOSE_CLEAR,		/* another client's settings away, at login */
+	PURPOSE_CLEAR,		/* another client's settings away */
 	PURPOSE_WORDS,		/* relay/words.h */
 	PURPOSE_RETRY,		/* the Sync of a batch that is run again */
 	PURPOSE_BASELINE,	/* the client's channels before its statement */
@@ -54,6 +54,8 @@ enum expect_purpose {
 	PURPOSE_BEGIN,		/* a BEGIN that was held; no query of its
 				 * own: what follows is skipped if it fails */
 	PURPOSE_COPY,		/* relay_copy.c */
+	PURPOSE_RESTORE,	/* what a RESET has left, and setting it to */
+	PURPOSE_RESTORED,	/* what the client started with */
 };
 
 struct expectation {
@@ -62,6 +64,8 @@ struct expectation {
 	uint8_t			 purpose;
 	bool			 is_named : 1;	/* Parse: entered into names */
 	uint8_t			 learns : 2;	/* relay_learn.c's */
+	bool			 ends_unnamed : 1;	/* Close, Query: what
+						 * `before` is, or was NULL */
 	uint32_t		 number;	/* on the shelf; of Bind and
 						 * Describe too */
 	struct statement	*statement;	/* Parse, Close: held; Describe:
@@ -114,6 +118,8 @@ bool			 expected_has(const struct expected *,
 			    enum expect_kind);
 /* Whether a request is in line after which PostgreSQL is in step again. */
 bool			 expected_has_sync(const struct expected *);
+/* The same of the client's own requests. */
+bool			 expected_has_end(const struct expected *);
 /* Whether a message of a batch waits for its answer. */
 bool			 expected_has_batch(const struct expected *);
 void			 expected_done(struct expected *);

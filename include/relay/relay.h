@@ -74,8 +74,10 @@ struct relay {
 	uint32_t		 skip;		/* bytes of the client's current
 						 * message still to come */
 	bool			 skip_passes;	/* they go to the server */
+	uint8_t			 skip_type;	/* then: of the message */
 	bool			 is_holding; /* a query of ours comes first */
 	bool			 is_unsynced;	/* a batch without its Sync */
+	bool			 has_parsed;	/* that batch, without a name */
 	bool			 is_refusing;	/* after an error of ours: what
 						 * comes is dropped to Sync */
 	bool			 is_leaving; /* said X: close when answered */
@@ -89,11 +91,12 @@ struct relay {
 						 * the hub has to listen */
 	bool			 has_baseline;	/* its server listens to what
 						 * it listens to */
-	bool			 has_pin_place;	/* one of max_pinned */
 	bool			 has_pin_notice;/* it was told of a tie */
 	bool			 is_cut_off;	/* the client has had a part of
 						 * a message, and no more of
 						 * it will come */
+	struct pool		*pin_place;	/* it has one of its max_pinned;
+						 * or NULL */
 	struct hearer		*hearer;	/* NULL: it never listened */
 	struct sqlscan		*scan;		/* of a Query that streams */
 	const struct settings	*settings;	/* wanted now, held */
@@ -105,6 +108,9 @@ struct relay {
 						 * names that its first
 						 * statement sets */
 	bool			 has_reset;	/* what is read back now */
+	bool			 is_person_first; /* role before the rest */
+	bool			 has_tried_order; /* both, on this server */
+	uint8_t			 dropped_servers; /* that refused settings */
 	bool			 keeps_place;	/* in line: what it got did not
 						 * suit */
 	struct names		 names;

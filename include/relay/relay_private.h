@@ -13,6 +13,7 @@
  *	relay_read.c	 the bytes of the server
  *	relay_server.c	 what they mean
  *	relay_query.c	 queries of our own: check, settings, read-back
+ *	relay_settings.c settings that are refused, and RESET
  *	relay_custom.c	 custom settings
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_copy.c	 COPY in of an Execute
@@ -180,7 +181,12 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * Its client left in the middle of something: cancel what runs, end it, reset
  * the server and give it to its pool.
  */
-void	relay_drain(struct server *, bool is_running);
+void	relay_drain(struct server *, bool is_running, bool is_in_batch);
+/*
+ * The rest of a message of which the client has sent a part.  False: that
+ * would be too much, or could mean something.
+ */
+bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
@@ -295,6 +301,8 @@ void	relay_retry(struct relay *);
  */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped,
 	    uint32_t from);
+/* This request ends the unnamed statement, if it happens. */
+void	relay_end_unnamed(struct relay *, struct expectation *);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 
@@ -336,7 +344,7 @@ void	relay_read_server(struct relay *);
  * in front; false: wait. */
 bool	relay_prepare_server(struct relay *, struct relay_io *);
 void	relay_start_read_back(struct relay *, struct relay_io *,
-	    bool with_inventory);
+	    enum expect_purpose, bool with_inventory);
 /* The SQL that brings the server from one set of settings to the other. */
 void	relay_send_switch(struct relay *, struct relay_io *,
 	    const struct settings *from, const struct settings *to,
@@ -519,6 +527,21 @@ void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
 /* Something of the client's own is expected. */
 bool	relay_has_client_request(const struct relay *);
+
+/* relay_settings.c */
+/* The server has refused them.  True: it goes on with something else. */
+bool	relay_try_settings_again(struct relay *);
+/* True: it has no server any more, and may ask for another one. */
+bool	relay_try_another(struct relay *);
+/* It has taken them. */
+void	relay_settings_fit(struct relay *);
+/* Those of another client are away, or that has failed. */
+void	relay_settings_cleared(struct relay *);
+void	relay_settings_refused(struct relay *);
+/* True: a query of ours comes first. */
+bool	relay_bring_back(struct relay *);
+bool	relay_restores(struct relay *);
+void	relay_restore(struct relay *, enum expect_purpose);
 
 /* relay_custom.c */
 struct sqlnames;

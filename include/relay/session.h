@@ -62,7 +62,11 @@ struct server_session {
 						 * not drawn from sequences */
 	struct words_draft	*words;		/* being read */
 	uint32_t		 inventory;	/* found with it: touches */
-	bool			 is_asked;	/* relay_drain.c's, these: */
+	bool			 is_in_batch;	/* relay_drain.c's, these: a
+						 * Sync would commit it */
+	bool			 is_cancelled;	/* something ran on it */
+	int64_t			 drained_us;	/* since when */
+	bool			 is_asked;
 	bool			 is_marked;	/* our row has come */
 	bool			 is_drained;	/* and ReadyForQuery */
 	uint64_t		 marker;

@@ -78,16 +78,18 @@ bool	settings_are_portable(const struct settings *);
  * Append the SQL that brings a server from one set to the other, as one
  * simple query that works wholly or not at all: RESET for what goes,
  * pg_catalog.set_config() with quoted literals for what comes; session
- * authorization first, then role, then the rest; a role in `from` is reset
- * before anything else.
+ * authorization last, and then role, or both first (is_person_first), as
+ * which the rest may be allowed or not; a role in `from` is reset before
+ * anything else.
  */
 void	settings_switch_query(struct buf *, const struct settings *from,
-	    const struct settings *to);
+	    const struct settings *to, bool is_person_first);
 
 /*
  * The switch cannot fail, as far as anybody can know: every value in `to`
  * was accepted before by this pool, neither set has role or
- * session_authorization, and `from` has no time-out that could end it.
+ * session_authorization, `from` has no time-out that could end it, and
+ * temp_buffers stays as it is.
  */
 bool	settings_switch_is_sure(const struct settings *from,
 	    const struct settings *to, const struct pool *);

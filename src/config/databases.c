@@ -12,6 +12,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/databases.h"
+#include "config/key_list.h"
 #include "config/secret_file.h"
 #include "net/addr.h"
 
@@ -28,68 +29,29 @@ struct key {
 	const char	*name;
 	enum key_kind	 kind;
 	size_t		 offset;
+	const char	*meaning;
 };
 
-#define DATABASE_KEY(kind, name, field)					\
-	{ name, kind, offsetof(struct database, field) }
-#define USER_KEY(kind, name, field)					\
-	{ name, kind, offsetof(struct user, field) }
+#define DATABASE_KEY(kind, name, field, meaning)			\
+	{ name, KEY_##kind, offsetof(struct database, field), meaning },
+#define USER_KEY(kind, name, field, meaning)				\
+	{ name, KEY_##kind, offsetof(struct user, field), meaning },
+#define PEER_KEY(kind, name, field, meaning)				\
+	{ name, KEY_##kind, offsetof(struct peer_entry, field), meaning },
 
 static const struct key	database_keys[] = {
-	DATABASE_KEY(KEY_TEXT, "host", host),
-	DATABASE_KEY(KEY_TEXT, "port", ports),
-	DATABASE_KEY(KEY_TEXT, "dbname", dbname),
-	DATABASE_KEY(KEY_TEXT, "user", user),
-	DATABASE_KEY(KEY_TEXT, "password", password),
-	DATABASE_KEY(KEY_TEXT, "password_file", password_file),
-	DATABASE_KEY(KEY_TEXT, "auth_user", auth_user),
-	DATABASE_KEY(KEY_TEXT, "auth_query", auth_query),
-	DATABASE_KEY(KEY_TEXT, "auth_dbname", auth_dbname),
-	DATABASE_KEY(KEY_TEXT, "connect_query", connect_query),
-	DATABASE_KEY(KEY_TEXT, "client_encoding", client_encoding),
-	DATABASE_KEY(KEY_TEXT, "datestyle", datestyle),
-	DATABASE_KEY(KEY_TEXT, "timezone", timezone),
-	DATABASE_KEY(KEY_TEXT, "application_name", application_name),
-	DATABASE_KEY(KEY_MODE, "pool_mode", pool_mode),
-	DATABASE_KEY(KEY_ROUTE, "route", route),
-	DATABASE_KEY(KEY_BALANCE, "load_balance_hosts", balance),
-	DATABASE_KEY(KEY_NUMBER, "pool_size", pool_size),
-	DATABASE_KEY(KEY_NUMBER, "min_pool_size", min_pool_size),
-	DATABASE_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
-	DATABASE_KEY(KEY_NUMBER, "reserve_pool", reserve_pool_size),
-	DATABASE_KEY(KEY_NUMBER, "max_db_connections", max_db_connections),
-	DATABASE_KEY(KEY_NUMBER, "max_db_client_connections",
-	    max_db_client_connections),
-	DATABASE_KEY(KEY_TIME, "server_lifetime", server_lifetime_us),
-	DATABASE_KEY(KEY_TIME, "query_wait_timeout", query_wait_timeout_us),
-	{ NULL, KEY_TEXT, 0 },
+	DATABASE_KEYS(DATABASE_KEY)
+	{ NULL, KEY_TEXT, 0, NULL },
 };
 
 static const struct key	user_keys[] = {
-	USER_KEY(KEY_MODE, "pool_mode", pool_mode),
-	USER_KEY(KEY_ROUTE, "route", route),
-	USER_KEY(KEY_NUMBER, "pool_size", pool_size),
-	USER_KEY(KEY_NUMBER, "reserve_pool_size", reserve_pool_size),
-	USER_KEY(KEY_NUMBER, "max_user_connections", max_user_connections),
-	USER_KEY(KEY_NUMBER, "max_user_client_connections",
-	    max_user_client_connections),
-	USER_KEY(KEY_TIME, "query_timeout", query_timeout_us),
-	USER_KEY(KEY_TIME, "query_wait_timeout", query_wait_timeout_us),
-	USER_KEY(KEY_TIME, "idle_transaction_timeout",
-	    idle_transaction_timeout_us),
-	USER_KEY(KEY_TIME, "transaction_timeout", transaction_timeout_us),
-	USER_KEY(KEY_TIME, "client_idle_timeout", client_idle_timeout_us),
-	{ NULL, KEY_TEXT, 0 },
+	USER_KEYS(USER_KEY)
+	{ NULL, KEY_TEXT, 0, NULL },
 };
 
-#define PEER_KEY(kind, name, field)					\
-	{ name, kind, offsetof(struct peer_entry, field) }
-
 static const struct key	peer_keys[] = {
-	PEER_KEY(KEY_TEXT, "host", host),
-	PEER_KEY(KEY_NUMBER, "port", port),
-	PEER_KEY(KEY_NUMBER, "pool_size", pool_size),
-	{ NULL, KEY_TEXT, 0 },
+	PEER_KEYS(PEER_KEY)
+	{ NULL, KEY_TEXT, 0, NULL },
 };
 
 static const struct key *
@@ -587,4 +549,28 @@ peer_split(char *word, int *port)
 	*colon = '\0';
 	*port = (int)number;
 	return true;
+}
+
+/*
+ * The manual.
+ */
+
+static void
+keys_print(FILE *to, const struct key *keys, const char *section,
+    const char *lead)
+{
+	fprintf(to, ".SH KEYS OF [%s]\n%s\n", section, lead);
+	for (; keys->name != NULL; keys++)
+		fprintf(to, ".TP\n.B %s\n%s\n", keys->name, keys->meaning);
+}
+
+void
+databases_print_manual(FILE *to)
+{
+	keys_print(to, database_keys, "databases", "name = key=value ..., or "
+	    "a URL that has the same keys behind its question mark; a value "
+	    "with blanks stands in '...', where '' is a quote.  The name * "
+	    "serves every database that has no entry.");
+	keys_print(to, user_keys, "users", "name = key=value ...");
+	keys_print(to, peer_keys, "peers", "peer_id = key=value ...");
 }

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
+#include "config/databases.h"
 #include "config/options.h"
 #include "net/tls.h"
 
@@ -574,4 +575,5 @@ options_print_manual(FILE *to)
 		    options[i].theirs[0] != '\0' ? options[i].theirs :
 		    "empty", options[i].reloadable ? "" :
 		    "; needs a restart");
+	databases_print_manual(to);
 }

@@ -95,6 +95,7 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	struct expectation	*entry;
 
 	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
+	relay->has_parsed = true;
 	if (relay->unnamed != statement) {
 		entry->before = relay->unnamed;	/* its reference moves */
 		relay->unnamed = statement_hold(statement);
@@ -105,6 +106,21 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
+}
+
+/*
+ * A batch before this one may have been refused, and with it what parsed or
+ * ended the unnamed statement: the server's could be anybody's.
+ */
+static bool
+relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
+{
+	if (relay->has_parsed || !relay_has_expected(relay) ||
+	    !expected_has_end(&relay->server->session->expected))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
 }
 
 /*
@@ -413,6 +429,7 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	    message->here - MSG_HEAD_BYTES - after);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 	return RELAY_USED;
 }
 
@@ -447,7 +464,8 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	bool			 passes;
 
 	statement = relay_statement_named(relay, name, &passes);
-	if (relay_awaits_name(relay, io, kind, name))
+	if (name[0] == '\0' ? relay_awaits_unnamed(relay, io) :
+	    relay_awaits_name(relay, io, kind, name))
 		return RELAY_LATER;
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
@@ -606,9 +624,9 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);
 	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
-	if (verdict == RELAY_USED && name[0] == '\0') {
-		session_set_unnamed(relay->server->session, NULL);
-		relay_set_unnamed(relay, NULL);
-	}
+	if (verdict == RELAY_USED && name[0] == '\0')
+		relay_end_unnamed(relay, expected_at(
+		    &relay->server->session->expected,
+		    relay->server->session->expected.count - 1));
 	return verdict;
 }

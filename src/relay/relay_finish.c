@@ -182,7 +182,10 @@ relay_settle_touches(struct relay *relay)
 	if (relay->pins & PIN_MODE) {
 		relay_leave_names(relay, relay->server);
 		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
-		return false;
+		if (!(touches & SQL_TOUCHES_RESETS) ||
+		    relay->defaults == settings_none())
+			return false;
+		touches = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS;
 	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
@@ -207,7 +210,7 @@ relay_settle_touches(struct relay *relay)
 		relay_listen_ask(relay, &io);
 	if (reads_back) {
 		relay_close_private(relay, &io);
-		relay_start_read_back(relay, &io, asks);
+		relay_start_read_back(relay, &io, PURPOSE_READ_BACK, asks);
 	}
 	relay_io_send(&io, relay);
 	return true;
@@ -246,7 +249,7 @@ relay_finish(struct relay *relay)
 	if (relay->server->transaction_status != STATUS_IDLE) {
 		if (relay->reopens)
 			relay_begin_again(relay);
-		else
+		else if (!relay_restores(relay))
 			relay_rest_open(relay);
 		return;
 	}
@@ -254,7 +257,8 @@ relay_finish(struct relay *relay)
 	    relay_settle_touches(relay))
 		return;
 	tie = RELAY_FREE;
-	if ((relay->pins | relay->counted_pins) != 0 || relay->has_pin_place)
+	if ((relay->pins | relay->counted_pins) != 0 ||
+	    relay->pin_place != NULL)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;
@@ -326,6 +330,8 @@ relay_abandon_server(struct relay *relay)
 	bool		 listens = relay->has_baseline;
 	bool		 runs = relay_has_expected(relay);
 	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
+	bool		 is_in_batch = relay->is_unsynced;
+	size_t		 missing = relay->skip;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
@@ -334,6 +340,8 @@ relay_abandon_server(struct relay *relay)
 		return;
 	}
 	server = relay_unlink(relay);
+	if (is_cut)
+		is_cut = !relay_fill(server, relay->skip_type, missing);
 	if (is_cut && runs)
 		cancel_server(server, NULL, NULL);
 	if (is_cut || server->stream.broken)
@@ -346,7 +354,7 @@ relay_abandon_server(struct relay *relay)
 		    "what its client has done cannot be reset");
 	} else if (!rests || (touches & ~TOUCHES_FLEETING) != 0 ||
 	    server->session->shelf.has_private)
-		relay_drain(server, runs);
+		relay_drain(server, runs, is_in_batch);
 	else if (server->transaction_status == STATUS_IDLE && !listens)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
@@ -355,5 +363,5 @@ relay_abandon_server(struct relay *relay)
 		server_clean(&server, listens ? "ROLLBACK;UNLISTEN *" :
 		    "ROLLBACK", false);
 	} else
-		relay_drain(server, false);
+		relay_drain(server, false, is_in_batch);
 }

@@ -180,6 +180,16 @@ relay_greet_done(struct relay *relay, bool failed)
 	struct error_fields	 fields;
 	struct buf		 error;
 
+	if (failed && relay_try_settings_again(relay))
+		return;
+	if (server->is_stale || (failed && relay_try_another(relay))) {
+		if (relay->server != NULL)
+			relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+			    "a setting of another client cannot be reset");
+		relay_greet_take(relay);
+		return;
+	}
+	relay_settings_fit(relay);
 	deadline_clear(client->loop, &client->deadline);
 	relay->ticket.is_impatient = false;
 	relay->server = NULL;

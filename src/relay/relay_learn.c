@@ -66,18 +66,8 @@ relay_ask_shape(struct relay *relay, struct relay_io *io,
 static bool
 relay_may_have_failed(const struct relay *relay)
 {
-	const struct expected	*expected =
-				    &relay->server->session->expected;
-	const struct expectation *entry;
-
-	if (relay->server->transaction_status == STATUS_FAILED)
-		return true;
-	for (uint32_t i = 0; i < expected->count; i++) {
-		entry = expected_at(expected, i);
-		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
-			return true;
-	}
-	return false;
+	return relay->server->transaction_status == STATUS_FAILED ||
+	    expected_has_end(&relay->server->session->expected);
 }
 
 struct expectation *
@@ -160,8 +150,7 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return true;
 	}
-	if (kind != EXPECT_BIND ||
-	    relay->server->transaction_status != STATUS_FAILED)
+	if (kind != EXPECT_BIND)
 		return false;
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);

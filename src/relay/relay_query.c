@@ -73,7 +73,7 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	struct buf	query;
 
 	buf_init(&query);
-	settings_switch_query(&query, from, to);
+	settings_switch_query(&query, from, to, relay->is_person_first);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
@@ -156,7 +156,7 @@ relay_forget_sequences(struct relay *relay, struct relay_io *io)
 
 void
 relay_start_read_back(struct relay *relay, struct relay_io *io,
-    bool with_inventory)
+    enum expect_purpose purpose, bool with_inventory)
 {
 	struct server_session	*session = relay->server->session;
 	struct buf		 query;
@@ -171,8 +171,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
 	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query),
-	    PURPOSE_READ_BACK);
+	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
 	relay->is_holding = true;
 }
@@ -266,9 +265,10 @@ relay_clear_done(struct relay *relay)
 	struct server_session	*session = relay->server->session;
 
 	/* What is left on it now nobody knows. */
-	if (session->has_failed)
+	if (session->has_failed) {
+		session->has_failed = false;
 		relay->server->is_stale = true;
-	else
+	} else
 		session_set_settings(relay->server, session->residue);
 	buf_clear(&session->reported);
 }
@@ -290,6 +290,7 @@ relay_switch_done(struct relay *relay)
 	relay_accepted(relay, relay->settings, reported,
 	    buf_length(&session->reported));
 	session_set_settings(relay->server, relay->settings);
+	relay_settings_fit(relay);
 	relay->tells_settings = false;
 }
 
@@ -361,52 +362,6 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 	}
 }
 
-/*
- * The settings were refused: what PostgreSQL says about them is the answer
- * to the client's statement, which was never sent.
- */
-static void
-relay_settings_refused(struct relay *relay)
-{
-	struct server_session	*session = relay->server->session;
-	struct buf		 error = session->error;
-	struct error_fields	 fields;
-
-	/* It outlives the server. */
-	buf_init(&session->error);
-	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
-	if (fields.hint == NULL &&
-	    settings_are_accepted(relay->settings, relay->client->pool))
-		fields.hint = "A setting of this session cannot be applied "
-		    "to a server any more; RESET it.";
-	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
-	    "a client's settings were refused");
-	relay_refuse_held_with(relay, &fields);
-	buf_done(&error);
-}
-
-/*
- * A tied client goes on on this server, where RESET has taken its startup
- * values from it.
- */
-static bool
-relay_bring_back(struct relay *relay)
-{
-	struct server_session	*session = relay->server->session;
-	struct relay_io		 io;
-
-	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
-	    relay->is_leaving || session->settings == relay->settings ||
-	    relay->server->transaction_status != STATUS_IDLE)
-		return false;
-	relay_io_init(&io, relay);
-	relay_send_switch(relay, &io, session->settings, relay->settings,
-	    PURPOSE_SETTINGS);
-	relay->is_holding = true;
-	relay_io_send(&io, relay);
-	return true;
-}
-
 void
 relay_hold_over(struct relay *relay)
 {
@@ -419,9 +374,18 @@ relay_hold_over(struct relay *relay)
 	if (is_after && relay_listen_goes_on(relay))
 		return;
 	relay->is_holding = false;
+	if (purpose == PURPOSE_RESTORE || purpose == PURPOSE_RESTORED) {
+		relay_restore(relay, purpose);
+		return;
+	}
+	if (purpose == PURPOSE_CLEAR) {
+		relay_settings_cleared(relay);
+		return;
+	}
 	if (session->has_failed && !is_after && purpose != PURPOSE_RETRY) {
 		if (purpose == PURPOSE_SETTINGS) {
-			relay_settings_refused(relay);
+			if (!relay_try_settings_again(relay))
+				relay_settings_refused(relay);
 			return;
 		}
 		relay_drop_server(relay, REASON_SERVER_LOST,

@@ -184,7 +184,8 @@ relay_on_data(struct relay *relay, struct relay_io *io,
 	    answer->length))
 		session->has_failed = true;
 	if (answer->head != NULL &&
-	    answer->head->purpose == PURPOSE_READ_BACK &&
+	    (answer->head->purpose == PURPOSE_READ_BACK ||
+	    answer->head->purpose == PURPOSE_RESTORE) &&
 	    !settings_draft_take_row(session->draft, answer->body,
 	    answer->length, relay->client->pool->user,
 	    &session->inventory))
@@ -253,8 +254,9 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
-	return relay->tells_settings &&
-	    answer->head->purpose == PURPOSE_SETTINGS ?
+	return (relay->tells_settings &&
+	    answer->head->purpose == PURPOSE_SETTINGS) ||
+	    answer->head->purpose == PURPOSE_RESTORED ?
 	    ANSWER_PASS : ANSWER_DROP;
 }
 

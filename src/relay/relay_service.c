@@ -200,7 +200,8 @@ relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
 				    ->purpose;
 
 	if (purpose == PURPOSE_READ_BACK || purpose == PURPOSE_LISTENS ||
-	    purpose == PURPOSE_LISTEN_HERE || purpose == PURPOSE_COPY)
+	    purpose == PURPOSE_LISTEN_HERE || purpose == PURPOSE_COPY ||
+	    purpose == PURPOSE_RESTORE || purpose == PURPOSE_RESTORED)
 		return false;
 	if ((purpose != PURPOSE_SETTINGS && purpose != PURPOSE_BASELINE) ||
 	    relay->is_holding) {

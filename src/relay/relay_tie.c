@@ -72,30 +72,44 @@ relay_places(const struct relay *relay)
 	return least == 0 ? 0 : least > 3 ? least - 2 : 1;
 }
 
+/* Of several hosts the one whose server is tied. */
+static struct pool *
+relay_tied_pool(const struct relay *relay)
+{
+	return relay->server != NULL ? relay->server->pool :
+	    relay->client->pool;
+}
+
+static struct pool_lane *
+relay_tied_lane(const struct relay *relay)
+{
+	return &relay_tied_pool(relay)->lanes[relay->client->loop->index];
+}
+
 static bool
 relay_take_place(struct relay *relay)
 {
-	struct pool	*pool = relay->client->pool;
+	struct pool	*pool = relay_tied_pool(relay);
 	int		 places = relay_places(relay);
 	int		 taken = atomic_load(&pool->pinned);
 
-	if (relay->has_pin_place)
+	if (relay->pin_place != NULL)
 		return true;
 	do {
 		if (places > 0 && taken >= places)
 			return false;
 	} while (!atomic_compare_exchange_weak(&pool->pinned, &taken,
 	    taken + 1));
-	relay->has_pin_place = true;
+	relay->pin_place = pool;
 	return true;
 }
 
 static void
 relay_leave_place(struct relay *relay)
 {
-	if (relay->has_pin_place)
-		atomic_fetch_sub(&relay->client->pool->pinned, 1);
-	relay->has_pin_place = false;
+	if (relay->pin_place != NULL)
+		atomic_fetch_sub(&relay->pin_place->pinned, 1);
+	relay->pin_place = NULL;
 }
 
 static void
@@ -156,7 +170,7 @@ relay_refuse_tie(struct relay *relay, struct relay_io *io, bool is_query,
 	char	what[200];
 
 	pins_text(pins, what, sizeof what);
-	relay_count_pins(relay_lane(relay)->pins.refused, pins);
+	relay_count_pins(relay_tied_lane(relay)->pins.refused, pins);
 	if (relay_limits(relay)->pin == PIN_POLICY_ERROR)
 		relay_answer_error(relay, io, is_query,
 		    reason_sqlstate(REASON_PIN_REFUSED),
@@ -202,7 +216,7 @@ relay_tie_fresh(struct relay *relay, uint32_t fresh)
 
 	if (!relay_take_place(relay) ||
 	    relay_limits(relay)->pin == PIN_POLICY_ERROR) {
-		relay_count_pins(relay_lane(relay)->pins.refused, fresh);
+		relay_count_pins(relay_tied_lane(relay)->pins.refused, fresh);
 		pins_text(fresh, what, sizeof what);
 		client_fail(relay->client,
 		    relay_limits(relay)->pin == PIN_POLICY_ERROR ?
@@ -213,7 +227,7 @@ relay_tie_fresh(struct relay *relay, uint32_t fresh)
 		    "pin = error" : "max_pinned");
 		return false;
 	}
-	relay_count_pins(relay_lane(relay)->pins.tied, fresh);
+	relay_count_pins(relay_tied_lane(relay)->pins.tied, fresh);
 	if (relay_wants_notice(relay)) {
 		buf_init(&notice);
 		relay_put_pin_notice(relay, &notice, fresh);

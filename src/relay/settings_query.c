@@ -125,7 +125,7 @@ setting_is(const char *name, const char *which)
 	return strcasecmp(name, which) == 0;
 }
 
-/* Who one is comes first, since the rest may need the right to it. */
+/* Who one is comes apart, since the rest may need the right to it. */
 static int
 setting_rank(const char *name)
 {
@@ -208,7 +208,7 @@ settings_put_rank(struct buf *buf, const struct settings *from,
 
 void
 settings_switch_query(struct buf *buf, const struct settings *from,
-    const struct settings *to)
+    const struct settings *to, bool is_person_first)
 {
 	const char	*name;
 
@@ -221,8 +221,22 @@ settings_switch_query(struct buf *buf, const struct settings *from,
 		if (setting_rank(name) == 2 && settings_get(to, name) == NULL)
 			settings_put_reset(buf, name);
 	}
-	for (int rank = 0; rank <= 2; rank++)
-		settings_put_rank(buf, from, to, rank);
+	if (!is_person_first)
+		settings_put_rank(buf, from, to, 2);
+	settings_put_rank(buf, from, to, 0);
+	settings_put_rank(buf, from, to, 1);
+	if (is_person_first)
+		settings_put_rank(buf, from, to, 2);
+}
+
+static bool
+setting_stays(const struct settings *from, const struct settings *to,
+    const char *name)
+{
+	const char	*was = settings_get(from, name);
+	const char	*is = settings_get(to, name);
+
+	return was == NULL || is == NULL ? was == is : strcmp(was, is) == 0;
 }
 
 bool
@@ -237,7 +251,8 @@ settings_switch_is_sure(const struct settings *from,
 		if (settings_get(from, unsure[i]) != NULL ||
 		    (i < 2 && settings_get(to, unsure[i]) != NULL))
 			return false;
-	return settings_are_accepted(to, pool);
+	return setting_stays(from, to, "temp_buffers") &&
+	    settings_are_accepted(to, pool);
 }
 
 /*

@@ -59,9 +59,14 @@ SETTINGS = {
 CUSTOM = ("app.tenant", "app.x", "\"App\".y")
 ROLES = ("r_reader", "r_writer", "none", "r_nobody")
 
-PROBE = """select array(select name || '=' || setting
-    from pg_catalog.pg_settings where context in ('user', 'superuser')
-    and setting is distinct from boot_val
+# A name that was quoted when it was set (quote_all_identifiers) may be told
+# to another server when that is off.
+PROBE = """select array(select name || '=' || value
+    from pg_catalog.pg_settings,
+    lateral (select case name when 'default_text_search_config'
+    then replace(setting, '"', '') else setting end) as own (value)
+    where context in ('user', 'superuser')
+    and value is distinct from boot_val
     order by name),
     current_user, session_user,
     array(select coalesce(pg_catalog.current_setting(n, true), '-')
@@ -78,7 +83,7 @@ PROBE = """select array(select name || '=' || setting
     order by 1)""".replace("\n    ", " ")
 
 STATEMENTS = (
-    "select 1", "select 'a\\b', '\u00e9'", "table t", "select count(*) from t",
+    "select 1", "select 'a\\b', '\u00e9'", "table t order by v", "select count(*) from t",
     "select current_setting('timezone')", "show search_path",
     "select current_user, session_user", "select current_schemas(false)",
     "select '2001-02-03 04:05:06+00'::timestamptz",
@@ -90,7 +95,7 @@ STATEMENTS = (
     "insert into t select 'many' from generate_series(1,5) returning v",
     "lock table t in access share mode", "show transaction_isolation",
     "show transaction_read_only", 
-    "copy t to stdout", "copy (select 1, 2) to stdout",
+    "copy (table t order by v) to stdout", "copy (select 1, 2) to stdout",
     "explain (costs off) select * from t", "values (1, null), (2, 'x')",
     "select repeat('x', 40000)", "select set_config('role', 'none', true)",
     "select * from tt", "select txid_current_if_assigned() is null",
@@ -103,7 +108,7 @@ STATEMENTS = (
 )
 PARAMETRIC = (
     ("select $1::int + 1", ["41"]), ("select $1::text", ["it's"]),
-    ("select v from t where v like $1", ["o%"]),
+    ("select v from t where v like $1 order by v", ["o%"]),
     ("insert into t values ($1)", ["new"]),
     ("select $1::int / $2::int", ["4", "0"]),
     ("select $1::int / $2::int", ["4", "2"]),
@@ -384,7 +389,7 @@ class Writer:
         name = self.dice.choice(("q0", "q1"))
         return self.say(self.dice.choice((
             f"prepare {name} as select 1", f"execute {name}",
-            f"prepare {name} as table t", f"deallocate prepare {name}",
+            f"prepare {name} as table t order by v", f"deallocate prepare {name}",
             f"prepare {name}(int) as select $1 + 1", f"execute {name}(4)")))
 
     def custom(self):
@@ -488,7 +493,7 @@ class Writer:
 
     def halves(self):
         """A Flush, whose answers are read before the client goes on."""
-        text = self.dice.choice(("select 1", "table t", "select 1/0",
+        text = self.dice.choice(("select 1", "table t order by v", "select 1/0",
                                  self.set_text()))
         return [["P", "", text], ["B", "", "", []], ["E", "", 0], ["H"],
                 ["wait"], *self.batch()]

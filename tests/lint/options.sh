@@ -1,5 +1,5 @@
 #!/bin/sh
-# The sample file and the manual are what the table of options says.
+# The sample file and the manual are what the tables of options and keys say.
 cd "$(dirname "$0")/../.." || exit 1
 print=build-test/tests/tools/print_options
 "$print" sample | cmp - conf/pgweir.ini &&

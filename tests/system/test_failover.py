@@ -5,8 +5,9 @@ import threading
 import time
 
 from cluster import Cluster, Failed, psql_run, wait_until
+from web import OPTIONS, metrics, value
 from wire import (Client, SYNC, bind, error_of, execute, kinds, parse,
-                  query)
+                  query, row)
 
 PRIMARY = "/* pgweir.route=primary */ select inet_server_port()"
 WRITERS = 6
@@ -64,6 +65,42 @@ class Writer(threading.Thread):
             self.fault = fault
 
 
+class Reader(threading.Thread):
+    """Over a connection of its own reads what a writer has been told is
+    there; half the time a replica could serve it."""
+
+    def __init__(self, port, writer):
+        super().__init__(daemon=True)
+        self.client = Client(port, user="postgres")
+        self.writer = writer
+        self.count, self.lost = 0, 0
+        self.ends = threading.Event()
+        self.fault = None
+
+    def read(self):
+        known = max(self.writer.acknowledged.copy(), default=0)
+        answer = self.client.ask(query(
+            f"select max(n) from t where writer = {self.writer.number}"))
+        if kinds(answer)[-1:] != "Z":
+            raise AssertionError(f"disconnected: {answer}")
+        error = error_of(answer)
+        if error is None:
+            seen = int(row(dict(answer)["D"])[0] or 0)
+            assert seen >= known, ("an older row", seen, known)
+            self.count += 1
+        else:
+            # It ran on the server that was lost.
+            assert error["C"] in ("08006", "08007"), error
+            self.lost += 1
+
+    def run(self):
+        try:
+            while not self.ends.is_set():
+                self.read()
+        except Exception as fault:
+            self.fault = fault
+
+
 def acknowledged(writers):
     for writer in writers:
         if writer.fault:
@@ -106,6 +143,11 @@ def check_books(writers, primary):
             assert (w.number, n) not in found, ("told undone", n)
         for n in w.unknown:
             assert found.get((w.number, n), 0) <= 1, ("twice", n)
+    for w in writers:
+        if w.unknown:
+            print(f"    unknown of writer {w.number}:", ", ".join(
+                f"{n} ({'there' if (w.number, n) in found else 'not there'})"
+                for n in sorted(w.unknown)), flush=True)
     known = sum(len(w.acknowledged) for w in writers)
     print(f"    {known} acknowledged, {sum(len(w.undone) for w in writers)} "
           f"undone, {sum(len(w.unknown) for w in writers)} unknown",
@@ -118,18 +160,25 @@ def test_clients_keep_their_connections_and_every_acknowledged_write_through_fai
         primary = cluster.nodes[0]
         weir.sql("create table t (writer int, n int)")
         writers = [Writer(weir.port, i) for i in range(WRITERS)]
-        for writer in writers:
-            writer.start()
+        readers = [Reader(weir.port, writer) for writer in writers[:2]]
+        for thread in writers + readers:
+            thread.start()
         try:
             for _ in range(ROUNDS):
                 primary = one_failover(cluster, weir, writers, primary)
         finally:
-            for writer in writers:
-                writer.ends.set()
-        for writer in writers:
-            writer.join(60)
-            assert not writer.is_alive()
+            for thread in writers + readers:
+                thread.ends.set()
+        for thread in writers + readers:
+            thread.join(60)
+            assert not thread.is_alive()
         acknowledged(writers)
+        for reader in readers:
+            if reader.fault:
+                raise reader.fault
+            assert reader.count > 10, reader.count
+        print(f"    {sum(r.count for r in readers)} reads, "
+              f"{sum(r.lost for r in readers)} of them lost", flush=True)
         check_books(writers, primary)
 
 
@@ -275,10 +324,35 @@ def test_a_frozen_replica_is_left_and_taken_again(world):
             env={"PGOPTIONS": "-c pgweir.route=replica"}) == str(frozen.port))
 
 
+def conflicts(weir):
+    return value(metrics(weir), "pgweir_role_conflicts_total")
+
+
+def test_of_two_primaries_the_higher_timeline_gets_writes_and_the_other_nothing(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start(OPTIONS)
+        weir.sql("create table t (a int)")
+        cluster.caught_up()
+        assert conflicts(weir) == 0
+        old, new = cluster.nodes
+        # A primary that nobody has stopped.
+        new.promote()
+        wait_until("the new one gets the writes", lambda: weir.sql(
+            PRIMARY) == str(new.port))
+        for route in ("primary", "replica", "any", "split"):
+            assert {weir.sql("select inet_server_port()", env={
+                "PGOPTIONS": f"-c pgweir.route={route}"})
+                for _ in range(5)} == {str(new.port)}
+        assert "2 hosts of" in weir.text()
+        assert conflicts(weir) == 1
+        weir.sql("insert into t values (1)")
+        assert old.sql("select count(*) from t", database="app") == "0"
+
+
 def test_two_primaries_on_the_same_timeline_get_no_writes(world):
     with Cluster(world, replicas=1) as first:
         twin = first.nodes[1]
-        weir = first.start("failover_wait = 500ms")
+        weir = first.start("failover_wait = 500ms\n" + OPTIONS)
         weir.sql("create table t (a int)")
         first.caught_up()
         twin.stop()
@@ -291,18 +365,26 @@ def test_two_primaries_on_the_same_timeline_get_no_writes(world):
         done = psql_run("insert into t values (1)", port=weir.port,
                         dbname="app")
         assert "both say that they are the primary" in done.stderr, done
+        assert conflicts(weir) > 0
+        for node in first.nodes:
+            assert node.sql("select count(*) from t", database="app") == "0"
 
 
 def test_a_primary_of_another_system_gets_no_writes(world):
     with Cluster(world, replicas=0) as one, Cluster(
             world, replicas=0) as other:
         weir = world.start(
-            "role_check_interval = 100ms\nfailover_wait = 500ms",
+            "role_check_interval = 100ms\nfailover_wait = 500ms\n" + OPTIONS,
             "app = host=127.0.0.1,127.0.0.1 port="
             f"{one.nodes[0].port},{other.nodes[0].port}")
         done = psql_run("create table t (a int)", port=weir.port,
                         dbname="app")
         assert "is of another system" in done.stderr, done
+        assert conflicts(weir) > 0
+        for cluster in (one, other):
+            assert cluster.nodes[0].sql(
+                "select count(*) from pg_class where relname = 't'",
+                database="app") == "0"
 
 
 def test_an_old_primary_that_returns_alone_is_not_written_to(world):

@@ -5,7 +5,7 @@ import socket
 import struct
 
 import web
-from cluster import wait_until
+from cluster import Cluster, wait_until
 from wire import (Client, Error, FLUSH, SYNC, bind, error_of, execute,
                   fields, kinds, parse, query)
 
@@ -237,6 +237,31 @@ def test_show_pins_and_metrics_count_ties_and_refusals_by_reason(world):
     assert web.value(found, "pgweir_pins_refused_total",
                      reason="advisory_lock") == 1
     assert web.value(found, "pgweir_pool_pinned_clients") == 1
+
+
+def test_ties_count_at_the_host_whose_server_is_tied(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary, replica = cluster.nodes
+        # The first host of the list is not the primary.
+        weir = world.start(
+            "max_pinned = 1\nrole_check_interval = 100ms\n" + web.OPTIONS,
+            f"app = host=127.0.0.1,127.0.0.1 port={replica.port},"
+            f"{primary.port}")
+        a, b = (Client(weir.port, user="postgres") for _ in range(2))
+        good(a, "create temp table mine (a int)")
+        assert refused(b, "create temp table mine (a int)")["C"] == "53300"
+        tied_by(weir, "temporary table", "")
+        found = web.metrics(weir)
+        for name in ("pgweir_pins_total", "pgweir_pins_refused_total",
+                     "pgweir_pool_pinned_clients"):
+            assert web.value(found, name, host=f"127.0.0.1:{primary.port}",
+                             database="app") == 1
+            assert not any(v for (n, labels), v in found.items()
+                           if n == name and ("host", "127.0.0.1:"
+                                             f"{replica.port}") in labels)
+        good(a, "drop table mine")
+        tied_by(weir, "", "")
+        good(b, "create temp table mine (a int)")
 
 
 def test_a_tied_client_that_idles_longer_than_pinned_idle_timeout_is_closed(

@@ -89,7 +89,7 @@ START_TEST(switching_says_differences_only_with_hostile_values_quoted)
 	struct buf		 query;
 
 	buf_init(&query);
-	settings_switch_query(&query, from, to);
+	settings_switch_query(&query, from, to, false);
 	buf_add(&query, "", 1);
 	ck_assert_str_eq((char *)buf_bytes(&query), "RESET \"gone\";"
 	    "SELECT pg_catalog.set_config(E'b',E'it''s \\\\ ;',false);");

@@ -1,0 +1,211 @@
+/*
+ * Settings when it is not simple: a server that refuses them, and RESET.
+ *
+ * A server may refuse for several reasons.  What the client has set may need
+ * rights that it had only before, or only after, it took its role: the other
+ * order is tried.  What is left of the client before may not be resettable
+ * (temp_buffers, once there were temporary tables): that is found by resetting
+ * it alone, and then another server will do.  Else it is the client's error.
+ *
+ * RESET goes back to what a client asked for in its startup packet.  Between
+ * two transactions that comes with what is read back; inside an open one the
+ * server is asked and set right as soon as it rests, in the transaction, so
+ * that a rollback takes it back as well.
+ */
+
+#include <string.h>
+
+#include "relay/relay_private.h"
+#include "wire/error_fields.h"
+
+/* Servers that have had temporary tables, before it is told. */
+enum { DROPPED_MAX = 3 };
+
+static void
+relay_send_held(struct relay *relay, const struct settings *from,
+    const struct settings *to, enum expect_purpose purpose)
+{
+	struct relay_io	io;
+
+	relay_io_init(&io, relay);
+	relay_send_switch(relay, &io, from, to, purpose);
+	relay->is_holding = relay->state == RELAY_LINKED;
+	relay_io_send(&io, relay);
+}
+
+static bool
+relay_try_other_order(struct relay *relay, enum expect_purpose purpose)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	if (relay->has_tried_order || strcmp(fields.sqlstate, "42501") != 0 ||
+	    (settings_get(relay->settings, "role") == NULL &&
+	    settings_get(relay->settings, "session_authorization") == NULL))
+		return false;
+	relay->has_tried_order = true;
+	relay->is_person_first = !relay->is_person_first;
+	relay_send_held(relay, session->settings, relay->settings, purpose);
+	return true;
+}
+
+/* temp_buffers cannot be set where temporary tables were. */
+bool
+relay_try_another(struct relay *relay)
+{
+	if (settings_get(relay->settings, "temp_buffers") == NULL ||
+	    relay->dropped_servers == DROPPED_MAX)
+		return false;
+	relay->dropped_servers++;
+	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+	    "it does not take a client's settings");
+	return true;
+}
+
+bool
+relay_try_settings_again(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (relay->state == RELAY_GREETING)
+		return relay_try_other_order(relay, PURPOSE_GREETING);
+	if (relay_try_other_order(relay, PURPOSE_SETTINGS))
+		return true;
+	if (session->settings != session->residue) {
+		relay_send_held(relay, session->settings, session->residue,
+		    PURPOSE_CLEAR);
+		return true;
+	}
+	if (!relay_try_another(relay))
+		return false;
+	relay_go_on(relay);
+	return true;
+}
+
+void
+relay_settings_cleared(struct relay *relay)
+{
+	if (!relay->server->is_stale) {
+		relay_send_held(relay, relay->server->session->settings,
+		    relay->settings, PURPOSE_SETTINGS);
+		return;
+	}
+	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+	    "a setting of another client cannot be reset");
+	relay_go_on(relay);
+}
+
+void
+relay_settings_fit(struct relay *relay)
+{
+	relay->has_tried_order = false;
+	relay->dropped_servers = 0;
+}
+
+/*
+ * What PostgreSQL says about them is the answer to the client's statement,
+ * which was never sent.
+ */
+void
+relay_settings_refused(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct buf		 error = session->error;
+	struct error_fields	 fields;
+
+	/* It outlives the server. */
+	buf_init(&session->error);
+	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
+	if (fields.hint == NULL &&
+	    settings_are_accepted(relay->settings, relay->client->pool))
+		fields.hint = "A setting of this session cannot be applied "
+		    "to a server any more; RESET it.";
+	relay_settings_fit(relay);
+	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
+	    "a client's settings were refused");
+	relay_refuse_held_with(relay, &fields);
+	buf_done(&error);
+}
+
+/*
+ * RESET.
+ */
+
+/* A client that keeps its server goes on on this one. */
+bool
+relay_bring_back(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
+	    relay->is_leaving || session->settings == relay->settings ||
+	    relay->server->transaction_status != STATUS_IDLE)
+		return false;
+	relay_send_held(relay, session->settings, relay->settings,
+	    PURPOSE_SETTINGS);
+	return true;
+}
+
+bool
+relay_restores(struct relay *relay)
+{
+	struct relay_io	io;
+
+	if (!(relay->touches & SQL_TOUCHES_RESETS) || relay->is_leaving ||
+	    relay->defaults == settings_none() ||
+	    relay->server->transaction_status != STATUS_TRANSACTION ||
+	    relay->server->cancels > 0)
+		return false;
+	relay->touches &= ~(uint32_t)SQL_TOUCHES_RESETS;
+	relay_io_init(&io, relay);
+	relay_start_read_back(relay, &io, PURPOSE_RESTORE, false);
+	relay_io_send(&io, relay);
+	return true;
+}
+
+/* Its transaction was ended by a query that it knows nothing of. */
+static void
+relay_restore_failed(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+
+	settings_draft_free(session->draft);
+	session->draft = NULL;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	client_fail_as(relay->client, REASON_BAD_PARAMETER, fields.sqlstate,
+	    fields.message, "A RESET in this transaction could not go back "
+	    "to a startup parameter; connect again.");
+}
+
+void
+relay_restore(struct relay *relay, enum expect_purpose purpose)
+{
+	struct server_session	*session = relay->server->session;
+	struct settings_draft	*draft = session->draft;
+	const struct settings	*found, *wanted;
+
+	if (session->has_failed) {
+		relay_restore_failed(relay);
+		return;
+	}
+	if (purpose == PURPOSE_RESTORED) {
+		relay_go_on(relay);
+		return;
+	}
+	session->draft = NULL;
+	found = settings_draft_intern(draft);
+	draft = settings_draft_new(found);
+	settings_draft_add_missing(draft, relay->defaults);
+	settings_draft_restore_customs(draft, relay->defaults);
+	wanted = settings_draft_intern(draft);
+	if (wanted != found)
+		relay_send_held(relay, found, wanted, PURPOSE_RESTORED);
+	else
+		relay_go_on(relay);
+	settings_release(found);
+	settings_release(wanted);
+}

@@ -34,6 +34,7 @@
 #define RELAY_RELAY_PRIVATE_H
 
 #include "pool/backend.h"
+#include "relay/own.h"
 #include "relay/relay.h"
 #include "wire/msg.h"
 
@@ -182,10 +183,7 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * the server and give it to its pool.
  */
 void	relay_drain(struct server *, bool is_running, bool is_in_batch);
-/*
- * The rest of a message of which the client has sent a part.  False: that
- * would be too much, or could mean something.
- */
+/* End a message that came in part; false: too long, or it could do harm. */
 bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
@@ -241,9 +239,13 @@ void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 /* relay_names.c */
 /* A message of the client waits until all before it is answered. */
 void	relay_await_answers(struct relay *, struct relay_io *);
-/* Whether the name is known is not known before all that is answered. */
-bool	relay_name_is_open(const struct relay *, enum expect_kind,
-	    bool is_known);
+/* The same, if what the name means depends on that; else false. */
+bool	relay_awaits_name(struct relay *, struct relay_io *,
+	    enum expect_kind, const char *name);
+bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
+/* The name means nothing: an error. */
+enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name);
 /* An error with the server's name in it is told with the client's. */
 struct error_fields;
 bool	relay_rename_error(struct relay *, struct relay_io *,
@@ -267,10 +269,13 @@ struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
 bool	relay_may_bind(struct relay *, struct relay_io *,
 	    const struct relay_message *, enum expect_kind,
 	    struct statement *, const char *name, enum relay_verdict *verdict);
+/* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
+void	relay_note_unnamed(struct relay *, enum expect_kind);
+void	relay_ask_unnamed(struct relay *, struct relay_io *);
 /* A Describe of ours is answered; session->described has the parameters. */
 void	relay_learn(struct relay *, struct relay_io *,
 	    const struct expectation *, uint64_t shape);
-/* A Describe of the client's, of its unnamed statement. */
+/* One of the unnamed statement. */
 void	relay_learn_unnamed(struct relay *, const struct expectation *,
 	    const uint8_t *types, size_t);
 /* What this batch names has changed its shape: any will do. */
@@ -279,7 +284,7 @@ void	relay_unlearn(struct relay *, const struct buf *batch);
 /* relay_retry.c */
 void	relay_keep_message(struct relay *, const struct relay_message *,
 	    bool is_first);
-/* A message of the client was used; is_first: nothing was expected before. */
+/* A message of the client was used; is_first: no request of its ran before. */
 static inline void
 relay_note_message(struct relay *relay, const struct relay_message *message,
     bool is_first)
@@ -436,28 +441,17 @@ bool	relay_begin_follows(struct relay *, const struct relay_message *);
 /* A statement that is answered here; false: it is not. */
 bool	relay_own_query(struct relay *, struct relay_io *,
 	    const char *text, size_t n);
+/* Nothing of a block is ours but where no server has it. */
+static inline bool
+relay_owns_batch(const struct relay *relay, int may_own)
+{
+	return may_own != OWN_MAYBE_NOT && (may_own == OWN_MAYBE_ANY ||
+	    (relay->state == RELAY_IDLE &&
+	    relay->client->pool->set != NULL));
+}
 /* Parse, or Bind of that statement: the whole batch, if it is here. */
 bool	relay_own_batch(struct relay *, struct relay_io *,
 	    const struct relay_message *);
-/* Whether such a text is worth a look: cheap, and right about no. */
-static inline bool
-relay_may_own(const char *text)
-{
-	while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
-		text++;
-	switch (text[0] | 0x20) {
-	case 'b':
-	case 'c':
-	case 'e':
-	case 'r':
-	case 'a':
-		return true;
-	case 's':
-		return (text[1] | 0x20) != 'e' || (text[2] | 0x20) == 't';
-	default:
-		return false;
-	}
-}
 
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
@@ -539,7 +533,7 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
-bool	relay_restores(struct relay *);
+bool	relay_restores(struct relay *, const struct relay_message *);
 void	relay_restore(struct relay *, enum expect_purpose);
 
 /* relay_custom.c */

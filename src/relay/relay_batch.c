@@ -69,20 +69,6 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 	parcel_piece(&io->to_server, name, name_bytes);
 }
 
-/* What the name means is not known before all that is answered. */
-static bool
-relay_awaits_name(struct relay *relay, struct relay_io *io,
-    enum expect_kind kind, const char *name)
-{
-	if (name[0] == '\0' || !relay_has_expected(relay) ||
-	    !relay_name_is_open(relay, kind,
-	    names_find(&relay->names, name) != NULL))
-		return false;
-	relay->is_unsynced = true;
-	relay_await_answers(relay, io);
-	return true;
-}
-
 /*
  * Parse.
  */
@@ -102,25 +88,11 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	} else
 		entry->before = statement_hold(statement);
 	session_set_unnamed(session, statement);
+	relay->unnamed_use = UNNAMED_PARSED;
 	relay->pins &= ~(uint32_t)PIN_STATEMENT;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
-}
-
-/*
- * A batch before this one may have been refused, and with it what parsed or
- * ended the unnamed statement: the server's could be anybody's.
- */
-static bool
-relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
-{
-	if (relay->has_parsed || !relay_has_expected(relay) ||
-	    !expected_has_end(&relay->server->session->expected))
-		return false;
-	relay->is_unsynced = true;
-	relay_await_answers(relay, io);
-	return true;
 }
 
 /*
@@ -269,7 +241,7 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	if (relay_may_own((const char *)body) &&
+	if (relay_owns_batch(relay, relay_may_own((const char *)body)) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
 	if (relay->state == RELAY_IDLE) {
@@ -304,22 +276,6 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 /*
  * Bind, Describe, Close.
  */
-
-static enum relay_verdict
-relay_no_statement(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
-{
-	if (name[0] == '\0')
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "unnamed prepared statement does not exist");
-	else
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "prepared statement \"%s\" does not exist", name);
-	relay_drop(relay, message);
-	return RELAY_USED;
-}
 
 /*
  * The statement that a Bind or Describe names, or NULL: *passes says whether
@@ -396,8 +352,10 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 {
 	struct expectation	*entry;
 
-	if (statement != NULL)
+	if (statement != NULL) {
 		relay_ensure_unnamed(relay, io);
+		relay_note_unnamed(relay, kind);
+	}
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
 	if (statement != NULL && kind == EXPECT_DESCRIBE)
@@ -470,7 +428,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && kind == EXPECT_BIND &&
-	    relay_may_own(statement->text) &&
+	    relay_owns_batch(relay, statement->may_be_ours) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
 	if (statement != NULL && relay_refuse_block(relay, io, message,
@@ -613,6 +571,9 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
+	/* It may be the first message of a batch that is about more. */
+	if (relay->state == RELAY_LINKED && relay->hearer != NULL)
+		relay_listen_lay(relay, io);
 	if (name[-1] == 'P') {
 		if (name[0] == '\0' && relay->server != NULL)
 			session_set_deallocate(relay->server->session, NULL);

@@ -249,7 +249,7 @@ relay_finish(struct relay *relay)
 	if (relay->server->transaction_status != STATUS_IDLE) {
 		if (relay->reopens)
 			relay_begin_again(relay);
-		else if (!relay_restores(relay))
+		else
 			relay_rest_open(relay);
 		return;
 	}

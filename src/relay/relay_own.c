@@ -76,6 +76,7 @@ own_find_block(const struct relay *relay, struct own *own, const char *text,
 	bool	is_held = relay->begin_state == BEGIN_HELD;
 
 	if (relay->state != RELAY_IDLE || relay->lost != LOST_NOTHING ||
+	    relay->client->pool->set == NULL ||
 	    (!is_held && !relay_is_split(relay)))
 		return false;
 	sqlbegin_parse(&own->begin, text, n);
@@ -103,7 +104,8 @@ own_find(const struct relay *relay, struct own *own, const char *text,
 {
 	own->kind = OWN_NOTHING;
 	return own_find_block(relay, own, text, n) ||
-	    own_find_route(relay, own, text, n);
+	    (relay_may_own(text) != OWN_MAYBE_BLOCK &&
+	    own_find_route(relay, own, text, n));
 }
 
 static const char *
@@ -151,7 +153,7 @@ relay_own_query(struct relay *relay, struct relay_io *io, const char *text,
 {
 	struct own	 own;
 	struct buf	 answer;
-	const char	*value = own_route_name(relay);
+	const char	*value;
 
 	if (!own_find(relay, &own, text, n))
 		return false;
@@ -164,6 +166,7 @@ relay_own_query(struct relay *relay, struct relay_io *io, const char *text,
 	}
 	buf_init(&answer);
 	if (own.kind == OWN_SHOW_ROUTE) {
+		value = own_route_name(relay);
 		put_row_description(&answer, &route_column, 1);
 		put_data_row(&answer, &value, 1);
 	}

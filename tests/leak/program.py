@@ -7,11 +7,9 @@ tables and schemas are a client's own where two would disturb each other.
 
 What is left out on purpose, because pgweir says that it is different:
 settings changed inside functions, currval as the first statement, EXECUTE of
-a statement that was named in the protocol, settings that only the login user
-may set before a SET ROLE, RESET of a setting from the
-startup packet inside a transaction or before other statements of a query, SET LOCAL of a custom name,
-set_config with a bound name (which ties without being seen here), names closed or
-given in a batch that fails when the next one is on its way already.
+a statement that was named in the protocol, RESET of a setting from the startup
+packet before other statements of a query, names closed or given in a batch
+that fails when the next one is on its way already.
 """
 
 # Name: values.  The last ones are refused by PostgreSQL.
@@ -132,7 +130,8 @@ class Writer:
             (6, self.several), (9, self.transaction), (4, self.who),
             (2, self.temporary), (2, self.lock), (2, self.listen),
             (2, self.cursor), (2, self.sql_prepare), (3, self.deallocate),
-            (3, self.copy_in), (1, self.custom), (1, self.discard),
+            (3, self.copy_in), (2, self.custom), (1, self.discard),
+            (1, self.bound_config),
             (1, self.do), (1, self.cancel), (1, self.long), (1, self.halves),
             (3, self.leave), (2, self.pipeline), (2, self.unnamed),
             (1, self.large_result)])
@@ -246,8 +245,6 @@ class Writer:
                         else self.odd_set_text())
 
     def reset_text(self):
-        if self.status != "I":
-            return self.set_text()
         return self.dice.choice((
             f"reset {self.value()[0]}", f"reset {self.value()[0]}",
             "reset all", f"set {self.value()[0]} to default"))
@@ -267,6 +264,13 @@ class Writer:
             "select * from a",
             f"select set_config({name}, {value}, {local}) from "
             "generate_series(1, 0)")))
+
+    def bound_config(self):
+        name, value = self.dice.choice((
+            self.value(), ("app.x", "bound"), ("app.tenant", "bound")))
+        return [["P", "", "select set_config($1, $2, $3)"],
+                ["B", "", "", [name, value, self.dice.choice("ft")]],
+                ["E", "", 0], ["S"]]
 
     def plain(self):
         return self.say(self.dice.choice(STATEMENTS))
@@ -395,9 +399,9 @@ class Writer:
     def custom(self):
         name = self.dice.choice(CUSTOM)
         return self.say(self.dice.choice((
-            f"set {name} = 'mine'",
-            f"reset {name}" if self.status == "I" else "select 1",
-            f"show {name}", "select set_config('app.x', 'mine', false)",
+            f"set {name} = 'mine'", f"set local {name} = 'ours'",
+            "select set_config('app.tenant', 'theirs', true)",
+            f"reset {name}", f"show {name}", "select set_config('app.x', 'mine', false)",
             "select current_setting('app.x', true)")))
 
     def do(self):
@@ -513,7 +517,8 @@ class Writer:
             return [["Q", "copy nosuch from stdin"], ["d", "new\n"], ["c"]]
         text = self.dice.choice(("copy t from stdin", "copy t from stdin",
                                  "copy nosuch from stdin"))
-        return [["P", "", text], ["B", "", "", []], ["E", "", 0],
+        return [["C", "S", "copy"], ["P", "copy", text],
+                ["B", "", "copy", []], ["E", "", 0],
                 ["d", "new\n"], self.dice.choice((["c"], ["f", "no"])),
                 ["S"]]
 

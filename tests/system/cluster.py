@@ -390,6 +390,8 @@ class Cluster:
                 node.run("pg_ctl", "-m", "immediate", "-D", node.dir, "stop")
             except (OSError, subprocess.CalledProcessError):
                 pass
+        # Each takes as much room as all that the other tests need.
+        shutil.rmtree(self.top, ignore_errors=True)
 
     def fail_over(self):
         """The most advanced replica is promoted, the others follow it."""

@@ -261,3 +261,14 @@ def test_an_unnamed_statement_that_was_skipped_is_never_anothers(world):
         for _ in range(5):
             one, two = (plain(c.until_ready()) for c in (direct, a))
             assert one == two, (one, two)
+
+
+def test_a_tied_client_hears_itself_in_a_batch_that_begins_with_close(world):
+    direct, a, _ = pair(world, "default_pool_size = 3")
+    for client in (direct, a):
+        client.ask(query("declare c cursor with hold for select 1"))
+        client.ask(query("listen hunted"))
+        answer = client.ask(close("S", "s") +
+                            parse("s", "notify hunted, 'said'") + bind("s") +
+                            execute() + SYNC)
+        assert kinds(answer) == "312CAZ", kinds(answer)

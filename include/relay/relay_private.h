@@ -323,8 +323,7 @@ void	relay_copy_told(struct relay *, struct relay_io *);
  * statement (NULL: not known), the client's wish and the configuration.
  */
 void	relay_choose(struct relay *, const char *text, size_t n);
-/* What its transactions are routed by, but for a comment of their own. */
-enum route	relay_route(const struct relay *);
+enum route	relay_route(const struct relay *);	/* without a comment */
 /* As pool_take(), wherever that need is served. */
 struct server	*relay_ask(struct relay *);
 void	relay_on_moved(struct ticket *);

@@ -26,7 +26,7 @@
 #include "pool/pool.h"
 #include "relay/hearer.h"
 #include "relay/relay.h"
-#include "relay/words.h"
+#include "session/words.h"
 #include "stop.h"
 #include "wire/scram.h"
 #include "worker.h"

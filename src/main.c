@@ -39,8 +39,8 @@
 #include "pool/monitor.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
-#include "relay/catalogue_source.h"
 #include "relay/relay.h"
+#include "route/catalogue_source.h"
 #include "worker.h"
 
 struct arguments {

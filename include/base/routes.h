@@ -3,7 +3,7 @@
  * numbers, the labels in SHOW ROUTES and the metrics, and the sentences of
  * EXPLAIN ROUTE.
  *
- * The first part is what a statement is found to be (relay/route.h), the
+ * The first part is what a statement is found to be (route/route.h), the
  * second what else decides where a transaction goes.
  */
 

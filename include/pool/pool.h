@@ -159,7 +159,7 @@ struct pool_secret {
 	uint8_t		 client_key[32];
 };
 
-/* What relay/words.h keeps with a pool. */
+/* What session/words.h keeps with a pool. */
 struct pool_words {
 	struct pool_words	*older;
 	uint32_t		 count;

@@ -90,7 +90,7 @@ struct server {
 	void			*user;		/* who took it */
 
 	struct server_login	*login;		/* CONNECTING, LOGIN only */
-	struct server_session	*session; /* relay/session.h; may be NULL */
+	struct server_session	*session; /* session/session.h; may be NULL */
 	const void		*mark; /* what a ticket's wish looks for */
 	struct buf		 partial; /* IDLE, CLEANING: a message that
 						 * has come in part */

@@ -34,7 +34,7 @@
 #define RELAY_RELAY_PRIVATE_H
 
 #include "pool/backend.h"
-#include "relay/own.h"
+#include "session/own.h"
 #include "relay/relay.h"
 #include "wire/msg.h"
 

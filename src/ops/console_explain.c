@@ -16,11 +16,11 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "ops/console_private.h"
-#include "pool/cluster.h"
 #include "pool/backend.h"
-#include "relay/catalogue.h"
-#include "relay/catalogue_source.h"
-#include "relay/route.h"
+#include "pool/cluster.h"
+#include "route/catalogue.h"
+#include "route/catalogue_source.h"
+#include "route/route.h"
 #include "wire/put.h"
 
 #define EXPLAIN_POLL_US		(20 * US_PER_MS)

@@ -27,8 +27,8 @@
 #include "pool/backend.h"
 #include "pool/budget.h"
 #include "pool/peers.h"
-#include "relay/prepared.h"
-#include "relay/settings.h"
+#include "session/prepared.h"
+#include "session/settings.h"
 
 /*
  * The format.

@@ -21,8 +21,8 @@
 #include "pool/budget.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
-#include "relay/prepared.h"
-#include "relay/settings.h"
+#include "session/prepared.h"
+#include "session/settings.h"
 
 /*
  * Rows.

@@ -13,7 +13,7 @@
 #include "base/mem.h"
 #include "ops/overview.h"
 #include "ops/show_private.h"
-#include "relay/prepared.h"
+#include "session/prepared.h"
 
 enum { PREPARED_ROWS_MAX = 10000, PREPARED_TEXT_BYTES = 200 };
 

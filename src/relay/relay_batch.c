@@ -15,8 +15,8 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "relay/relay_private.h"
-#include "relay/verdict.h"
-#include "relay/words.h"
+#include "session/verdict.h"
+#include "session/words.h"
 #include "wire/put.h"
 
 /* The name that the body begins with; NULL: its end is not here. */

@@ -14,8 +14,8 @@
 
 #include "base/mem.h"
 #include "relay/relay_private.h"
-#include "relay/verdict.h"
-#include "relay/words.h"
+#include "session/verdict.h"
+#include "session/words.h"
 #include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,

@@ -19,8 +19,8 @@
 
 #include "base/mem.h"
 #include "relay/relay_private.h"
-#include "relay/verdict.h"
-#include "relay/words.h"
+#include "session/verdict.h"
+#include "session/words.h"
 #include "wire/get.h"
 
 void

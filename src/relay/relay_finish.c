@@ -16,7 +16,7 @@
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "relay/relay_private.h"
-#include "relay/words.h"
+#include "session/words.h"
 
 bool
 relay_is_at_rest(const struct relay *relay)

@@ -15,8 +15,8 @@
 #include <string.h>
 
 #include "pool/monitor.h"
-#include "relay/heal.h"
 #include "relay/relay_private.h"
+#include "route/heal.h"
 #include "wire/error_fields.h"
 
 /* One request is left to be answered, and it is the last. */

@@ -24,7 +24,10 @@ relay_await_answers(struct relay *relay, struct relay_io *io)
 	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
 	struct server_session	*session = relay->server->session;
 
-	parcel_piece(&io->to_server, flush, sizeof flush);
+	/* Behind a Sync or a Query the server flushes by itself. */
+	if (expected_at(&session->expected,
+	    session->expected.count - 1)->kind < EXPECT_SYNC)
+		parcel_piece(&io->to_server, flush, sizeof flush);
 	session->own_purpose = PURPOSE_NONE;
 	session->has_failed = false;
 	/* What is answered by then cannot be run again. */

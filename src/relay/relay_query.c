@@ -19,7 +19,7 @@
 #include "pool/cancel.h"
 #include "pool/monitor.h"
 #include "relay/relay_private.h"
-#include "relay/words.h"
+#include "session/words.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
 

@@ -2,7 +2,7 @@
  * Which replica serves a client's next read.
  *
  * The one that has served its last one, while that is usable and has replayed
- * what was written before (relay/causal.h).  Otherwise one that has replayed
+ * what was written before (route/causal.h).  Otherwise one that has replayed
  * that, and what the client has read: it had read no more than the primary
  * had written by then, so when it leaves a replica the primary is asked, as
  * after a write, and what it answers is kept as what was seen.
@@ -17,8 +17,8 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
-#include "relay/causal.h"
 #include "relay/relay_private.h"
+#include "route/causal.h"
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);
 

@@ -12,7 +12,7 @@
 #include "base/mem.h"
 #include "relay/relay_answers.h"
 #include "relay/relay_private.h"
-#include "relay/words.h"
+#include "session/words.h"
 #include "wire/error_fields.h"
 
 /* Parameters that take more are passed on at once. */

@@ -17,7 +17,7 @@
 #include <string.h>
 
 #include "relay/relay_private.h"
-#include "relay/verdict.h"
+#include "session/verdict.h"
 #include "wire/error_fields.h"
 
 /* Servers that have had temporary tables, before it is told. */

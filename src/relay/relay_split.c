@@ -3,7 +3,7 @@
  *
  * Under split a transaction of one statement, or of one batch of the extended
  * protocol that is here up to its Sync, goes to a replica when all of it is
- * proven to only read (relay/route.h).  While it runs there is_reading is
+ * proven to only read (route/route.h).  While it runs there is_reading is
  * set, and what else the client says is passed on only if it reads as well;
  * anything else waits (waits_for_end) until the replica was given back.
  *
@@ -20,11 +20,11 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
-#include "relay/catalogue.h"
-#include "relay/catalogue_source.h"
-#include "relay/causal.h"
 #include "relay/relay_private.h"
-#include "relay/route.h"
+#include "route/catalogue.h"
+#include "route/catalogue_source.h"
+#include "route/causal.h"
+#include "route/route.h"
 
 enum { KNOWN_SLOTS = 16, ROUTED_SHIFT = 8 };
 

@@ -11,8 +11,8 @@ bad=$(
 		done
 	done | awk '
 	BEGIN {
-		split("base wire net config pool client relay ops", names)
-		for (i in names) floor[names[i]] = i
+		split("base wire net config pool client session route relay ops", names)
+		for (i in names) floor[names[i]] = i + 0
 	}
 	!($3 in floor) || floor[$3] > floor[$2] ||
 	    ($2 == "net" && $3 == "wire") { print $1 " includes " $3 }

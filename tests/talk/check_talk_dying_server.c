@@ -197,7 +197,7 @@ START_TEST(a_server_that_dies_in_a_batch_costs_that_batch_only)
 	}
 	/* Two batches in flight. */
 	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S'),
-	    binds(""), executes(), plain('S')));
+	    parse("", "x"), binds(""), executes(), plain('S')));
 	says(one, plain('1'));
 	hears(ann, plain('1'));
 	leaves(one);

@@ -12,8 +12,8 @@
 
 #include <libpq-fe.h>
 
-#include "relay/catalogue.h"
-#include "relay/route.h"
+#include "route/catalogue.h"
+#include "route/route.h"
 
 static const struct catalogue *
 read_catalogue(PGconn *connection)

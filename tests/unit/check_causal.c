@@ -1,5 +1,5 @@
 /*
- * relay/causal and relay/heal: whose reads wait for which position, and which
+ * route/causal and route/heal: whose reads wait for which position, and which
  * refusals the primary heals.
  */
 
@@ -7,8 +7,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "relay/causal.h"
-#include "relay/heal.h"
+#include "route/causal.h"
+#include "route/heal.h"
 #include "wire/error_fields.h"
 
 #include "check_main.h"

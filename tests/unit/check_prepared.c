@@ -5,8 +5,8 @@
 #include <pthread.h>
 #include <string.h>
 
-#include "relay/prepared.h"
-#include "relay/settings.h"
+#include "session/prepared.h"
+#include "session/settings.h"
 
 #include "check_main.h"
 

@@ -13,10 +13,10 @@
 #include "base/mem.h"
 #include "net/loop.h"
 #include "net/stream.h"
-#include "relay/expected.h"
-#include "relay/parcel.h"
-#include "relay/prepared.h"
-#include "relay/settings.h"
+#include "session/expected.h"
+#include "session/parcel.h"
+#include "session/prepared.h"
+#include "session/settings.h"
 
 #include "check_main.h"
 

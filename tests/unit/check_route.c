@@ -1,13 +1,13 @@
 /*
- * relay/route and relay/catalogue: what is proven, what is remembered.
+ * route/route and route/catalogue: what is proven, what is remembered.
  */
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
-#include "relay/catalogue.h"
-#include "relay/route.h"
+#include "route/catalogue.h"
+#include "route/route.h"
 #include "wire/sqlscan.h"
 
 #include "check_main.h"

@@ -64,6 +64,9 @@ void	 libpq_open(struct libpq *, struct loop *,
 /* One query with COUNT parameters in text; it is ready and not asking. */
 void	 libpq_ask(struct libpq *, const char *query, int count,
 	    const char *const *values);
+/* The same in two steps, for what is asked often: planned once. */
+void	 libpq_prepare(struct libpq *, const char *name, const char *query);
+void	 libpq_ask_prepared(struct libpq *, const char *name);
 void	 libpq_close(struct libpq *);		/* also when it is closed */
 
 /*

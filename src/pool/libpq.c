@@ -162,20 +162,37 @@ libpq_close(struct libpq *libpq)
  * Asking.
  */
 
+static void
+libpq_sent(struct libpq *libpq, int is_sent)
+{
+	if (is_sent == 1)
+		libpq->is_asking = true;
+	else
+		libpq_fail(libpq);
+}
+
 void
 libpq_ask(struct libpq *libpq, const char *query, int count,
     const char *const *values)
 {
-	int	is_sent = count == 0 ?
-		    PQsendQuery(libpq->connection, query) :
-		    PQsendQueryParams(libpq->connection, query, count, NULL,
-		    values, NULL, NULL, 0);
+	libpq_sent(libpq, count == 0 ?
+	    PQsendQuery(libpq->connection, query) :
+	    PQsendQueryParams(libpq->connection, query, count, NULL, values,
+	    NULL, NULL, 0));
+}
 
-	if (is_sent != 1) {
-		libpq_fail(libpq);
-		return;
-	}
-	libpq->is_asking = true;
+void
+libpq_prepare(struct libpq *libpq, const char *name, const char *query)
+{
+	libpq_sent(libpq, PQsendPrepare(libpq->connection, name, query, 0,
+	    NULL));
+}
+
+void
+libpq_ask_prepared(struct libpq *libpq, const char *name)
+{
+	libpq_sent(libpq, PQsendQueryPrepared(libpq->connection, name, 0,
+	    NULL, NULL, NULL, 0));
 }
 
 /* A handler that closes it, or fails, also ends the asking. */

@@ -38,6 +38,16 @@
 /* A replica that somebody waits for is asked this often. */
 #define REPLICA_LEAST_US	(5 * US_PER_MS)
 
+/* The question as a prepared statement of the connection. */
+enum monitor_plan {
+	PLAN_NONE,
+	PLAN_ASKED,
+	PLAN_MADE,
+	PLAN_NOT,		/* it did not work: asked as it is */
+};
+
+#define MONITOR_STATEMENT	"pgweir_monitor"
+
 enum monitor_state {
 	MONITOR_CLOSED,
 	MONITOR_RESOLVING,
@@ -50,6 +60,7 @@ struct monitor {
 	struct backend		*backend;
 	char			*database;	/* the entry's name */
 	enum monitor_state	 state;
+	enum monitor_plan	 plan;
 	bool			 is_stopped;
 	bool			 was_good;	/* it has answered here */
 	uint32_t		 doubts;	/* when it was asked */
@@ -140,6 +151,7 @@ monitor_close(struct monitor *monitor)
 	config_release(monitor->config);
 	monitor->config = NULL;
 	monitor->state = MONITOR_CLOSED;
+	monitor->plan = PLAN_NONE;
 }
 
 /* Ordinary connections may be answered although we are not. */
@@ -285,7 +297,20 @@ monitor_ask(struct monitor *monitor)
 	monitor->state = MONITOR_ASKING;
 	deadline_set(monitors_main, &monitor->limit,
 	    monitor->config->option.role_check_timeout_us, monitor_on_limit);
-	libpq_ask(&monitor->libpq, monitor_query, 0, NULL);
+	if (monitor->plan == PLAN_MADE)
+		libpq_ask_prepared(&monitor->libpq, MONITOR_STATEMENT);
+	else
+		libpq_ask(&monitor->libpq, monitor_query, 0, NULL);
+}
+
+/* After the first answer; it is asked often, and long to plan. */
+static void
+monitor_prepare(struct monitor *monitor)
+{
+	monitor->plan = PLAN_ASKED;
+	deadline_set(monitors_main, &monitor->limit,
+	    monitor->config->option.role_check_timeout_us, monitor_on_limit);
+	libpq_prepare(&monitor->libpq, MONITOR_STATEMENT, monitor_query);
 }
 
 static struct monitor *
@@ -304,14 +329,23 @@ static void
 monitor_on_result(struct libpq *libpq, PGresult *result)
 {
 	struct monitor	*monitor = monitor_of(libpq);
+	const char	*sqlstate;
 
-	if (PQresultStatus(result) == PGRES_TUPLES_OK &&
+	if (monitor->plan == PLAN_ASKED)
+		monitor->plan = PQresultStatus(result) == PGRES_COMMAND_OK ?
+		    PLAN_MADE : PLAN_NOT;
+	else if (PQresultStatus(result) == PGRES_TUPLES_OK &&
 	    PQntuples(result) == 1 && PQnfields(result) == MONITOR_COLUMNS)
 		monitor_take_result(monitor, result);
-	else
+	else {
 		/* Promoted between two of its functions, perhaps. */
 		monitor_tell(monitor, HEALTH_MUTE,
 		    PQresultErrorMessage(result));
+		/* Behind another pooler it may be gone. */
+		sqlstate = PQresultErrorField(result, PG_DIAG_SQLSTATE);
+		if (sqlstate != NULL && strcmp(sqlstate, "26000") == 0)
+			monitor->plan = PLAN_NOT;
+	}
 }
 
 static void
@@ -319,6 +353,10 @@ monitor_on_answered(struct libpq *libpq)
 {
 	struct monitor	*monitor = monitor_of(libpq);
 
+	if (monitor->plan == PLAN_NONE) {
+		monitor_prepare(monitor);
+		return;
+	}
 	monitor->state = MONITOR_IDLE;
 	deadline_clear(monitors_main, &monitor->limit);
 	if (monitor->doubts != atomic_load(&monitor->backend->doubts))

@@ -2,10 +2,10 @@
  * What is answered here although PostgreSQL could be asked: BEGIN and the end
  * of a transaction that no server knows of (relay_begin.c), and pgweir.route.
  *
- * It is a Query of its own, or a batch of the extended protocol that runs
- * nothing else and is here up to its Sync: Parse, if it is not prepared yet,
- * Bind, Describe, Execute.  Whatever is not understood to its end goes the
- * way of all others.
+ * It is a Query of its own, or a batch of the extended protocol that has
+ * nothing else in it and is here up to its Sync: Parse, if it is not prepared
+ * yet, Bind, Describe, Execute; or Parse alone.  Whatever is not understood
+ * to its end goes the way of all others.
  */
 
 #include <string.h>
@@ -335,7 +335,8 @@ own_take_batch(struct relay *relay, struct own_batch *batch,
 		case MSG_FLUSH:
 			break;
 		case MSG_SYNC:
-			return batch->has_execute;
+			return batch->has_execute ||
+			    (batch->parse != NULL && !batch->has_bind);
 		default:
 			return false;
 		}
@@ -384,7 +385,8 @@ relay_own_batch(struct relay *relay, struct relay_io *io,
 	is_own = own_take_batch(relay, &batch, message->at, message->left) &&
 	    own_name_statement(relay, &batch);
 	if (is_own) {
-		own_do(relay, &batch.own);
+		if (batch.has_execute)
+			own_do(relay, &batch.own);
 		relay_answer(relay, io, EXPECT_SYNC, &batch.answer);
 		relay->skip = (uint32_t)(batch.total - message->here);
 		relay->skip_passes = false;

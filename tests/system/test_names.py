@@ -2,7 +2,7 @@
 
 from cluster import Cluster, wait_until
 from names import Names
-from wire import Client
+from wire import Client, error_of, query
 
 HOST = "select host(inet_server_addr())"
 PRIMARY = "/* pgweir.route=primary */ " + HOST
@@ -70,6 +70,34 @@ def test_a_name_that_cannot_be_resolved_keeps_its_last_addresses(world):
             assert weir.sql(PRIMARY) == addresses[0]
             assert set(hosts(weir)) == set(addresses)
         assert "the last known addresses stay in use" in weir.text()
+        names.close()
+
+
+def test_a_pod_of_the_primary_that_is_lost_and_comes_back_as_a_replica(world):
+    with Cluster(world, replicas=1, one_port=True) as cluster:
+        names = Names(world.top)
+        old, new = cluster.nodes
+        addresses = [n.address for n in cluster.nodes]
+        names.addresses["pg.test"] = addresses
+        weir = start(world, cluster, names)
+        client = Client(weir.port, user="postgres")
+        client.rows("create table t (a int)")
+        cluster.caught_up()
+        old.kill()
+        names.addresses["pg.test"] = [new.address]
+        wait_until("it is gone", lambda: set(hosts(weir)) ==
+                   {new.address})
+        new.promote()
+        wait_until("it is written again", lambda: error_of(client.ask(
+            query("insert into t values (1)"))) is None)
+        assert client.one(PRIMARY) == new.address
+        old.rejoin(new)
+        names.addresses["pg.test"] = addresses
+        reads = {"env": {"PGOPTIONS": "-c pgweir.route=replica"}}
+        wait_until("it serves reads", lambda: weir.sql(
+            HOST, **reads) == old.address)
+        assert client.one(PRIMARY) == new.address
+        client.rows("insert into t values (2)")
         names.close()
 
 

@@ -158,6 +158,7 @@ class Patroni:
         self.world.settle()
         for member in self.members:
             member.stop()
+        shutil.rmtree(self.top, ignore_errors=True)
 
     def roles(self):
         """What Patroni says of everybody, {name: role}; {}: nothing."""

@@ -202,7 +202,7 @@ class OldServer(threading.Thread):
             pass
 
     def note(self, data, server):
-        if b"pg_is_in_recovery" in data:
+        if b"pg_is_in_recovery" in data or b"pgweir_monitor" in data:
             self.queries.append(data)
         server.sendall(data)
         return b""

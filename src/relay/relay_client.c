@@ -275,6 +275,9 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 {
 	struct buf	nothing;
 
+	/* What is put in front of this Sync would be skipped unanswered. */
+	if (relay->is_refusing)
+		relay->unnamed_use = UNNAMED_OLD;
 	relay->is_refusing = relay->has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
 		buf_init(&nothing);

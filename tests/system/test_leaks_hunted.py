@@ -286,3 +286,14 @@ def test_the_time_zone_of_the_startup_packet_comes_back_by_its_own_words(
                         "show timezone", "rollback", "show timezone"):
                 one, two = (plain(c.ask(query(say))) for c in (direct, a))
                 assert one == two, (text, say, one, two)
+
+
+def test_a_batch_that_has_failed_already_ends_with_its_sync(world):
+    direct, a, _ = pair(world)
+    for client in (direct, a):
+        client.ask(parse("", "select set_config($1, $2, $3)") + bind(
+            "", values=("datestyle", "ISO", "t")) + execute() + SYNC)
+        client.ask(bind("") + SYNC)
+    assert same(direct, a, parse("", "select $1::int / $2::int") +
+                execute() + describe("S", "s") + SYNC) == "1EZ"
+    assert same(direct, a, query("select 1")) == "TDCZ"

@@ -29,6 +29,9 @@
 /* LAST lasts no longer: who was told to go is gone by then. */
 #define LAST_US		(500 * US_PER_MS)
 
+/* How often clients are looked for, for stop_after_clients. */
+#define LOOK_US		(1 * US_PER_SECOND)
+
 #define GOODBYE		"the pooler is shutting down; connect again"
 
 enum stop_state {
@@ -50,6 +53,9 @@ static struct {
 	struct deadline		 cut;
 	struct deadline		 timeout;
 	struct deadline		 last;
+	struct deadline		 idle;
+	uint64_t		 logins;	/* at the last look */
+	int64_t			 seen_us;	/* a client; 0: none yet */
 	struct event		*poll;		/* has everybody gone? */
 } stop;
 
@@ -69,11 +75,6 @@ stop_state_name(void)
 	return names[atomic_load(&stop.state)];
 }
 
-void
-stop_init(struct loop *loop)
-{
-	stop.loop = loop;
-}
 
 /*
  * The end.
@@ -275,6 +276,50 @@ stop_terminate(void)
 	else
 		stop_drain();
 	config_release(config);
+}
+
+/*
+ * After the last client.
+ */
+
+/* Short visits between two looks are seen by their number. */
+static bool
+stop_has_applications(void)
+{
+	uint64_t	logins = atomic_load(&client_numbers.logins);
+	bool		came = logins != stop.logins;
+
+	stop.logins = logins;
+	return came || atomic_load(&client_numbers.served) >
+	    atomic_load(&client_numbers.consoles);
+}
+
+static void
+stop_on_idle_look(struct loop *loop, struct deadline *deadline)
+{
+	struct config	*config = config_current();
+	int64_t		 idle_us = config->option.stop_after_clients_us;
+	int64_t		 now_us = loop_now_us(loop);
+
+	config_release(config);
+	if (stop_has_applications())
+		stop.seen_us = now_us;
+	if (idle_us > 0 && stop.seen_us != 0 &&
+	    now_us - stop.seen_us >= idle_us) {
+		log_info(NULL, "no client is left: stop_after_clients");
+		if (atomic_load(&stop.state) == STOP_RUNNING)
+			stop_terminate();
+		return;
+	}
+	deadline_set(loop, deadline, idle_us > 0 && idle_us / 4 < LOOK_US ?
+	    idle_us / 4 + 1 : LOOK_US, stop_on_idle_look);
+}
+
+void
+stop_init(struct loop *loop)
+{
+	stop.loop = loop;
+	stop_on_idle_look(loop, &stop.idle);
 }
 
 /*

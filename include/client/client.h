@@ -84,7 +84,8 @@ struct client {
 	bool			 is_admin;	/* console rights */
 	bool			 has_place;	/* within max_client_conn */
 	bool			 is_unix;	/* its socket */
-	bool			 is_watcher;	/* console on unix socket */
+	bool			 is_console;	/* that serves it */
+	bool			 is_watcher;	/* and on the unix socket */
 	bool			 is_counted;	/* in the login numbers */
 	const struct client_service *service;	/* NULL before SERVED */
 	void			*served;	/* the service's own struct */
@@ -130,7 +131,9 @@ struct client_numbers {
 	_Atomic int	places;		/* of max_client_conn that are taken */
 	_Atomic int	logging_in;
 	_Atomic int	served;
-	_Atomic int	watchers;	/* of them, see client_leave.h */
+	_Atomic int	consoles;	/* of them, which the next are too */
+	_Atomic int	watchers;	/* see client_leave.h */
+	_Atomic uint64_t logins;	/* ever, but for consoles */
 };
 extern struct client_numbers	client_numbers;
 

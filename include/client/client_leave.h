@@ -31,7 +31,7 @@ extern _Atomic bool	clients_are_leaving;
 void	client_dismiss_all(struct loop *, enum reason, const char *text,
 	    bool is_now, int64_t spread_us);
 
-/* Any thread: clients that somebody has to wait for. */
+/* Any thread: clients that have to be waited for; not who is logging in. */
 int	clients_left(void);
 
 #endif

@@ -78,6 +78,12 @@ struct host {
 	bool	 is_literal;	/* no look-up will tell its addresses */
 };
 
+/* load_balance_hosts: of hosts that serve alike, under route = any. */
+enum balance {
+	BALANCE_ROUND_ROBIN,	/* each in its turn */
+	BALANCE_DISABLE,	/* the first, the next only when it fails */
+};
+
 /* A line of [databases].  Texts that were not given are NULL. */
 struct database {
 	char		*name; /* as clients ask; "*" is the fallback */
@@ -101,6 +107,7 @@ struct database {
 	char		*application_name;
 	enum pool_mode	 pool_mode;
 	enum route	 route;
+	enum balance	 balance;
 	int		 pool_size;	/* these: CONFIG_UNSET if not given */
 	int		 min_pool_size;
 	int		 reserve_pool_size;
@@ -206,6 +213,7 @@ const struct user	*config_user(const struct config *, const char *);
 struct pool_settings {
 	enum pool_mode	mode;
 	enum route	route;
+	enum balance	balance;
 	bool		replica_fallback;
 	bool		split_transactions;
 	int		pool_size;		/* 0: unlimited */
@@ -240,5 +248,6 @@ const char	*config_pool_mode_name(enum pool_mode);
 bool		 config_pool_mode_parse(const char *, enum pool_mode *);
 const char	*config_route_name(enum route);
 bool		 config_route_parse(const char *, enum route *);
+const char	*config_balance_name(enum balance);
 
 #endif

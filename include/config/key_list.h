@@ -33,6 +33,9 @@ X(TEXT, "timezone", timezone, "the same")				\
 X(TEXT, "application_name", application_name, "the same")		\
 X(MODE, "pool_mode", pool_mode, "overrides the option pool_mode")	\
 X(ROUTE, "route", route, "overrides the option route")			\
+X(BALANCE, "load_balance_hosts", balance, "which of several hosts is "	\
+    "used under route = any: round-robin, the next one each time, or "	\
+    "disable, the first one that answers")				\
 X(NUMBER, "pool_size", pool_size, "overrides the option "		\
     "default_pool_size")						\
 X(NUMBER, "min_pool_size", min_pool_size, "overrides the option "	\

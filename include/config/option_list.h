@@ -181,6 +181,9 @@ X(TIME, shutdown_spread, shutdown_spread_us, "5", "5", 0, 3600, true,	\
 X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
     OPTION_DAY, true, "after SIGTERM exit at the latest after this long; "\
     "what runs a little before that is cancelled")			\
+X(TIME, stop_after_clients, stop_after_clients_us, "0", "0", 0,		\
+    OPTION_DAY, true, "stop as after SIGTERM once there has been a client "\
+    "and then none for this long: beside the application of a Job; 0: never")\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\

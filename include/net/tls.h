@@ -47,9 +47,14 @@ struct tls_settings {
  */
 struct tls_context	*tls_context_new_server(const struct tls_settings *,
 			    bool *self_signed, char *error, size_t);
-/* The back side, towards PostgreSQL. */
+/*
+ * The back side, towards PostgreSQL.  What verifies without a ca_file trusts
+ * whom the system trusts.
+ */
 struct tls_context	*tls_context_new_client(const struct tls_settings *,
 			    char *error, size_t);
+/* The file with whom the system trusts; NULL: there is none. */
+const char		*tls_system_authorities(void);
 struct tls_context	*tls_context_hold(struct tls_context *);
 /* NULL is allowed, in both. */
 void			 tls_context_release(struct tls_context *);

@@ -64,6 +64,8 @@ struct expectation {
 	uint8_t			 purpose;
 	bool			 is_named : 1;	/* Parse: entered into names */
 	uint8_t			 learns : 2;	/* relay_learn.c's */
+	bool			 ends_unnamed : 1;	/* Close, Query: what
+						 * `before` is, or was NULL */
 	uint32_t		 number;	/* on the shelf; of Bind and
 						 * Describe too */
 	struct statement	*statement;	/* Parse, Close: held; Describe:
@@ -116,6 +118,8 @@ bool			 expected_has(const struct expected *,
 			    enum expect_kind);
 /* Whether a request is in line after which PostgreSQL is in step again. */
 bool			 expected_has_sync(const struct expected *);
+/* The same of the client's own requests. */
+bool			 expected_has_end(const struct expected *);
 /* Whether a message of a batch waits for its answer. */
 bool			 expected_has_batch(const struct expected *);
 void			 expected_done(struct expected *);

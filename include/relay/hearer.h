@@ -41,6 +41,8 @@ struct hearer {
 	struct relay		*relay;
 	struct hub		*hub;	/* NULL: it never had a channel */
 	struct hub_order	*order;	/* not NULL: the hub is asked */
+	bool			 is_asked; /* found is to be compared, when it
+					    * is known what is set as well */
 	bool			 must_stay; /* its own server has to listen */
 	size_t			 count;		/* of channels */
 	TAILQ_HEAD(, listening)	 channels;	/* in PostgreSQL's order */

@@ -62,6 +62,14 @@ enum lost {
 	LOST_TOLD,		/* it has, and must end the transaction */
 };
 
+/* What a batch has done with the unnamed statement. */
+enum {
+	UNNAMED_OLD,		/* not parsed it */
+	UNNAMED_PARSED,
+	UNNAMED_BOUND,		/* and used it */
+	UNNAMED_TOLD,		/* described it, whatever came then */
+};
+
 struct relay {
 	struct client		*client;	/* NULL: CLOSED */
 	struct server		*server;	/* LINKED, or greeting */
@@ -74,8 +82,10 @@ struct relay {
 	uint32_t		 skip;		/* bytes of the client's current
 						 * message still to come */
 	bool			 skip_passes;	/* they go to the server */
+	uint8_t			 skip_type;	/* then: of the message */
 	bool			 is_holding; /* a query of ours comes first */
 	bool			 is_unsynced;	/* a batch without its Sync */
+	bool			 has_parsed;	/* that batch, without a name */
 	bool			 is_refusing;	/* after an error of ours: what
 						 * comes is dropped to Sync */
 	bool			 is_leaving; /* said X: close when answered */
@@ -116,6 +126,10 @@ struct relay {
 	const struct statement	*misfit;	/* its rows have changed, as was
 						 * just found; not held */
 	bool			 knows_shapes;	/* has ever described */
+	uint8_t			 unnamed_use;	/* the unnamed statement in the
+						 * batch: these */
+	bool			 keeps_unnamed;	/* has ever used one of another
+						 * batch */
 	uint32_t		 long_touches;	/* PIN_STATEMENT: of its text */
 	struct ticket		 ticket;
 	enum need		 need;		/* of the next transaction */

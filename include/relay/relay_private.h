@@ -181,7 +181,9 @@ enum relay_verdict	relay_bad_message(struct relay *,
  * Its client left in the middle of something: cancel what runs, end it, reset
  * the server and give it to its pool.
  */
-void	relay_drain(struct server *, bool is_running);
+void	relay_drain(struct server *, bool is_running, bool is_in_batch);
+/* End a message that came in part; false: too long, or it could do harm. */
+bool	relay_fill(struct server *, uint8_t type, size_t missing);
 
 /* relay_tie.c */
 /* Ties of which the server knows whether they are there. */
@@ -236,9 +238,13 @@ void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 /* relay_names.c */
 /* A message of the client waits until all before it is answered. */
 void	relay_await_answers(struct relay *, struct relay_io *);
-/* Whether the name is known is not known before all that is answered. */
-bool	relay_name_is_open(const struct relay *, enum expect_kind,
-	    bool is_known);
+/* The same, if what the name means depends on that; else false. */
+bool	relay_awaits_name(struct relay *, struct relay_io *,
+	    enum expect_kind, const char *name);
+bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
+/* The name means nothing: an error. */
+enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
+			    const struct relay_message *, const char *name);
 /* An error with the server's name in it is told with the client's. */
 struct error_fields;
 bool	relay_rename_error(struct relay *, struct relay_io *,
@@ -262,10 +268,13 @@ struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
 bool	relay_may_bind(struct relay *, struct relay_io *,
 	    const struct relay_message *, enum expect_kind,
 	    struct statement *, const char *name, enum relay_verdict *verdict);
+/* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
+void	relay_note_unnamed(struct relay *, enum expect_kind);
+void	relay_ask_unnamed(struct relay *, struct relay_io *);
 /* A Describe of ours is answered; session->described has the parameters. */
 void	relay_learn(struct relay *, struct relay_io *,
 	    const struct expectation *, uint64_t shape);
-/* A Describe of the client's, of its unnamed statement. */
+/* One of the unnamed statement. */
 void	relay_learn_unnamed(struct relay *, const struct expectation *,
 	    const uint8_t *types, size_t);
 /* What this batch names has changed its shape: any will do. */
@@ -296,6 +305,8 @@ void	relay_retry(struct relay *);
  */
 void	relay_undo(struct relay *, const struct expectation *, bool skipped,
 	    uint32_t from);
+/* This request ends the unnamed statement, if it happens. */
+void	relay_end_unnamed(struct relay *, struct expectation *);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 
@@ -533,7 +544,7 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
-bool	relay_restores(struct relay *);
+bool	relay_restores(struct relay *, const struct relay_message *);
 void	relay_restore(struct relay *, enum expect_purpose);
 
 /* relay_custom.c */

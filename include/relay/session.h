@@ -62,7 +62,11 @@ struct server_session {
 						 * not drawn from sequences */
 	struct words_draft	*words;		/* being read */
 	uint32_t		 inventory;	/* found with it: touches */
-	bool			 is_asked;	/* relay_drain.c's, these: */
+	bool			 is_in_batch;	/* relay_drain.c's, these: a
+						 * Sync would commit it */
+	bool			 is_cancelled;	/* something ran on it */
+	int64_t			 drained_us;	/* since when */
+	bool			 is_asked;
 	bool			 is_marked;	/* our row has come */
 	bool			 is_drained;	/* and ReadyForQuery */
 	uint64_t		 marker;
@@ -84,6 +88,9 @@ bool			 session_fits(struct server *,
 /* server_hooks: the wish is a set. */
 enum server_suits	 session_suits(const struct server *,
 			    const void *wish);
+/* The custom names among these are going to be on it. */
+void			 session_expect_names(struct server *,
+			    const struct settings *);
 /* These custom names may be on it, empty. */
 void			 session_add_names(struct server *,
 			    const struct settings *);

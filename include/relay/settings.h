@@ -44,6 +44,7 @@ const char	*settings_name(const struct settings *, size_t);
 const char	*settings_value(const struct settings *, size_t);
 /* Custom names, which have a dot; see relay_custom.c. */
 bool		 settings_have_customs(const struct settings *);
+bool		 settings_have_others(const struct settings *);
 /* The value for a name, or NULL. */
 const char	*settings_get(const struct settings *, const char *name);
 

@@ -79,8 +79,9 @@ enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32,
 struct sqlroute;
 
 /*
- * What SQL_TOUCHES_NAMES is about.  Of set_config() the name may be a
- * parameter of the statement ($1), which is known only when it is bound.
+ * What SQL_TOUCHES_NAMES is about, spelled as PostgreSQL reads it.  Of
+ * set_config() the name may be a parameter of the statement ($1), which is
+ * known only when it is bound.
  */
 struct sqlnames {
 	char		 names[SQLNAMES_MAX][SQLSCAN_NAME_BYTES];

@@ -227,6 +227,8 @@ client_close(struct client *client, enum reason reason, const char *detail)
 		atomic_fetch_sub(&client_numbers.served, 1);
 	else
 		atomic_fetch_sub(&client_numbers.logging_in, 1);
+	if (client->is_console)
+		atomic_fetch_sub(&client_numbers.consoles, 1);
 	if (client->has_place)
 		atomic_fetch_sub(&client_numbers.places, 1);
 	deadline_clear(client->loop, &client->deadline);

@@ -168,6 +168,20 @@ auth_log(struct client *client)
 	log_info(&who, "logged in%s%s", tls[0] != '\0' ? " over " : "", tls);
 }
 
+static void
+auth_count(struct client *client, bool is_console)
+{
+	client->is_console = is_console;
+	client->is_watcher = is_console && client->is_unix;
+	atomic_fetch_add(&client_numbers.served, 1);
+	if (is_console)
+		atomic_fetch_add(&client_numbers.consoles, 1);
+	else
+		atomic_fetch_add(&client_numbers.logins, 1);
+	if (client->is_watcher)
+		atomic_fetch_add(&client_numbers.watchers, 1);
+}
+
 /* Authenticated: the client belongs to the relay or the console now. */
 static void
 auth_succeed(struct client *client, bool is_console, bool is_admin)
@@ -194,10 +208,7 @@ auth_succeed(struct client *client, bool is_console, bool is_admin)
 	client->service = service;
 	client_set_state(client, CLIENT_SERVED);
 	atomic_fetch_sub(&client_numbers.logging_in, 1);
-	atomic_fetch_add(&client_numbers.served, 1);
-	client->is_watcher = is_console && client->is_unix;
-	if (client->is_watcher)
-		atomic_fetch_add(&client_numbers.watchers, 1);
+	auth_count(client, is_console);
 	service->start(client, &start);
 	login->is_asking = false;
 	if (client->login == NULL) {

@@ -31,7 +31,7 @@ static struct leaving	leavings[LEAVING_LOOPS_MAX];
 int
 clients_left(void)
 {
-	return atomic_load(&client_numbers.total) -
+	return atomic_load(&client_numbers.served) -
 	    atomic_load(&client_numbers.watchers);
 }
 

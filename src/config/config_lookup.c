@@ -122,6 +122,7 @@ config_pool_settings(const struct config *config,
 		settings->route = database->route;
 	if (user->route != ROUTE_DEFAULT)
 		settings->route = user->route;
+	settings->balance = database->balance;
 	settings->replica_fallback = option->replica_fallback;
 	settings->split_transactions = option->split_transactions;
 	settings->failover_wait_us = option->failover_wait_us;

@@ -22,6 +22,7 @@ enum key_kind {
 	KEY_TIME,
 	KEY_MODE,
 	KEY_ROUTE,
+	KEY_BALANCE,
 };
 
 struct key {
@@ -78,6 +79,20 @@ key_nearest(const struct key *keys, const char *name)
 	return nearest;
 }
 
+const char *
+config_balance_name(enum balance balance)
+{
+	return balance == BALANCE_DISABLE ? "disable" : "round-robin";
+}
+
+static bool
+balance_parse(const char *text, enum balance *balance)
+{
+	*balance = strcmp(text, "disable") == 0 ? BALANCE_DISABLE :
+	    BALANCE_ROUND_ROBIN;
+	return strcmp(text, config_balance_name(*balance)) == 0;
+}
+
 static bool
 key_set(const struct key *keys, void *record, const char *name,
     const char *value, char *error, size_t size)
@@ -120,6 +135,10 @@ key_set(const struct key *keys, void *record, const char *name,
 		break;
 	case KEY_ROUTE:
 		if (config_route_parse(value, at))
+			return true;
+		break;
+	case KEY_BALANCE:
+		if (balance_parse(value, at))
 			return true;
 		break;
 	}

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <strings.h>
+#include <unistd.h>
 
 #include <openssl/err.h>
 #include <openssl/x509v3.h>
@@ -251,6 +252,41 @@ tls_context_new_server(const struct tls_settings *settings, bool *self_signed,
 	return context;
 }
 
+/* The place that the environment names is the only one, as for OpenSSL. */
+const char *
+tls_system_authorities(void)
+{
+	static const char	*const files[] = {
+		"/etc/ssl/certs/ca-certificates.crt",
+		"/etc/pki/tls/certs/ca-bundle.crt",
+		"/etc/ssl/cert.pem",
+	};
+	const char	*given = getenv(X509_get_default_cert_file_env());
+
+	if (given != NULL)
+		return access(given, R_OK) == 0 ? given : NULL;
+	if (access(X509_get_default_cert_file(), R_OK) == 0)
+		return X509_get_default_cert_file();
+	for (size_t i = 0; i < sizeof files / sizeof files[0]; i++)
+		if (access(files[i], R_OK) == 0)
+			return files[i];
+	return NULL;
+}
+
+static bool
+tls_trust_system(struct tls_context *context, char *error, size_t size)
+{
+	const char	*file = tls_system_authorities();
+
+	if (file != NULL &&
+	    SSL_CTX_load_verify_locations(context->ssl, file, NULL) == 1)
+		return true;
+	snprintf(error, size, "verify-ca and verify-full want a ca_file: this "
+	    "system has no readable bundle of authorities%s%s",
+	    file != NULL ? " in " : "", file != NULL ? file : "");
+	return false;
+}
+
 struct tls_context *
 tls_context_new_client(const struct tls_settings *settings, char *error,
     size_t size)
@@ -261,8 +297,11 @@ tls_context_new_client(const struct tls_settings *settings, char *error,
 	context = tls_context_new(settings, TLS_client_method(), error, size);
 	if (context == NULL)
 		return NULL;
-	if (verifies && !tls_is_given(settings->ca_file))
-		SSL_CTX_set_default_verify_paths(context->ssl);
+	if (verifies && !tls_is_given(settings->ca_file) &&
+	    !tls_trust_system(context, error, size)) {
+		tls_context_release(context);
+		return NULL;
+	}
 	SSL_CTX_set_verify(context->ssl,
 	    verifies ? SSL_VERIFY_PEER : SSL_VERIFY_NONE, NULL);
 	context->checks_name = settings->mode == TLS_VERIFY_FULL;

@@ -17,6 +17,7 @@
 #include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/process.h"
+#include "pool/peers.h"
 
 #define HEALTH_LIMIT_US		(1 * US_PER_SECOND)
 
@@ -115,12 +116,15 @@ health_misses(const char *role)
 {
 	struct config	*config = config_current();
 	int		 room = config->option.max_client_conn;
+	bool		 is_divided = config->option.divide_by_peers;
 
 	config_release(config);
 	if (strcmp(process.state(), "active") != 0)
 		return process.state();
 	if (atomic_load(&client_numbers.places) >= room)
 		return "max_client_conn is reached";
+	if (is_divided && !peers_are_known())
+		return "peers are not known yet";
 	if (role == NULL)
 		return NULL;
 	if (strcmp(role, "rw") != 0 && strcmp(role, "ro") != 0)

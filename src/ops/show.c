@@ -127,7 +127,9 @@ show_fill_pools(struct show *show)
 		show_number(show, numbers.oldest_wait_us % US_PER_SECOND);
 		show_text(show, config_pool_mode_name(
 		    pool_profile(pool)->settings.mode));
-		show_text(show, "");
+		show_text(show, pool->set == NULL ? "" :
+		    config_balance_name(pool_profile(pool)->settings
+		    .balance));
 		show_text(show, pool->backend->name);
 		show_row(show);
 	}
@@ -173,7 +175,8 @@ show_fill_databases(struct show *show)
 		show_number(show, settings.server_lifetime_us /
 		    US_PER_SECOND);
 		show_text(show, config_pool_mode_name(settings.mode));
-		show_text(show, "");
+		show_text(show, entry->host_count < 2 ? "" :
+		    config_balance_name(settings.balance));
 		show_number(show, settings.max_db_connections);
 		show_number(show, servers);
 		show_number(show, settings.max_db_client_connections);

@@ -25,14 +25,25 @@ libpq_file(const char *path)
 	return path[0] != '\0' ? path : NO_FILE;
 }
 
+/* The same as on connections of clients; libpq's own is another file. */
+static const char *
+libpq_authorities(const struct option_values *option)
+{
+	const char	*file = option->server_tls_ca_file;
+
+	if (option->server_tls_sslmode < TLS_VERIFY_CA)
+		return NO_FILE;
+	if (file[0] == '\0')
+		file = tls_system_authorities();
+	return file != NULL ? file : NO_FILE;
+}
+
 static PGconn *
 libpq_start(const struct libpq_login *login)
 {
 	const struct option_values *option = &login->config->option;
 	char		 host[ADDR_TEXT_BYTES], port[16];
 	bool		 is_unix = addr_is_unix(login->addr);
-	bool		 verifies = option->server_tls_sslmode >=
-			    TLS_VERIFY_CA;
 	const struct {
 		const char	*name, *value;
 	} parameters[] = {
@@ -45,8 +56,7 @@ libpq_start(const struct libpq_login *login)
 		{ "dbname", login->database },
 		{ "sslmode", is_unix ? "disable" :
 		    tls_mode_name((enum tls_mode)option->server_tls_sslmode) },
-		{ "sslrootcert", verifies ?
-		    libpq_file(option->server_tls_ca_file) : NO_FILE },
+		{ "sslrootcert", libpq_authorities(option) },
 		{ "sslcert", libpq_file(option->server_tls_cert_file) },
 		{ "sslkey", libpq_file(option->server_tls_key_file) },
 		{ "options", "-csearch_path=pg_catalog" },

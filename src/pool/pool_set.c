@@ -258,7 +258,7 @@ pool_set_choose_replica(struct pool_set *set, uint32_t timeline, int64_t lsn)
 	return pool_set_pool(set, best[atomic_fetch_add(&set->turn, 1) % n]);
 }
 
-/* The next one that serves, counted over those that do. */
+/* The next one that serves, counted over those that do; or the first. */
 static struct pool *
 pool_set_choose_any(struct pool_set *set)
 {
@@ -273,6 +273,8 @@ pool_set_choose_any(struct pool_set *set)
 	}
 	if (n == 0)
 		return NULL;
+	if (pool_profile(set->home)->settings.balance == BALANCE_DISABLE)
+		return pool_set_pool(set, serving[0]);
 	return pool_set_pool(set,
 	    serving[atomic_fetch_add(&set->turn, 1) % n]);
 }

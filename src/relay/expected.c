@@ -127,6 +127,19 @@ expected_has_sync(const struct expected *expected)
 }
 
 bool
+expected_has_end(const struct expected *expected)
+{
+	const struct expectation	*entry;
+
+	for (uint32_t i = 0; i < expected->count; i++) {
+		entry = expected_at(expected, i);
+		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
+			return true;
+	}
+	return false;
+}
+
+bool
 expected_has_batch(const struct expected *expected)
 {
 	for (uint32_t i = 0; i < expected->count; i++)

@@ -69,20 +69,6 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 	parcel_piece(&io->to_server, name, name_bytes);
 }
 
-/* What the name means is not known before all that is answered. */
-static bool
-relay_awaits_name(struct relay *relay, struct relay_io *io,
-    enum expect_kind kind, const char *name)
-{
-	if (name[0] == '\0' || !relay_has_expected(relay) ||
-	    !relay_name_is_open(relay, kind,
-	    names_find(&relay->names, name) != NULL))
-		return false;
-	relay->is_unsynced = true;
-	relay_await_answers(relay, io);
-	return true;
-}
-
 /*
  * Parse.
  */
@@ -95,12 +81,14 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	struct expectation	*entry;
 
 	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
+	relay->has_parsed = true;
 	if (relay->unnamed != statement) {
 		entry->before = relay->unnamed;	/* its reference moves */
 		relay->unnamed = statement_hold(statement);
 	} else
 		entry->before = statement_hold(statement);
 	session_set_unnamed(session, statement);
+	relay->unnamed_use = UNNAMED_PARSED;
 	relay->pins &= ~(uint32_t)PIN_STATEMENT;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
@@ -289,22 +277,6 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
  * Bind, Describe, Close.
  */
 
-static enum relay_verdict
-relay_no_statement(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
-{
-	if (name[0] == '\0')
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "unnamed prepared statement does not exist");
-	else
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
-		    "prepared statement \"%s\" does not exist", name);
-	relay_drop(relay, message);
-	return RELAY_USED;
-}
-
 /*
  * The statement that a Bind or Describe names, or NULL: *passes says whether
  * PostgreSQL knows it under this very name (SQL PREPARE, too long to keep).
@@ -380,8 +352,10 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 {
 	struct expectation	*entry;
 
-	if (statement != NULL)
+	if (statement != NULL) {
 		relay_ensure_unnamed(relay, io);
+		relay_note_unnamed(relay, kind);
+	}
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
 	if (statement != NULL && kind == EXPECT_DESCRIBE)
@@ -413,6 +387,7 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	    message->here - MSG_HEAD_BYTES - after);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 	return RELAY_USED;
 }
 
@@ -447,7 +422,8 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	bool			 passes;
 
 	statement = relay_statement_named(relay, name, &passes);
-	if (relay_awaits_name(relay, io, kind, name))
+	if (name[0] == '\0' ? relay_awaits_unnamed(relay, io) :
+	    relay_awaits_name(relay, io, kind, name))
 		return RELAY_LATER;
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
@@ -595,6 +571,9 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
+	/* It may be the first message of a batch that is about more. */
+	if (relay->state == RELAY_LINKED && relay->hearer != NULL)
+		relay_listen_lay(relay, io);
 	if (name[-1] == 'P') {
 		if (name[0] == '\0' && relay->server != NULL)
 			session_set_deallocate(relay->server->session, NULL);
@@ -606,9 +585,9 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 	    (relay_statement_named(relay, name, &passes) != NULL || !passes))
 		return relay_close_statement(relay, io, message, name);
 	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
-	if (verdict == RELAY_USED && name[0] == '\0') {
-		session_set_unnamed(relay->server->session, NULL);
-		relay_set_unnamed(relay, NULL);
-	}
+	if (verdict == RELAY_USED && name[0] == '\0')
+		relay_end_unnamed(relay, expected_at(
+		    &relay->server->session->expected,
+		    relay->server->session->expected.count - 1));
 	return verdict;
 }

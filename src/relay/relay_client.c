@@ -28,6 +28,7 @@ relay_pass(struct relay *relay, struct relay_io *io,
 	parcel_run(&io->to_server, message->at, message->here);
 	relay->skip = (uint32_t)(message->total - message->here);
 	relay->skip_passes = true;
+	relay->skip_type = message->head.type;
 }
 
 void
@@ -92,11 +93,14 @@ relay_forget_shelf(struct relay *relay, uint32_t touches)
 static void
 relay_expect_query(struct relay *relay, enum expect_kind kind)
 {
-	expected_add(&relay->server->session->expected, kind, FATE_PASS);
-	session_set_unnamed(relay->server->session, NULL);
-	if (relay->server->session->deallocate != NULL)
-		session_set_deallocate(relay->server->session, NULL);
-	relay_set_unnamed(relay, NULL);
+	struct server_session	*session = relay->server->session;
+	struct expectation	*entry;
+
+	entry = expected_add(&session->expected, kind, FATE_PASS);
+	if (kind == EXPECT_QUERY)
+		relay_end_unnamed(relay, entry);
+	if (session->deallocate != NULL)
+		session_set_deallocate(session, NULL);
 	relay_begin_query(relay);
 	if (relay->touches != 0)
 		relay->is_pausing = relay_listen_may_change(relay);
@@ -190,11 +194,22 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
+/*
+ * What makes PostgreSQL do something is sent when it is here: half of it could
+ * neither be taken back nor be ended if the client goes away.
+ */
+static bool
+relay_is_half(const struct relay_message *message)
+{
+	return message->here < message->total &&
+	    message->total <= LOOP_BUFFER_BYTES;
+}
+
 static enum relay_verdict
 relay_on_function(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (!relay_need_server(relay, io))
+	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
 	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
@@ -227,7 +242,7 @@ static enum relay_verdict
 relay_on_execute(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	if (!relay_need_server(relay, io))
+	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->is_unsynced = true;
 	if (relay->server->session->deallocate != NULL &&
@@ -257,7 +272,7 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 {
 	struct buf	nothing;
 
-	relay->is_refusing = false;
+	relay->is_refusing = relay->has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_SYNC, &nothing);
@@ -276,6 +291,8 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	    relay->server->transaction_status == STATUS_IDLE &&
 	    !expected_has_sync(&relay->server->session->expected))
 		session_set_deallocate(relay->server->session, NULL);
+	if (relay->unnamed_use != UNNAMED_OLD)
+		relay_ask_unnamed(relay, io);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
 	relay->is_unsynced = false;
@@ -426,6 +443,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
+		return RELAY_LATER;
+	if (relay->touches & SQL_TOUCHES_RESETS &&
+	    relay_restores(relay, &message))
 		return RELAY_LATER;
 	if (relay->is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {

@@ -78,9 +78,7 @@ bind_text(const struct relay_message *bind, size_t offset, uint16_t number,
 		return true;	/* NULL sets nothing */
 	if (length >= SQLSCAN_NAME_BYTES)
 		return false;
-	for (int32_t i = 0; i < length; i++)
-		name[i] = (char)(bytes[i] >= 'A' && bytes[i] <= 'Z' ?
-		    bytes[i] | 0x20 : bytes[i]);
+	memcpy(name, bytes, (size_t)length);
 	name[length] = '\0';
 	return strlen(name) == (size_t)length;
 }

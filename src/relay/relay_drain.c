@@ -6,12 +6,16 @@
  *	CLEANING, asked	  what may still be open is ended (CopyFail, Sync,
  *			  ROLLBACK); then a row is asked for that nobody
  *			  else can have asked for, since how many answers
- *			  are still to come need not be known
+ *			  are still to come need not be known.  A batch that
+ *			  had no Sync is rolled back inside, since our Sync
+ *			  would commit it
  *	the row has come, and the server is ready	server_clean()
  *
  * The cancel is waited for, so that it hits the client's statement and not
- * ours.  The session is as good as unknown: the reset is DISCARD ALL.  In the
- * thread of the server's loop.
+ * ours.  It hits nothing if PostgreSQL has not begun the statement yet: so it
+ * is sent again after a while, and what we ask is asked again behind it.  The
+ * session is as good as unknown: the reset is DISCARD ALL.  In the thread of
+ * the server's loop.
  */
 
 #include <assert.h>
@@ -29,6 +33,9 @@
 #include "wire/put.h"
 
 #define DRAIN_TIMEOUT_US	(10 * US_PER_SECOND)
+#define CANCEL_AGAIN_US		(US_PER_SECOND / 2)
+/* Of a message that was cut off, what is made up at most. */
+#define FILL_BYTES_MAX		(1024 * 1024)
 /* A longer row is not ours. */
 enum { DRAIN_ROW_BYTES = 64 };
 
@@ -38,9 +45,26 @@ drain_on_timeout(struct loop *loop, struct deadline *deadline)
 	struct server	*server = container_of(deadline, struct server,
 			    deadline);
 
-	(void)loop;
-	server_close(&server, REASON_SERVER_UNCLEAN, "its client left in the "
-	    "middle of a statement, which did not end when it was cancelled");
+	if (loop_now_us(loop) - server->session->drained_us >=
+	    DRAIN_TIMEOUT_US) {
+		server_close(&server, REASON_SERVER_UNCLEAN, "its client left "
+		    "in the middle of a statement, which did not end when it "
+		    "was cancelled");
+		return;
+	}
+	deadline_set(loop, deadline, CANCEL_AGAIN_US, drain_on_timeout);
+	if (!server->session->is_cancelled || server->cancels > 0)
+		return;
+	server->session->is_asked = server->session->is_marked = false;
+	cancel_server(server, NULL, NULL);
+}
+
+static void
+drain_put_rollback(struct buf *messages)
+{
+	put_parse(messages, "", "ROLLBACK", NULL, 0);
+	put_bind(messages, "", "", NULL, 0);
+	put_execute(messages, "", 0);
 }
 
 /* The client's unfinished business ends here, whatever it was. */
@@ -60,6 +84,8 @@ drain_ask(struct server *server)
 	mark = put_begin(&messages, MSG_COPY_FAIL);
 	put_string(&messages, "the client is gone");
 	put_end(&messages, mark);
+	if (session->is_in_batch)
+		drain_put_rollback(&messages);
 	put_sync(&messages);
 	put_query(&messages, "ROLLBACK");
 	buf_printf(&text, "SELECT 'pgweir %016llx'",
@@ -206,8 +232,30 @@ drain_on_event(struct server *server, enum stream_event event)
 	}
 }
 
+/*
+ * No zero byte is in what is made up, so that no text ends in it: PostgreSQL
+ * refuses such a Query or Parse; a Bind runs nothing, and the copy fails.
+ */
+bool
+relay_fill(struct server *server, uint8_t type, size_t missing)
+{
+	uint8_t	filler[4096];
+	size_t	n;
+
+	if (missing > FILL_BYTES_MAX || type == 0 ||
+	    strchr("QPBdf", type) == NULL)
+		return false;
+	memset(filler, 0xff, sizeof filler);
+	for (; missing > 0; missing -= n) {
+		n = missing < sizeof filler ? missing : sizeof filler;
+		if (!stream_write(&server->stream, filler, n))
+			return false;
+	}
+	return true;
+}
+
 void
-relay_drain(struct server *server, bool is_running)
+relay_drain(struct server *server, bool is_running, bool is_in_batch)
 {
 	struct server_session	*session = server->session;
 
@@ -217,7 +265,10 @@ relay_drain(struct server *server, bool is_running)
 	server_set_state(server, SERVER_CLEANING);
 	expected_done(&session->expected);
 	session->is_copying = session->has_said_error = false;
-	deadline_set(server->loop, &server->deadline, DRAIN_TIMEOUT_US,
+	session->is_in_batch = is_in_batch;
+	session->is_cancelled = is_running;
+	session->drained_us = loop_now_us(server->loop);
+	deadline_set(server->loop, &server->deadline, CANCEL_AGAIN_US,
 	    drain_on_timeout);
 	stream_set_reading(&server->stream, true);
 	if (is_running)

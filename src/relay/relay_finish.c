@@ -249,7 +249,7 @@ relay_finish(struct relay *relay)
 	if (relay->server->transaction_status != STATUS_IDLE) {
 		if (relay->reopens)
 			relay_begin_again(relay);
-		else if (!relay_restores(relay))
+		else
 			relay_rest_open(relay);
 		return;
 	}
@@ -330,6 +330,8 @@ relay_abandon_server(struct relay *relay)
 	bool		 listens = relay->has_baseline;
 	bool		 runs = relay_has_expected(relay);
 	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
+	bool		 is_in_batch = relay->is_unsynced;
+	size_t		 missing = relay->skip;
 	uint32_t	 pins = relay->pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
@@ -338,6 +340,8 @@ relay_abandon_server(struct relay *relay)
 		return;
 	}
 	server = relay_unlink(relay);
+	if (is_cut)
+		is_cut = !relay_fill(server, relay->skip_type, missing);
 	if (is_cut && runs)
 		cancel_server(server, NULL, NULL);
 	if (is_cut || server->stream.broken)
@@ -350,7 +354,7 @@ relay_abandon_server(struct relay *relay)
 		    "what its client has done cannot be reset");
 	} else if (!rests || (touches & ~TOUCHES_FLEETING) != 0 ||
 	    server->session->shelf.has_private)
-		relay_drain(server, runs);
+		relay_drain(server, runs, is_in_batch);
 	else if (server->transaction_status == STATUS_IDLE && !listens)
 		relay_give_server(server, pins != 0);
 	else if (pins == 0) {
@@ -359,5 +363,5 @@ relay_abandon_server(struct relay *relay)
 		server_clean(&server, listens ? "ROLLBACK;UNLISTEN *" :
 		    "ROLLBACK", false);
 	} else
-		relay_drain(server, false);
+		relay_drain(server, false, is_in_batch);
 }

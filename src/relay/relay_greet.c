@@ -160,8 +160,7 @@ relay_greet_linked(struct relay *relay)
 	}
 	relay_io_init(&io, relay);
 	/* From nothing, so that all it reports belongs to this client. */
-	if (relay->server->session->settings !=
-	    relay->server->session->residue)
+	if (settings_have_others(relay->server->session->settings))
 		relay_send_switch(relay, &io,
 		    relay->server->session->settings, settings_none(),
 		    PURPOSE_CLEAR);

@@ -15,8 +15,10 @@
  * what runs could not be taken back; a SELECT that is alone in its batch does
  * not wait for that, its rows are dropped.
  *
- * An unnamed statement costs no Describe: what is learned of it is what its
- * client asks for.
+ * An unnamed statement costs no Describe where it is run by the batch that
+ * parses it.  Its types are learned when its client describes it; and if it
+ * is to be run later only, or the client has ever done that with one, then
+ * they are asked for in front of the Sync.
  *
  * Runs on the client's thread.
  */
@@ -66,18 +68,8 @@ relay_ask_shape(struct relay *relay, struct relay_io *io,
 static bool
 relay_may_have_failed(const struct relay *relay)
 {
-	const struct expected	*expected =
-				    &relay->server->session->expected;
-	const struct expectation *entry;
-
-	if (relay->server->transaction_status == STATUS_FAILED)
-		return true;
-	for (uint32_t i = 0; i < expected->count; i++) {
-		entry = expected_at(expected, i);
-		if (entry->kind >= EXPECT_SYNC && entry->fate == FATE_PASS)
-			return true;
-	}
-	return false;
+	return relay->server->transaction_status == STATUS_FAILED ||
+	    expected_has_end(&relay->server->session->expected);
 }
 
 struct expectation *
@@ -160,8 +152,7 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return true;
 	}
-	if (kind != EXPECT_BIND ||
-	    relay->server->transaction_status != STATUS_FAILED)
+	if (kind != EXPECT_BIND)
 		return false;
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
@@ -219,6 +210,44 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
 	return false;
+}
+
+void
+relay_note_unnamed(struct relay *relay, enum expect_kind kind)
+{
+	if (kind == EXPECT_DESCRIBE)
+		relay->unnamed_use = UNNAMED_TOLD;
+	else if (relay->unnamed_use == UNNAMED_OLD)
+		relay->keeps_unnamed = true;
+	else if (relay->unnamed_use == UNNAMED_PARSED)
+		relay->unnamed_use = UNNAMED_BOUND;
+}
+
+/* Without a '$' there are no parameters, whatever else there is. */
+void
+relay_ask_unnamed(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	struct statement	*statement = relay->unnamed;
+	struct expectation	*entry;
+	struct buf		 message;
+	bool			 asks = relay->unnamed_use == UNNAMED_PARSED ||
+				    (relay->unnamed_use == UNNAMED_BOUND &&
+				    relay->keeps_unnamed);
+
+	relay->unnamed_use = UNNAMED_OLD;
+	if (!asks || statement == NULL || statement->origin != NULL ||
+	    session->unnamed != statement ||
+	    strchr(statement->text, '$') == NULL)
+		return;
+	buf_init(&message);
+	put_describe(&message, 'S', "");
+	parcel_piece(&io->to_server, buf_bytes(&message),
+	    buf_length(&message));
+	buf_done(&message);
+	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
+	    FATE_SWALLOW);
+	entry->statement = statement_hold(statement);
 }
 
 /*

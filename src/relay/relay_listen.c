@@ -210,21 +210,34 @@ relay_listen_stay(struct relay *relay)
 void
 relay_listen_asked(struct relay *relay)
 {
+	if (!relay->server->session->has_failed) {
+		relay->hearer->is_asked = true;
+		return;
+	}
+	/* It still listens, and goes on. */
+	hearer_leave_all(relay->hearer);
+	relay->pins |= PIN_LISTEN;
+}
+
+/* Its settings are known as well: which hub, if any?  False: it is closed. */
+static bool
+relay_listen_settle(struct relay *relay)
+{
 	struct hearer	*hearer = relay->hearer;
 
-	if (relay->server->session->has_failed) {
-		/* It still listens, and goes on. */
-		hearer_leave_all(hearer);
-		relay->pins |= PIN_LISTEN;
-	} else if (hearer->found_count > HEARER_FOUND_MAX)
+	hearer->is_asked = false;
+	if (hearer->found_count > HEARER_FOUND_MAX) {
 		client_fail(relay->client, REASON_LISTEN_QUEUE, "a client "
 		    "may listen to %d channels at most unless pool_mode is "
 		    "session", HEARER_FOUND_MAX);
-	else if (hearer->found_count > HEARER_CHANNELS_MAX ||
+		return false;
+	}
+	if (hearer->found_count > HEARER_CHANNELS_MAX ||
 	    (hearer->found_count > 0 && !relay_listen_choose_hub(relay)))
 		relay_listen_stay(relay);
 	else
 		hearer_settle(hearer);
+	return true;
 }
 
 void
@@ -262,6 +275,8 @@ relay_listen_goes_on(struct relay *relay)
 
 	if (hearer == NULL)
 		return false;
+	if (hearer->is_asked && !relay_listen_settle(relay))
+		return true;
 	if (hearer->order != NULL)
 		return true;
 	if (!hearer->must_stay) {

@@ -34,7 +34,7 @@ relay_await_answers(struct relay *relay, struct relay_io *io)
 	relay_begin_query(relay);
 }
 
-bool
+static bool
 relay_name_is_open(const struct relay *relay, enum expect_kind kind,
     bool is_known)
 {
@@ -47,9 +47,54 @@ relay_name_is_open(const struct relay *relay, enum expect_kind kind,
 	    kind != EXPECT_CLOSE && !is_known;
 }
 
+/* What the name means is not known before all that is answered. */
+bool
+relay_awaits_name(struct relay *relay, struct relay_io *io,
+    enum expect_kind kind, const char *name)
+{
+	if (name[0] == '\0' || !relay_has_expected(relay) ||
+	    !relay_name_is_open(relay, kind,
+	    names_find(&relay->names, name) != NULL))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
+}
+
+/*
+ * A batch before this one may have been refused, and with it what parsed or
+ * ended the unnamed statement: the server's could be anybody's.
+ */
+bool
+relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
+{
+	if (relay->has_parsed || !relay_has_expected(relay) ||
+	    !expected_has_end(&relay->server->session->expected))
+		return false;
+	relay->is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
+}
+
 /*
  * Errors.
  */
+
+enum relay_verdict
+relay_no_statement(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *name)
+{
+	if (name[0] == '\0')
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "unnamed prepared statement does not exist");
+	else
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
+		    "prepared statement \"%s\" does not exist", name);
+	relay_drop(relay, message);
+	return RELAY_USED;
+}
 
 /* The name by which the client has asked for it; NULL: not known any more. */
 static const char *

@@ -73,6 +73,7 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	struct buf	query;
 
 	buf_init(&query);
+	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to, relay->is_person_first);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
@@ -284,7 +285,7 @@ relay_switch_done(struct relay *relay)
 		relay_switch_failed(relay);
 		return;
 	}
-	if (session->settings == session->residue)
+	if (!settings_have_others(session->settings))
 		reported = buf_length(&session->reported) == 0 ? nothing :
 		    buf_bytes(&session->reported);
 	relay_accepted(relay, relay->settings, reported,

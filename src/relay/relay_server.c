@@ -53,6 +53,14 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	return fate;
 }
 
+/* A Describe of ours, of a statement with a name. */
+static bool
+relay_asked_shape(const struct expectation *head)
+{
+	return head != NULL && head->kind == EXPECT_DESCRIBE &&
+	    head->statement != NULL && head->number != 0;
+}
+
 static void
 relay_pass_described(struct relay *relay, struct relay_io *io)
 {
@@ -72,7 +80,7 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 {
 	enum answer_fate	fate = answer_fate_of(answer->head);
 
-	if (fate == ANSWER_DROP && answer->head->statement != NULL)
+	if (relay_asked_shape(answer->head))
 		relay_learn(relay, io, answer->head,
 		    answer->type == MSG_NO_DATA ? SHAPE_NO_ROWS :
 		    statement_shape(answer->body, answer->length));
@@ -97,14 +105,15 @@ relay_on_parameters(struct relay *relay, struct relay_io *io,
 	(void)io;
 	if (fate == ANSWER_WRONG)
 		return fate;
-	if (answer->head->statement != NULL) {
-		if (fate == ANSWER_PASS && statement_types_are_whole(
-		    answer->body, answer->length))
+	if (answer->head->kind == EXPECT_DESCRIBE &&
+	    answer->head->statement != NULL) {
+		if (!statement_types_are_whole(answer->body, answer->length))
+			return fate;
+		if (relay_asked_shape(answer->head))
+			buf_add(described, answer->body, answer->length);
+		else
 			relay_learn_unnamed(relay, answer->head,
 			    answer->body, answer->length);
-		else if (statement_types_are_whole(answer->body,
-		    answer->length))
-			buf_add(described, answer->body, answer->length);
 		return fate;
 	}
 	if (fate != ANSWER_PASS || answer->head->number == 0 ||

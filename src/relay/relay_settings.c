@@ -9,13 +9,15 @@
  *
  * RESET goes back to what a client asked for in its startup packet.  Between
  * two transactions that comes with what is read back; inside an open one the
- * server is asked and set right as soon as it rests, in the transaction, so
- * that a rollback takes it back as well.
+ * server is asked and set right in front of the next statement, in the
+ * transaction, so that a rollback takes it back as well.  Not in front of SET
+ * TRANSACTION, which must come before any query.
  */
 
 #include <string.h>
 
 #include "relay/relay_private.h"
+#include "relay/verdict.h"
 #include "wire/error_fields.h"
 
 /* Servers that have had temporary tables, before it is told. */
@@ -73,7 +75,7 @@ relay_try_settings_again(struct relay *relay)
 		return relay_try_other_order(relay, PURPOSE_GREETING);
 	if (relay_try_other_order(relay, PURPOSE_SETTINGS))
 		return true;
-	if (session->settings != session->residue) {
+	if (settings_have_others(session->settings)) {
 		relay_send_held(relay, session->settings, session->residue,
 		    PURPOSE_CLEAR);
 		return true;
@@ -148,15 +150,41 @@ relay_bring_back(struct relay *relay)
 	return true;
 }
 
-bool
-relay_restores(struct relay *relay)
+/* It could not be said after a query; what is not here yet is not that. */
+static bool
+relay_sets_transaction(struct relay *relay, const struct relay_message *message)
 {
+	const uint8_t		*body = message->at + MSG_HEAD_BYTES;
+	size_t			 n = message->here - MSG_HEAD_BYTES;
+	const struct statement	*statement;
+	const uint8_t		*zero;
+	uint32_t		 touches = 0;
+
+	if (message->at[0] == MSG_QUERY && n > 0)
+		touches = verdict_touches((const char *)body, n - 1);
+	else if (message->at[0] == MSG_PARSE &&
+	    (zero = memchr(body, '\0', n)) != NULL)
+		touches = verdict_touches((const char *)zero + 1,
+		    strnlen((const char *)zero + 1,
+		    n - (size_t)(zero + 1 - body)));
+	else if (message->at[0] == MSG_BIND &&
+	    (statement = relay_body_statement(relay, body, n)) != NULL)
+		touches = statement->touches;
+	return touches == SQL_TOUCHES_TRANSACTION;
+}
+
+bool
+relay_restores(struct relay *relay, const struct relay_message *message)
+{
+	uint8_t		type = message->at[0];
 	struct relay_io	io;
 
-	if (!(relay->touches & SQL_TOUCHES_RESETS) || relay->is_leaving ||
+	if ((type != MSG_QUERY && type != MSG_PARSE && type != MSG_BIND &&
+	    type != MSG_FUNCTION_CALL) || !relay_is_at_rest(relay) ||
 	    relay->defaults == settings_none() ||
 	    relay->server->transaction_status != STATUS_TRANSACTION ||
-	    relay->server->cancels > 0)
+	    relay->server->cancels > 0 ||
+	    relay_sets_transaction(relay, message))
 		return false;
 	relay->touches &= ~(uint32_t)SQL_TOUCHES_RESETS;
 	relay_io_init(&io, relay);

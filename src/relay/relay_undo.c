@@ -11,8 +11,7 @@
 
 /*
  * Where the meaning of the unnamed statement is kept: with the first request
- * from this one on that has changed it again, or with the relay.  NULL: it
- * means nothing any more.
+ * from this one on that has changed it again, or with the relay.
  */
 static struct statement **
 relay_unnamed_place(struct relay *relay, uint32_t from)
@@ -24,13 +23,35 @@ relay_unnamed_place(struct relay *relay, uint32_t from)
 		entry = expected_at(expected, i);
 		if (entry->fate != FATE_PASS)
 			continue;
-		if (entry->kind > EXPECT_SYNC)
-			return NULL;
-		if (entry->kind == EXPECT_PARSE && entry->number == 0 &&
-		    !entry->is_named)
+		if (entry->ends_unnamed || (entry->kind == EXPECT_PARSE &&
+		    entry->number == 0 && !entry->is_named))
 			return &entry->before;
 	}
 	return &relay->unnamed;
+}
+
+void
+relay_end_unnamed(struct relay *relay, struct expectation *entry)
+{
+	session_set_unnamed(relay->server->session, NULL);
+	entry->ends_unnamed = true;
+	entry->before = relay->unnamed;		/* its reference moves */
+	relay->unnamed = NULL;
+}
+
+/* Its meaning is what it was before this request. */
+static void
+relay_restore_unnamed(struct relay *relay, const struct expectation *entry,
+    uint32_t from, bool skipped)
+{
+	struct statement	**place = relay_unnamed_place(relay, from);
+	struct statement	*before = skipped ? entry->before : NULL;
+
+	if (before != NULL)
+		statement_hold(before);
+	if (*place != NULL)
+		statement_release(*place);
+	*place = before;
 }
 
 static void
@@ -38,7 +59,6 @@ relay_undo_parse(struct relay *relay, const struct expectation *entry,
     bool skipped, uint32_t from)
 {
 	struct server_session	*session = relay->server->session;
-	struct statement	**place, *before;
 
 	if (entry->number != 0)
 		shelf_remove_number(&session->shelf, entry->statement,
@@ -48,14 +68,8 @@ relay_undo_parse(struct relay *relay, const struct expectation *entry,
 	if (entry->number != 0 || entry->is_named)
 		return;
 	session_set_unnamed(session, NULL);
-	if (entry->fate != FATE_PASS ||
-	    (place = relay_unnamed_place(relay, from)) == NULL)
-		return;
-	before = skipped && entry->before != NULL ?
-	    statement_hold(entry->before) : NULL;
-	if (*place != NULL)
-		statement_release(*place);
-	*place = before;
+	if (entry->fate == FATE_PASS)
+		relay_restore_unnamed(relay, entry, from, skipped);
 }
 
 void
@@ -64,6 +78,8 @@ relay_undo(struct relay *relay, const struct expectation *entry, bool skipped,
 {
 	if (entry->kind == EXPECT_PARSE)
 		relay_undo_parse(relay, entry, skipped, from);
+	else if (entry->ends_unnamed && skipped)
+		relay_restore_unnamed(relay, entry, from, true);
 	else if (entry->kind == EXPECT_CLOSE && skipped) {
 		if (entry->fate == FATE_SWALLOW)
 			shelf_restore(&relay->server->session->shelf,

@@ -59,6 +59,13 @@ session_add_residue(struct server_session *session,
 }
 
 void
+session_expect_names(struct server *server, const struct settings *settings)
+{
+	if (settings_have_customs(settings))
+		session_add_residue(session_of(server), settings);
+}
+
+void
 session_set_settings(struct server *server, const struct settings *settings)
 {
 	struct server_session	*session = session_of(server);

@@ -31,7 +31,7 @@ static const char	*const settings_meaningless[] = {
 	"tcp_keepalives_interval", "tcp_user_timeout", "transaction_timeout",
 	"effective_cache_size", "random_page_cost", "seq_page_cost",
 	"cpu_tuple_cost", "work_mem", "maintenance_work_mem",
-	"synchronous_commit", "extra_float_digits",
+	"synchronous_commit",
 };
 
 static struct {
@@ -158,6 +158,12 @@ bool
 settings_have_customs(const struct settings *settings)
 {
 	return settings->customs > 0;
+}
+
+bool
+settings_have_others(const struct settings *settings)
+{
+	return settings->count > settings->customs;
 }
 
 const struct settings *

@@ -134,6 +134,16 @@ setting_rank(const char *name)
 	return setting_is(name, "role") ? 1 : 2;
 }
 
+/* As it is spelled, which SHOW shows. */
+static bool
+settings_has_name(const struct settings *settings, const char *name)
+{
+	for (size_t i = 0; i < settings->count; i++)
+		if (strcmp(settings->pairs[i].name, name) == 0)
+			return true;
+	return false;
+}
+
 enum settings_fit
 settings_fit(const struct settings *from, const struct settings *to)
 {
@@ -142,7 +152,7 @@ settings_fit(const struct settings *from, const struct settings *to)
 	if (from->customs > 0 && from != to)
 		for (size_t i = 0; i < from->count; i++)
 			if (strchr(from->pairs[i].name, '.') != NULL &&
-			    settings_get(to, from->pairs[i].name) == NULL)
+			    !settings_has_name(to, from->pairs[i].name))
 				return SETTINGS_UNFIT;
 	return from->customs == to->customs ? SETTINGS_FIT_WELL :
 	    SETTINGS_FIT_FAIRLY;

@@ -53,10 +53,7 @@ sqlscan_tell_name(struct sqlscan *scan)
 		names->are_many = true;
 		return;
 	}
-	for (uint8_t i = 0; i < scan->name_length; i++)
-		names->names[names->count][i] = (char)(scan->name[i] >= 'A' &&
-		    scan->name[i] <= 'Z' ? scan->name[i] | 0x20 :
-		    scan->name[i]);
+	memcpy(names->names[names->count], scan->name, scan->name_length);
 	names->names[names->count++][scan->name_length] = '\0';
 }
 
@@ -296,6 +293,8 @@ body_add_to_word(struct sqlscan *scan, uint8_t byte)
 
 	if (class != WORD && class != DIGIT)
 		return false;
+	if (scan->body == BODY_SET_NAME && byte >= 'A' && byte <= 'Z')
+		byte = (uint8_t)(byte | 0x20);
 	if (scan->body != BODY_WORD)
 		sqlscan_add_to_name(scan, &byte, 1);
 	/* "_" is its own small letter here. */
@@ -313,6 +312,8 @@ body_step_set(struct sqlscan *scan, uint8_t byte)
 		return BODY_SET;
 	if (sqlscan_classes[byte] == WORD || byte == '"') {
 		scan->name_length = 0;
+		if (byte >= 'A' && byte <= 'Z')
+			byte = (uint8_t)(byte | 0x20);
 		if (byte != '"')
 			sqlscan_add_to_name(scan, &byte, 1);
 		return body_begin_word(scan, byte, BODY_SET_NAME);

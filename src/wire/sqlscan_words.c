@@ -276,8 +276,9 @@ sqlscan_later_word(struct sqlscan *scan)
 	if (scan->inner == SQL_DECLARE && scan->before == BEFORE_WITH &&
 	    word_is(scan, "hold"))
 		scan->touches |= SQL_TOUCHES_HOLD;
-	if (verb_sets(scan->verb) && scan->is_assigned &&
-	    !scan->word_is_quoted && word_is(scan, "default"))
+	if (verb_sets(scan->verb) && scan->verb != SQL_SET_LOCAL &&
+	    scan->is_assigned && !scan->word_is_quoted &&
+	    word_is(scan, "default"))
 		scan->touches |= SQL_TOUCHES_RESETS;
 	if (scan->inner == SQL_CLOSE && scan->words == 2 &&
 	    word_is(scan, "all"))

@@ -22,6 +22,7 @@ WEIR = OPTIONS + """workers = 1
 default_pool_size = 3
 max_pinned = 1
 auto_reload = off
+expected_replicas = 2
 """
 
 

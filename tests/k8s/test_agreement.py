@@ -5,7 +5,9 @@ import os
 import re
 import subprocess
 
-from tools import run
+import yaml
+
+from tools import TOP, run
 
 PODS = {"Deployment", "StatefulSet", "Job"}
 
@@ -365,12 +367,88 @@ def test_ports_of_containers_are_those_of_the_configuration(tools):
                              "metrics": said["metrics_port"]}, where
 
 
+def seconds(text):
+    return int(re.fullmatch(r"(\d+)s?", text).group(1))
+
+
+def default_of(name):
+    """The sample file has every option with its default."""
+    with open(os.path.join(TOP, "conf", "pgweir.ini")) as f:
+        return re.search(rf"^;{name} = (.*)$", f.read(), re.M).group(1)
+
+
 def test_stopping_fits_into_the_grace_period(tools):
+    found = set()
     for where, documents in tools.everything():
         for _, pod, container in poolers(documents):
-            if not container.get("args"):
-                continue
             said = options(container, pod, documents)
             grace = pod["spec"]["terminationGracePeriodSeconds"]
-            assert 0 < int(said["shutdown_delay"]) \
-                < int(said["shutdown_timeout"]) < grace, where
+            limit, delay = (seconds(said.get(name, default_of(name)))
+                            for name in ("shutdown_timeout",
+                                         "shutdown_delay"))
+            assert delay < limit < grace, where
+            # A pod behind a Service is forgotten only after a while; one
+            # beside its application is behind none.
+            assert (delay > 0) == bool(container.get("args")), where
+            found.add(where)
+    assert {"base", "sidecar", "chart with "} <= found, found
+    with open(os.path.join(TOP, "k8s", "docker-compose.dev.yml")) as f:
+        compose = yaml.safe_load(f)["services"]["pgweir"]
+    assert seconds(default_of("shutdown_timeout")) < \
+        seconds(compose["stop_grace_period"])
+
+
+def replicas(owner, documents):
+    """As many as there may be."""
+    for d in of_kind(documents, "HorizontalPodAutoscaler"):
+        target = d["spec"]["scaleTargetRef"]
+        if (target["kind"], target["name"]) == (
+                owner["kind"], owner["metadata"]["name"]):
+            return d["spec"]["maxReplicas"]
+    return owner["spec"]["replicas"]
+
+
+def test_peers_is_the_headless_service_of_all_poolers(tools):
+    seen = 0
+    for where, documents in tools.everything():
+        found = [(o, p, options(c, p, documents)) for o, p, c in
+                 poolers(documents) if c.get("args")]
+        for owner, pod, said in found:
+            service = [d for d in of_kind(documents, "Service")
+                       if d["metadata"]["name"] == said["peers"]]
+            assert len(service) == 1, (where, said["peers"])
+            spec = service[0]["spec"]
+            assert spec["clusterIP"] == "None", where
+            # Whoever is leaving may still run what is to be cancelled.
+            assert spec["publishNotReadyAddresses"] is True, where
+            assert matches(spec["selector"],
+                           pod["metadata"]["labels"]), where
+            assert "postgres" in {p["targetPort"] for p in spec["ports"]}
+            assert service[0]["metadata"].get("namespace") == \
+                owner["metadata"].get("namespace"), where
+            # No port is named in peers: all listen on the same.
+            assert {s["listen_port"] for _, _, s in found} == {
+                said["listen_port"]}, where
+            seen += 1
+    assert seen >= 10, seen
+
+
+def test_the_budget_reckons_with_as_many_pods_as_there_may_be(tools):
+    for where, documents in tools.everything():
+        found = [(o, options(c, p, documents)) for o, p, c in
+                 poolers(documents) if c.get("args")]
+        most = sum(replicas(owner, documents) for owner, _ in found)
+        for _, said in found:
+            assert int(said["expected_replicas"]) == most, (where, most)
+
+
+def test_a_sidecar_of_a_job_ends_after_its_application(tools):
+    for where, documents in tools.everything():
+        for owner, pod, container in poolers(documents):
+            is_native = container.get("restartPolicy") == "Always"
+            said = options(container, pod, documents)
+            if owner["kind"] == "Job" and not is_native:
+                assert seconds(said["stop_after_clients"]) > 0, where
+                assert owner["spec"]["activeDeadlineSeconds"] > 0, where
+            else:
+                assert "stop_after_clients" not in said, where

@@ -24,6 +24,11 @@ def folders():
 
 class Group:
     """Members postgres-0, -1 and -2, each with a volume that outlives it."""
+    case = "base"
+    owner, database = "owner", "shop"
+    passwords = {"POSTGRES_PASSWORD": "ad'min",
+                 "POSTGRES_REPLICATION_PASSWORD": r"re:pl\ica",
+                 "POOLER_PASSWORD": "pool er"}
 
     def __init__(self, tools):
         if os.getuid() != 0:
@@ -49,9 +54,7 @@ class Group:
 
     def config(self):
         """The files of the ConfigMap and the Secret, as they are mounted."""
-        for name, value in (("POSTGRES_PASSWORD", "ad'min"),
-                            ("POSTGRES_REPLICATION_PASSWORD", r"re:pl\ica"),
-                            ("POOLER_PASSWORD", "pool er")):
+        for name, value in self.passwords.items():
             self.secret(name, value)
         os.makedirs(self.path("config"))
         for name in "postgresql.conf", "pg_hba.conf":
@@ -78,27 +81,28 @@ class Group:
         with open(self.path("secret", name), "w") as f:
             f.write(value)
 
-    def pooler(self):
-        """pgweir as k8s/base configures it, at 127.0.2.1 in the group."""
-        base = self.tools.kustomize("base")
-        data = next(d for d in base if d["kind"] == "ConfigMap")["data"]
-        folder = self.path("pooler")
+    def pooler(self, name="pooler", address="127.0.2.1", **more):
+        """pgweir as the case configures it, at an address in the group."""
+        case = self.tools.kustomize(self.case)
+        data = next(d for d in case if d["kind"] == "ConfigMap"
+                    and "pgweir.ini" in d["data"])["data"]
+        folder = self.path(name)
         os.makedirs(folder)
         with open(os.path.join(folder, "users.txt"), "w") as f:
             with open(self.path("secret", "POOLER_PASSWORD")) as password:
                 f.write(f'"pgweir" "{password.read()}"\n')
-        for name, text in data.items():
-            with open(os.path.join(folder, name), "w") as f:
+        for file, text in data.items():
+            with open(os.path.join(folder, file), "w") as f:
                 f.write(text.replace("/etc/pgweir-secret", folder))
-        log = open(self.path("log-pooler"), "w")
-        self.running["pooler"] = subprocess.Popen(
+        log = open(self.path(f"log-{name}"), "w")
+        self.running[name] = subprocess.Popen(
             self.inside(self.tools.binary,
                         os.path.join(folder, "pgweir.ini")),
             stdout=log, stderr=log, cwd="/",
             env={"PATH": os.environ["PATH"],
-                 "PGWEIR_LISTEN_ADDR": "127.0.2.1"})
+                 "PGWEIR_LISTEN_ADDR": address, **more})
         wait_until("pgweir is ready\n", lambda:
-                   "is ready" in self.log("pooler"))
+                   "is ready" in self.log(name))
 
     def write_hosts(self):
         # In place: the file itself is mounted over /etc/hosts.
@@ -106,7 +110,7 @@ class Group:
             f.write("127.0.0.1 localhost\n")
             f.write("127.0.1.1 postgres-rw\n")
             for i in self.running:
-                if i != "pooler":
+                if isinstance(i, int):
                     f.write(f"127.0.1.{i + 1} postgres-{i}.postgres\n"
                             f"127.0.1.{i + 1} postgres\n")
 
@@ -120,7 +124,8 @@ class Group:
                 "RUN_DIR": self.path(f"run-{i}"),
                 "INITDB_ARGS": "--no-sync", "START_PAUSE": "0.2",
                 "POSTGRES_ARGS": f"-c listen_addresses=127.0.1.{i + 1}",
-                "POSTGRES_USER": "owner", "POSTGRES_DB": "shop", **more}
+                "POSTGRES_USER": self.owner, "POSTGRES_DB": self.database,
+                **more}
 
     def inside(self, *command):
         return ["ip", "netns", "exec", self.space, "setpriv",
@@ -160,8 +165,8 @@ class Group:
             env=self.environment(i))
 
     def psql(self, i, text, **more):
-        info = {"host": self.path(f"run-{i}"), "user": "owner",
-                "dbname": "shop", **more}
+        info = {"host": self.path(f"run-{i}"), "user": self.owner,
+                "dbname": self.database, **more}
         words = " ".join(f"{k}='{v}'" for k, v in info.items())
         return subprocess.run(
             self.inside("psql", "-XAtqw", "-v", "ON_ERROR_STOP=1", "-d",
@@ -183,7 +188,7 @@ class Group:
 
     def wait(self, i, what, condition):
         try:
-            wait_until(f"postgres-{i} {what}", condition, 12)
+            wait_until(f"postgres-{i} {what}", condition)
         except AssertionError as fault:
             raise AssertionError(f"{fault}\n{self.log(i)[-3000:]}")
 

@@ -344,7 +344,7 @@ class Player:
         self.sides = {}
         self.await_exit, self.exits = await_exit, []
         self.on_difference = None
-        self.tied, self.custom = set(), set()
+        self.tied, self.has_reset = set(), set()
         self.selector = selectors.DefaultSelector()
         self.most_ties, self.most_held = most_ties, most_held
         self.statements = 0
@@ -492,8 +492,9 @@ class Player:
         direct, pooled = self.sides[client]
         try:
             compare(direct, pooled)
-            self.await_parameters(direct, pooled)
-            compare_parameters(direct, pooled)
+            if not self.resets(client, ops, direct):
+                self.await_parameters(direct, pooled)
+                compare_parameters(direct, pooled)
         except Difference as difference:
             difference.event = event
             raise
@@ -502,11 +503,17 @@ class Player:
             return
         if self.may_tie(client, ops):
             self.tied.add(client)
-        if custom(ops):
-            self.custom.add(client)
-        if direct.status == "I" and client not in self.custom and \
+        if direct.status == "I" and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
+
+    def resets(self, client, ops, direct):
+        """In an open transaction what it has RESET to is told later."""
+        if direct.status != "T":
+            self.has_reset.discard(client)
+        elif any("reset" in text or "default" in text for text in texts(ops)):
+            self.has_reset.add(client)
+        return client in self.has_reset
 
     @staticmethod
     def await_parameters(direct, pooled):
@@ -527,7 +534,6 @@ class Player:
             self.selector.unregister(side.socket)
             side.close()
         self.tied.discard(client)
-        self.custom.discard(client)
 
     def close(self):
         for client in list(self.sides):
@@ -537,7 +543,7 @@ class Player:
 
 # What may keep a server behind its transaction, in any text.
 TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
-        "app.", "\"app\"", "nextval", "currval", "lastval",
+        "nextval", "currval", "lastval",
          "do $$", "call ")
 # What may leave a transaction open.
 OPENS = ("begin", "start transaction", "chain")
@@ -562,11 +568,6 @@ def tie(ops):
     """A statement named b... may be anything, prepared in an event before."""
     return any(name[:1] == "b" for name in binds(ops)) or \
         any(word in text for text in texts(ops) for word in TIES)
-
-
-def custom(ops):
-    """Such a name ties for ever: PostgreSQL does not forget it."""
-    return any("app." in text or "\"app\"" in text for text in texts(ops))
 
 
 def holding(ops):

@@ -7,11 +7,9 @@ tables and schemas are a client's own where two would disturb each other.
 
 What is left out on purpose, because pgweir says that it is different:
 settings changed inside functions, currval as the first statement, EXECUTE of
-a statement that was named in the protocol, settings that only the login user
-may set before a SET ROLE, RESET of a setting from the
-startup packet inside a transaction or before other statements of a query, SET LOCAL of a custom name,
-set_config with a bound name (which ties without being seen here), names closed or
-given in a batch that fails when the next one is on its way already.
+a statement that was named in the protocol, RESET of a setting from the startup
+packet before other statements of a query, names closed or given in a batch
+that fails when the next one is on its way already.
 """
 
 # Name: values.  The last ones are refused by PostgreSQL.
@@ -59,9 +57,14 @@ SETTINGS = {
 CUSTOM = ("app.tenant", "app.x", "\"App\".y")
 ROLES = ("r_reader", "r_writer", "none", "r_nobody")
 
-PROBE = """select array(select name || '=' || setting
-    from pg_catalog.pg_settings where context in ('user', 'superuser')
-    and setting is distinct from boot_val
+# A name that was quoted when it was set (quote_all_identifiers) may be told
+# to another server when that is off.
+PROBE = """select array(select name || '=' || value
+    from pg_catalog.pg_settings,
+    lateral (select case name when 'default_text_search_config'
+    then replace(setting, '"', '') else setting end) as own (value)
+    where context in ('user', 'superuser')
+    and value is distinct from boot_val
     order by name),
     current_user, session_user,
     array(select coalesce(pg_catalog.current_setting(n, true), '-')
@@ -78,7 +81,7 @@ PROBE = """select array(select name || '=' || setting
     order by 1)""".replace("\n    ", " ")
 
 STATEMENTS = (
-    "select 1", "select 'a\\b', '\u00e9'", "table t", "select count(*) from t",
+    "select 1", "select 'a\\b', '\u00e9'", "table t order by v", "select count(*) from t",
     "select current_setting('timezone')", "show search_path",
     "select current_user, session_user", "select current_schemas(false)",
     "select '2001-02-03 04:05:06+00'::timestamptz",
@@ -90,7 +93,7 @@ STATEMENTS = (
     "insert into t select 'many' from generate_series(1,5) returning v",
     "lock table t in access share mode", "show transaction_isolation",
     "show transaction_read_only", 
-    "copy t to stdout", "copy (select 1, 2) to stdout",
+    "copy (table t order by v) to stdout", "copy (select 1, 2) to stdout",
     "explain (costs off) select * from t", "values (1, null), (2, 'x')",
     "select repeat('x', 40000)", "select set_config('role', 'none', true)",
     "select * from tt", "select txid_current_if_assigned() is null",
@@ -103,7 +106,7 @@ STATEMENTS = (
 )
 PARAMETRIC = (
     ("select $1::int + 1", ["41"]), ("select $1::text", ["it's"]),
-    ("select v from t where v like $1", ["o%"]),
+    ("select v from t where v like $1 order by v", ["o%"]),
     ("insert into t values ($1)", ["new"]),
     ("select $1::int / $2::int", ["4", "0"]),
     ("select $1::int / $2::int", ["4", "2"]),
@@ -127,7 +130,8 @@ class Writer:
             (6, self.several), (9, self.transaction), (4, self.who),
             (2, self.temporary), (2, self.lock), (2, self.listen),
             (2, self.cursor), (2, self.sql_prepare), (3, self.deallocate),
-            (3, self.copy_in), (1, self.custom), (1, self.discard),
+            (3, self.copy_in), (2, self.custom), (1, self.discard),
+            (1, self.bound_config),
             (1, self.do), (1, self.cancel), (1, self.long), (1, self.halves),
             (3, self.leave), (2, self.pipeline), (2, self.unnamed),
             (1, self.large_result)])
@@ -241,8 +245,6 @@ class Writer:
                         else self.odd_set_text())
 
     def reset_text(self):
-        if self.status != "I":
-            return self.set_text()
         return self.dice.choice((
             f"reset {self.value()[0]}", f"reset {self.value()[0]}",
             "reset all", f"set {self.value()[0]} to default"))
@@ -262,6 +264,13 @@ class Writer:
             "select * from a",
             f"select set_config({name}, {value}, {local}) from "
             "generate_series(1, 0)")))
+
+    def bound_config(self):
+        name, value = self.dice.choice((
+            self.value(), ("app.x", "bound"), ("app.tenant", "bound")))
+        return [["P", "", "select set_config($1, $2, $3)"],
+                ["B", "", "", [name, value, self.dice.choice("ft")]],
+                ["E", "", 0], ["S"]]
 
     def plain(self):
         return self.say(self.dice.choice(STATEMENTS))
@@ -384,15 +393,15 @@ class Writer:
         name = self.dice.choice(("q0", "q1"))
         return self.say(self.dice.choice((
             f"prepare {name} as select 1", f"execute {name}",
-            f"prepare {name} as table t", f"deallocate prepare {name}",
+            f"prepare {name} as table t order by v", f"deallocate prepare {name}",
             f"prepare {name}(int) as select $1 + 1", f"execute {name}(4)")))
 
     def custom(self):
         name = self.dice.choice(CUSTOM)
         return self.say(self.dice.choice((
-            f"set {name} = 'mine'",
-            f"reset {name}" if self.status == "I" else "select 1",
-            f"show {name}", "select set_config('app.x', 'mine', false)",
+            f"set {name} = 'mine'", f"set local {name} = 'ours'",
+            "select set_config('app.tenant', 'theirs', true)",
+            f"reset {name}", f"show {name}", "select set_config('app.x', 'mine', false)",
             "select current_setting('app.x', true)")))
 
     def do(self):
@@ -488,7 +497,7 @@ class Writer:
 
     def halves(self):
         """A Flush, whose answers are read before the client goes on."""
-        text = self.dice.choice(("select 1", "table t", "select 1/0",
+        text = self.dice.choice(("select 1", "table t order by v", "select 1/0",
                                  self.set_text()))
         return [["P", "", text], ["B", "", "", []], ["E", "", 0], ["H"],
                 ["wait"], *self.batch()]
@@ -508,7 +517,8 @@ class Writer:
             return [["Q", "copy nosuch from stdin"], ["d", "new\n"], ["c"]]
         text = self.dice.choice(("copy t from stdin", "copy t from stdin",
                                  "copy nosuch from stdin"))
-        return [["P", "", text], ["B", "", "", []], ["E", "", 0],
+        return [["C", "S", "copy"], ["P", "copy", text],
+                ["B", "", "copy", []], ["E", "", 0],
                 ["d", "new\n"], self.dice.choice((["c"], ["f", "no"])),
                 ["S"]]
 

@@ -1,7 +1,9 @@
 """auth_query: users that are known to PostgreSQL alone."""
 
 import contextlib
+import os
 import signal
+import subprocess
 
 from cluster import Failed, wait_until
 from secure import (certificates, is_tls_behind, postgres_hba,
@@ -280,6 +282,28 @@ def test_the_look_up_verifies_as_server_tls_sslmode_says(world):
                                                         password="found")
                 wait_for_log(weir, "auth_query cannot be asked")
             world.settle()
+
+
+def test_without_a_ca_file_whom_the_system_trusts_is_trusted(world):
+    """By the look-up, which is libpq's, as by connections of clients."""
+    made = certificates(world)
+    with postgres_with_tls(world, "server"):
+        for trusted, good in ("ca", True), ("other", False):
+            weir = asking(world, "server_tls_sslmode = verify-full", env={
+                "SSL_CERT_FILE": made.path(trusted + ".crt")})
+            if good:
+                assert let_in(weir) and is_tls_behind(
+                    weir, user="asked", password="found")
+            else:
+                assert "cannot be looked up" in refused(weir,
+                                                        password="found")
+        world.settle()
+    done = subprocess.run(
+        [world.binary, "--check", weir.file], capture_output=True, text=True,
+        timeout=60, env={**os.environ, "SSL_CERT_FILE": "/nothing/here"})
+    assert done.returncode != 0
+    assert "server_tls: verify-ca and verify-full want a ca_file" in \
+        done.stdout + done.stderr, done.stderr
 
 
 def test_another_query_after_sighup_is_used(world):

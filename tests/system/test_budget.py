@@ -1,9 +1,11 @@
 """What all processes of a service could open together, against what
 PostgreSQL lets in; and limits that are divided by their number."""
 
+import socket
+
 from cluster import wait_until
 from test_peers import NAME, Service
-from web import metrics
+from web import OPTIONS, get, metrics
 from wire import Client, error_of, kinds, query
 
 
@@ -124,3 +126,16 @@ def test_peers_that_appear_take_no_transaction_away(world):
         for client in clients:
             assert kinds(client.ask(query("begin"))) == "CZ"
         assert in_use(world) == 4
+
+
+def test_a_process_is_not_ready_before_it_knows_its_part(world):
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as silent:
+        silent.bind(("127.0.0.1", 0))
+        path = f"{world.top}/silent.conf"
+        with open(path, "w") as f:
+            f.write(f"nameserver 127.0.0.1:{silent.getsockname()[1]}\n")
+        weir = world.start(OPTIONS + f"resolv_conf = {path}\n"
+                           f"peers = {NAME}\ndivide_by_peers = on\n")
+        assert get(weir, "/readyz")[::2] == (503, "peers are not known yet\n")
+        # Names that nobody knows are no reason to stay away for ever.
+        wait_until("it gives up", lambda: get(weir, "/readyz")[0] == 200)

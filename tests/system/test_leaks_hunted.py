@@ -219,5 +219,56 @@ def test_a_statement_is_described_where_its_tables_are_not(world):
     same(direct, a, query("begin"))
     same(direct, a, query("set local search_path = pg_catalog"))
     assert same(direct, a, describe("S", "s") + SYNC) == "tnZ"
+    assert same(direct, a, query("savepoint a")) == "CZ"
+    assert same(direct, a, bind("s") + execute() + SYNC) == "EZ"
+    assert same(direct, a, query("rollback to a")) == "CZ"
     assert same(direct, a, bind("s", values=["x"]) + execute() +
                 SYNC) == "EZ"
+
+
+def test_what_would_end_the_unnamed_statement_may_be_skipped(world):
+    direct, a, _ = pair(world)
+    unnamed = bind("") + execute() + SYNC
+    for ending in (close("S"), query("select 2"), close("S") +
+                   parse("", "select 3"), parse("", "select 4") + close("S"),
+                   query("select 5") + parse("", "select 6")):
+        same(direct, a, parse("", "select 1") + SYNC)
+        assert same(direct, a, parse("t", "selec") + ending + SYNC) == "EZ"
+        assert same(direct, a, unnamed) == "2DCZ"
+        for client in (direct, a):
+            client.send(parse("t", "selec") + ending + SYNC + close("S") +
+                        parse("", "select 7") + parse("t", "selec") + ending +
+                        SYNC + unnamed)
+        for _ in range(3):
+            one, two = (plain(c.until_ready()) for c in (direct, a))
+            assert one == two, (one, two)
+    assert same(direct, a, close("S") + SYNC) == "3Z"
+    assert same(direct, a, unnamed) == "EZ"
+
+
+def test_an_unnamed_statement_that_was_skipped_is_never_anothers(world):
+    direct, a, b = pair(world)
+    batch = parse("", "selec") + parse("", "select 1") + SYNC
+    for first in (b"", parse("", "select 2") + SYNC):
+        for client in (direct, a):
+            if first:
+                client.ask(first)
+        b.ask(parse("", "select 'of B'") + SYNC)
+        for client in (direct, a):
+            client.send(parse("t", "selec") + parse("", "select 3") + SYNC +
+                        bind("") + execute() + SYNC + batch + describe("S") +
+                        SYNC + bind("") + execute() + SYNC)
+        for _ in range(5):
+            one, two = (plain(c.until_ready()) for c in (direct, a))
+            assert one == two, (one, two)
+
+
+def test_a_tied_client_hears_itself_in_a_batch_that_begins_with_close(world):
+    direct, a, _ = pair(world, "default_pool_size = 3")
+    for client in (direct, a):
+        client.ask(query("declare c cursor with hold for select 1"))
+        client.ask(query("listen hunted"))
+        answer = client.ask(close("S", "s") +
+                            parse("s", "notify hunted, 'said'") + bind("s") +
+                            execute() + SYNC)
+        assert kinds(answer) == "312CAZ", kinds(answer)

@@ -159,11 +159,13 @@ def test_the_reset_of_a_shared_server_does_not_depend_on_the_reset_query(
     leaves_nothing(world, weir, TEMP, "create temp table t (a int)")
 
 
+HEARS = """create or replace function hears() returns void as $$
+begin listen hidden; end $$ language plpgsql"""
+
+
 def test_notifications_reach_nobody_who_does_not_listen(world):
     weir = world.start(ONE + "\nfollow_functions = 0")
-    world.pg.sql("create or replace function hears() returns void as $$ "
-                 "begin listen hidden; end $$ language plpgsql",
-                 database="app")
+    world.pg.sql(HEARS, database="app")
     a, b = Client(weir.port), Client(weir.port)
     a.rows("select hears()")
     for _ in range(3):
@@ -174,6 +176,7 @@ def test_notifications_reach_nobody_who_does_not_listen(world):
 
 def test_a_notification_for_an_idle_server_is_heard_by_nobody(world):
     weir = world.start(ONE + "\nfollow_functions = 0")
+    world.pg.sql(HEARS, database="app")
     a = Client(weir.port)
     a.rows("select hears()")
     pid = a.one("select pg_backend_pid()")

@@ -185,6 +185,28 @@ def test_a_cancel_reaches_a_process_that_is_shutting_down(world):
         assert service.weirs[first].end() == 0
 
 
+def test_among_peers_with_tls_no_key_can_be_read_on_the_way(world):
+    with Service(world, count=1) as service:
+        here = service.addresses[0]
+        there = "127.0.0.8"
+        with socket.create_server((there, service.port)) as listener:
+            service.names.addresses[NAME].append(there)
+            wait_until("it is known", lambda: service.peers(here))
+            with socket.create_connection((here, service.port)) as asker:
+                asker.sendall(struct.pack(">IIII", 16, 80877102, 0x12345678,
+                                          0x9abcdeff))
+                peer, _ = listener.accept()
+                peer.settimeout(30)
+                assert peer.recv(8) == struct.pack(">II", 8, 80877103)
+                peer.sendall(b"S")
+                hello = peer.recv(4096)
+                # A handshake of TLS, and no request in it.
+                assert hello[0] == 22 and b"\x12\x34\x56\x78" not in hello
+                peer.close()
+                asker.settimeout(30)
+                assert asker.recv(1) == b""
+
+
 def test_without_tls_among_them_a_request_goes_in_the_clear(world):
     with Service(world, count=2) as service:
         first, second = service.addresses

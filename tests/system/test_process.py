@@ -3,6 +3,7 @@
 import os
 import signal
 import subprocess
+import time
 
 from cluster import Failed, psql_run, wait_until
 from wire import (Client, SYNC, bind, describe, error_of, execute, kinds,
@@ -207,11 +208,14 @@ def test_the_console_on_the_unix_socket_is_there_until_the_end(world):
     assert "the pooler is shutting down; connect again" in done.stderr
     done = psql_run("select 1", port=weir.port, dbname="app")
     assert "Connection refused" in done.stderr
+    # Nor does it wait for who says nothing.
+    silent = Client(path, connect=False)
     busy.ask(query("commit"))
     assert error_of(busy.until_ready())["C"] == "57P01"
     assert error_of(admin.until_ready())["C"] == "57P01"
-    assert weir.end() == 0
+    assert weir.end(10) == 0
     assert not os.path.exists(path)
+    silent.close()
 
 
 def test_sigint_waits_for_servers_and_sigquit_does_not(world):
@@ -227,6 +231,33 @@ def test_sigint_waits_for_servers_and_sigquit_does_not(world):
     client.ask(query("begin"))
     weir.signal(signal.SIGQUIT)
     assert weir.end() == 0
+
+
+def test_a_sidecar_stops_after_its_application(world):
+    weir = world.start(config=None, env={
+        "PGWEIR_DATABASE_URL":
+        f"postgresql://app:secret@127.0.0.1:{world.pg.port}/app",
+        "PGWEIR_LISTEN_PORT": "0", "PGWEIR_UNIX_SOCKET_DIR": world.top,
+        "PGWEIR_METRICS_PORT": "0", "PGWEIR_AUTH_TYPE": "trust",
+        "PGWEIR_STOP_AFTER_CLIENTS": "1s"})
+    path = f"{world.top}/.s.PGSQL.{weir.port}"
+    # Nobody has come yet, but for somebody who looks: that is no end.
+    watcher = Client(path, database="pgweir", user="pgweir")
+    start = time.monotonic()
+    wait_until("time has passed", lambda: time.monotonic() - start > 2.5)
+    assert weir.process.poll() is None
+    # An application that says nothing for long, and connects anew.
+    client = Client(weir.port, user="app")
+    start = time.monotonic()
+    wait_until("time has passed", lambda: time.monotonic() - start > 2.5)
+    assert client.one("select 1") == "1"
+    client.close()
+    client = Client(weir.port, user="app")
+    assert client.one("select 1") == "1"
+    client.close()
+    assert weir.end(10) == 0
+    assert "stop_after_clients" in weir.text()
+    assert error_of(watcher.until_ready())["C"] == "57P01"
 
 
 def test_a_url_in_the_environment_is_all_it_needs(world):

@@ -3,12 +3,14 @@ PostgreSQL's own programs back up, archive, decode and follow through pgweir."""
 
 import os
 import pwd
+import select
 import shutil
 import signal
 import subprocess
 import tempfile
 
-from cluster import BIN, Cluster, Node, psql, psql_run, wait_until
+from cluster import (BIN, Cluster, Node, Skip, psql, psql_run,
+                     wait_until)
 from wire import Client, error_of, kinds, message, query, row, startup
 
 LOGICAL = "wal_level = logical"
@@ -218,6 +220,42 @@ def test_pg_recvlogical_decodes_what_is_written(world):
             assert program.end()[0] == 0
         senders(node, 0)
         run("pg_recvlogical", weir, *slot, "--drop-slot")
+
+
+def test_a_driver_follows_changes_and_confirms_them(world):
+    try:
+        import psycopg2
+        from psycopg2.extras import LogicalReplicationConnection
+    except ImportError as error:
+        raise Skip(str(error)) from None
+    with Cluster(world, 0, settings=LOGICAL) as cluster:
+        weir = start(cluster)
+        node = cluster.nodes[0]
+        node.sql("create table t (n int primary key)", database="app")
+        follower = psycopg2.connect(
+            host="127.0.0.1", port=weir.port, dbname="app", user="postgres",
+            connection_factory=LogicalReplicationConnection)
+        cursor = follower.cursor()
+        cursor.create_replication_slot("driven",
+                                       output_plugin="test_decoding")
+        cursor.start_replication("driven", decode=True)
+        weir.sql("insert into t select generate_series(1, 3)",
+                 user="postgres")
+        heard = []
+        while not heard or not heard[-1].startswith("COMMIT"):
+            change = cursor.read_message()
+            if change is None:
+                select.select([cursor], [], [], 30)
+                continue
+            heard.append(change.payload)
+            cursor.send_feedback(flush_lsn=change.data_start, reply=True)
+        assert [h for h in heard if "INSERT" in h] == [
+            f"table public.t: INSERT: n[integer]:{n}" for n in (1, 2, 3)]
+        wait_until("PostgreSQL has heard of it", lambda: node.sql(
+            "select confirmed_flush_lsn > restart_lsn from "
+            "pg_replication_slots") == "t")
+        follower.close()
+        senders(node, 0)
 
 
 def standby_of(weir, node, folder, **options):

@@ -4,7 +4,7 @@ import socket
 import struct
 import threading
 
-from cluster import Cluster, psql_run, wait_until
+from cluster import Cluster, Failed, psql_run, wait_until
 from wire import Client
 
 PORT = "select inet_server_port()"
@@ -86,6 +86,36 @@ def test_a_pgbouncer_file_goes_round_its_hosts(world):
         cluster.nodes[1].stop()
         wait_until("it is down", lambda: " is down" in weir.text())
         assert {port_of(weir) for _ in range(8)} == {cluster.nodes[0].port}
+
+
+def test_without_load_balance_hosts_the_next_host_is_for_when_one_fails(world):
+    with Cluster(world, replicas=1) as cluster:
+        first, second = (node.port for node in cluster.nodes)
+        weir = world.start(databases=f"app = {cluster.hosts()} "
+                           "load_balance_hosts=disable\n"
+                           f"turns = {cluster.hosts()} dbname=app "
+                           "load_balance_hosts=round-robin",
+                           section="pgbouncer")
+        assert {port_of(weir) for _ in range(6)} == {first}
+        assert {port_of(weir, dbname="turns") for _ in range(6)} == \
+            {first, second}
+        rows = [line.split("|") for line in
+                weir.console("show databases").splitlines()]
+        assert {row[0]: row[10] for row in rows if row[0] in
+                ("app", "turns")} == {"app": "disable",
+                                      "turns": "round-robin"}, rows
+        cluster.nodes[0].stop()
+        wait_until("it is down", lambda: " is down" in weir.text())
+        assert {port_of(weir) for _ in range(6)} == {second}
+        weir.write(world.config(databases=f"app = {cluster.hosts()} "
+                                "load_balance_hosts=random",
+                                section="pgbouncer"))
+        try:
+            weir.console("reload")
+        except Failed as error:
+            assert "load_balance_hosts=random is not possible" in str(error)
+        else:
+            raise AssertionError("random was taken")
 
 
 def test_hosts_that_a_reload_adds_and_takes_away_count_at_once(world):

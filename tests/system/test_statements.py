@@ -210,6 +210,25 @@ def test_an_unnamed_statement_that_was_described_keeps_its_types(world):
          ("ann", query("select a from t")))
 
 
+def test_an_unnamed_statement_that_is_run_later_keeps_its_types(world):
+    text = "insert into t values ($1)"
+    now = bind_binary("", int4(7), results=False) + execute() + SYNC
+    change = ("sql", "alter table t alter a type float4")
+    same(world, "create table t (a int4)",
+         ("ann", parse("", text) + SYNC),
+         change,
+         ("ann", now),
+         ("ann", query("select a from t")))
+    # Once it was run in two batches, that is expected of the next ones.
+    same(world, "create table t (a int4)",
+         ("ann", parse("", text) + now),
+         ("ann", now),
+         ("ann", parse("", text) + now),
+         change,
+         ("ann", now),
+         ("ann", query("select a from t")))
+
+
 def test_rows_of_another_shape_are_an_error_to_who_knows_the_old_one(world):
     text = "select * from t"
     for change in ("add b int", "alter a type int8", "rename a to b"):
@@ -437,3 +456,76 @@ def test_a_failed_parse_leaves_nothing_behind(world):
     assert "select nonsense" not in weir.console("show prepared")
     assert client.one("select count(*) from pg_prepared_statements") == "0"
     assert kinds(client.ask(parse("s", "select 1") + run())) == "12DCZ"
+
+
+def test_a_small_shelf_changes_nothing_but_what_is_prepared_when(world):
+    names = [f"s{n}" for n in range(5)]
+    parses = b"".join(parse(name, f"select {name[1]}") for name in names)
+    binds = b"".join(bind(name) + execute() for name in names)
+    for size in (0, 1, 2, 200):
+        same(world, "create table t (a int4)",
+             ("ann", parses + SYNC),
+             ("ann", binds + binds + SYNC),
+             ("bob", parses + binds + SYNC),
+             ("ann", query("begin")),
+             ("ann", binds + bind("no") + binds + SYNC),
+             ("ann", query("rollback")),
+             ("ann", b"".join(close("S", name) for name in names[1:]) +
+              bind("s0") + execute() + SYNC + run("s1")),
+             ("bob", binds + b"".join(run(name) for name in names)),
+             options=f"default_pool_size = 2\n"
+             f"max_prepared_statements = {size}")
+
+
+def test_max_prepared_statements_may_be_none_or_one(world):
+    for size in (0, 1):
+        weir = world.start("default_pool_size = 1\n"
+                           f"max_prepared_statements = {size}")
+        client = Client(weir.port)
+        for n in range(4):
+            client.ask(parse(f"s{n}", "select $1::int") + SYNC)
+            client.ask(bind(f"s{n}", values=[n]) + execute() + SYNC)
+        assert client.one("select count(*) from pg_prepared_statements") \
+            in "01"[:size + 2]
+        weir.kill()
+
+
+SHARED = ("application_name", "statement_timeout", "lock_timeout",
+          "idle_in_transaction_session_timeout", "log_statement", "work_mem",
+          "random_page_cost", "client_min_messages")
+VALUES = {"application_name": "x", "log_statement": "all",
+          "client_min_messages": "warning", "random_page_cost": "2",
+          "work_mem": "1MB"}
+OWN = {"search_path": "pg_catalog", "datestyle": "German",
+       "timezone": "Asia/Tokyo", "extra_float_digits": "0",
+       "standard_conforming_strings": "off", "bytea_output": "escape",
+       "intervalstyle": "iso_8601", "enable_seqscan": "off",
+       "default_transaction_isolation": "serializable"}
+
+
+def test_statements_are_shared_under_all_settings_but_a_fixed_list(world):
+    weir = world.start("default_pool_size = 1")
+    text = "select 'of everybody'"
+    first = Client(weir.port)
+    asks = "select count(*) from pg_prepared_statements where statement = " \
+        "'select ''of everybody'''"
+
+    def count_with(name, value):
+        with_it = Client(weir.port, **{name: value})
+        assert kinds(with_it.ask(parse("s", text) + run())) == "12DCZ"
+        return int(first.one(asks))
+    assert kinds(first.ask(parse("s", text) + run())) == "12DCZ"
+    for name in SHARED:
+        assert count_with(name, VALUES.get(name, "12345")) == 1, name
+    for n, (name, value) in enumerate(OWN.items()):
+        assert count_with(name, value) == n + 2, name
+
+
+def test_a_constant_that_was_folded_is_nobody_elses(world):
+    weir = world.start("default_pool_size = 1")
+    text = "select (1.0::float8 / 3)::text"
+    digits = [Client(weir.port, extra_float_digits=n).ask(
+        parse("s", text) + run()) for n in (3, 0, -5)]
+    found = [row(body)[0] for answer in digits for kind, body in answer
+             if kind == "D"]
+    assert [len(value) for value in found] == [18, 17, 12], found

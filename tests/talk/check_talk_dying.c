@@ -29,24 +29,45 @@ server_went_with_her(struct peer *one, struct peer *bob, bool is_cancelled)
 	talk_ends();
 }
 
-/* Ann is gone; what she ran is cancelled, and Bob gets her server. */
 static void
-server_is_drained(struct peer *one, struct peer *bob, bool is_cancelled)
+is_cancelled_for(struct peer *one)
 {
-	struct peer	*canceller;
+	struct peer	*canceller = server_arrives();
 
-	if (is_cancelled) {
-		canceller = server_arrives();
-		hears(canceller, cancel_of(one));
-		hears_nothing(one);
-		leaves(canceller);
-	}
-	is_brought_in_step(one);
+	hears(canceller, cancel_of(one));
+	hears_nothing(one);
+	leaves(canceller);
+}
+
+/* Bob gets her server. */
+static void
+server_serves(struct peer *one, struct peer *bob)
+{
 	hears(one, query("bob"));
 	answers(one, bob, 'I');
 	pool_is("0 linked, 1 idle, 0 waiting");
 	nobody_arrives();
 	talk_ends();
+}
+
+/* Ann is gone; what she ran is cancelled. */
+static void
+server_is_drained(struct peer *one, struct peer *bob, bool is_cancelled)
+{
+	if (is_cancelled)
+		is_cancelled_for(one);
+	is_brought_in_step(one);
+	server_serves(one, bob);
+}
+
+/* The same, and what her batch did is undone before our Sync ends it. */
+static void
+batch_is_drained(struct peer *one, struct peer *bob, bool is_cancelled)
+{
+	if (is_cancelled)
+		is_cancelled_for(one);
+	is_rolled_back_in_step(one);
+	server_serves(one, bob);
 }
 
 static void
@@ -228,6 +249,16 @@ START_TEST(a_client_that_dies_in_a_statement_leaves_a_clean_server)
 	time_passes(10 * US_PER_SECOND);
 	server_went_with_her(one, bob, false);
 
+	/* PostgreSQL had not begun it yet when it was cancelled. */
+	ann_says(query("ann"));
+	leaves(ann);
+	is_cancelled_for(one);
+	ignores(one);
+	time_passes(US_PER_SECOND / 2 - 1);
+	nobody_arrives();
+	time_passes(1);
+	server_is_drained(one, bob, true);
+
 	/* The answer comes at the same time. */
 	ann_says(query("ann"));
 	leaves_unnoticed(ann);
@@ -314,6 +345,16 @@ START_TEST(a_client_that_dies_in_a_copy_leaves_a_clean_server)
 	says(ann, cut(copy_data("1\n2\n"), 0, 7));
 	hears(one, cut(copy_data("1\n2\n"), 0, 7));
 	leaves(ann);
+	hears(one, bytes("\xff\xff", 2));
+	server_is_drained(one, bob, true);
+
+	/* There is too much of it to make it up. */
+	ann_says(query("copy t from stdin"));
+	says(one, copy_in());
+	hears(ann, copy_in());
+	says(ann, bytes("d\x00\x20\0\0", 5));
+	hears(one, bytes("d\x00\x20\0\0", 5));
+	leaves(ann);
 	server_went_with_her(one, bob, true);
 
 	ann_says(query("copy t to stdout"));
@@ -335,7 +376,7 @@ START_TEST(a_client_that_dies_in_a_batch_leaves_a_clean_server)
 			hears(ann, plain('1'), plain('2'), complete("X"));
 		}
 		leaves(ann);
-		server_is_drained(one, bob, !answered);
+		batch_is_drained(one, bob, !answered);
 	}
 	/* All is said, and nothing is answered. */
 	ann_says(all_of(parse("", "x"), binds(""), executes(), plain('S')));
@@ -346,7 +387,7 @@ START_TEST(a_client_that_dies_in_a_batch_leaves_a_clean_server)
 	says(one, error("42601", "syntax error"));
 	hears(ann, error("42601", "syntax error"));
 	leaves(ann);
-	server_is_drained(one, bob, false);
+	batch_is_drained(one, bob, false);
 }
 END_TEST
 

@@ -113,7 +113,10 @@ void		 leaves_unnoticed(struct peer *);
  * dropped until a row that only we can want, then it is reset.
  */
 #define is_brought_in_step(server)					\
-	talk_is_brought_in_step(__FILE__, __LINE__, (server))
+	talk_is_brought_in_step(__FILE__, __LINE__, (server), false)
+/* The same where a batch had no Sync. */
+#define is_rolled_back_in_step(server)					\
+	talk_is_brought_in_step(__FILE__, __LINE__, (server), true)
 /* A whole statement: asked through this server, and answered. */
 #define asks(client, server, text, status)				\
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
@@ -208,7 +211,7 @@ void		 talk_answers(const char *file, int line, struct peer *server,
 void		 talk_asks(const char *file, int line, struct peer *client,
 		    struct peer *server, const char *text, char status);
 void		 talk_is_brought_in_step(const char *file, int line,
-		    struct peer *server);
+		    struct peer *server, bool is_in_batch);
 struct peer	*talk_arrives(const char *file, int line);
 struct peer	*talk_server_enters(const char *file, int line);
 void		 talk_nobody_arrives(const char *file, int line);

@@ -148,16 +148,29 @@ talk_answers(const char *file, int line, struct peer *server,
 	talk_hears(file, line, client, answer);
 }
 
+static void
+talk_hears_rollback(const char *file, int line, struct peer *server,
+    bool is_in_batch)
+{
+	(void)talk_hears_body(file, line, server, 'f');
+	if (is_in_batch) {
+		(void)talk_hears_body(file, line, server, 'P');
+		(void)talk_hears_body(file, line, server, 'B');
+		(void)talk_hears_body(file, line, server, 'E');
+	}
+	(void)talk_hears_body(file, line, server, 'S');
+	(void)talk_hears_body(file, line, server, 'Q');
+}
+
 void
-talk_is_brought_in_step(const char *file, int line, struct peer *server)
+talk_is_brought_in_step(const char *file, int line, struct peer *server,
+    bool is_in_batch)
 {
 	struct saying	*reset[] = { query("DISCARD ALL"), NULL };
 	struct buf	*asked;
 	char		 text[40];
 
-	(void)talk_hears_body(file, line, server, 'f');
-	(void)talk_hears_body(file, line, server, 'S');
-	(void)talk_hears_body(file, line, server, 'Q');
+	talk_hears_rollback(file, line, server, is_in_batch);
 	asked = talk_hears_body(file, line, server, 'Q');
 	snprintf(text, sizeof text, "%.23s",
 	    (char *)buf_bytes(asked) + strlen("SELECT '"));

@@ -310,7 +310,7 @@ START_TEST(names_with_a_dot_are_told)
 		const char	*text, *names;
 	} told[] = {
 		{ "set App.Tenant = 1", "app.tenant |" },
-		{ "set session \"App\" . \"x\" to 1", "app.x |" },
+		{ "set session \"App\" . \"x\" to 1", "App.x |" },
 		{ "set local a.b.c to d.e", "a.b.c |" },
 		{ "set \"a.b\" = 1; set c.d = 1", "a.b |c.d " },
 		{ "set local \"a.b\" = 1", "a.b |" },

@@ -107,6 +107,7 @@ lifecycle_apply_limits(const struct config *config)
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
 	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
+	relay_retry_bytes = (size_t)config->option.retry_buffer;
 	statement_memory_max =
 	    (size_t)config->option.max_statement_memory_bytes;
 	words_are_followed = config->option.follow_functions;

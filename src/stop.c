@@ -75,7 +75,6 @@ stop_state_name(void)
 	return names[atomic_load(&stop.state)];
 }
 
-
 /*
  * The end.
  */
@@ -200,6 +199,8 @@ static void
 stop_on_cut(struct loop *loop, struct deadline *deadline)
 {
 	(void)deadline;
+	if (atomic_load(&stop.state) == STOP_LAST)
+		return;
 	deadline_clear(loop, &stop.delay);
 	if (clients_left() > 0)
 		log_warning(NULL, "shutdown_timeout is nearly over and %d "

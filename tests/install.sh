@@ -7,7 +7,7 @@ packages="gcc make autoconf automake pkg-config libevent-dev libssl-dev
 libpq-dev libinih-dev check postgresql-15 postgresql-client-15 python3
 pgbouncer bc procps openssl python3-psycopg python3-psycopg2
 python3-asyncpg iproute2 prometheus prometheus-pgbouncer-exporter tmux
-python3-yaml yamllint shellcheck docker-compose"
+python3-yaml yamllint shellcheck docker-compose mandoc"
 # Where Node.js is not Debian's, npm is part of it.
 command -v npm >/dev/null || packages="$packages nodejs npm"
 if [ "${1:-}" = ci ]; then

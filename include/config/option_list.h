@@ -200,6 +200,9 @@ X(INT, max_pinned, max_pinned, "auto", "auto", 0, 100000, true,		\
 X(TIME, pinned_idle_timeout, pinned_idle_timeout_us, "3600", "3600", 0,	\
     OPTION_YEAR, true, "close a client that keeps a server and idles "	\
     "this long outside of a transaction; 0: never")			\
+X(BYTES, retry_buffer, retry_buffer, "16kB", "16kB", 0, 1 << 20,	\
+    true, "keep a request of up to this many bytes until it is answered, "\
+    "to run it again elsewhere; 0: none")				\
 X(BYTES, max_statement_bytes, max_statement_bytes, "1MB", "1MB", 1024,	\
     256 * 1024 * 1024, true,						\
     "length of a statement's text that is kept to be shared")		\

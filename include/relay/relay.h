@@ -198,6 +198,9 @@ extern size_t	 relay_prepared_max;
 /* max_client_statements; 0: unlimited. */
 extern size_t	 relay_names_max;
 
+/* retry_buffer: a longer request is not kept to be run again. */
+extern size_t	 relay_retry_bytes;
+
 /* log_slow, 0: off; the same. */
 extern _Atomic int64_t	 relay_slow_us;
 

@@ -34,6 +34,7 @@
 #define RELAY_RELAY_PRIVATE_H
 
 #include "pool/backend.h"
+#include "relay/own.h"
 #include "relay/relay.h"
 #include "wire/msg.h"
 
@@ -220,70 +221,10 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name,
 			    struct buf *answer);
 
-/* relay_shelf.c */
-/* Close on the server what was prepared under settings that did not last. */
-void	relay_close_private(struct relay *, struct relay_io *);
-/* Send Parse for this statement under a name of the server's own. */
-struct expectation	*relay_shelve(struct relay *, struct relay_io *,
-			    struct statement *, enum expect_fate);
-/* Close on the server, and forget, what is there. */
-void	relay_close_shelved(struct server_session *, struct relay_io *,
-	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its number there. */
-uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *);
-/* The server's unnamed statement is this client's, or becomes it. */
-void	relay_ensure_unnamed(struct relay *, struct relay_io *);
-
-/* relay_names.c */
-/* A message of the client waits until all before it is answered. */
-void	relay_await_answers(struct relay *, struct relay_io *);
-/* The same, if what the name means depends on that; else false. */
-bool	relay_awaits_name(struct relay *, struct relay_io *,
-	    enum expect_kind, const char *name);
-bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
-/* The name means nothing: an error. */
-enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
-			    const struct relay_message *, const char *name);
-/* An error with the server's name in it is told with the client's. */
-struct error_fields;
-bool	relay_rename_error(struct relay *, struct relay_io *,
-	    const struct expectation *, const uint8_t *body, size_t n,
-	    const struct error_fields *);
-
-/* relay_learn.c */
-/*
- * The client prepares; *known: what this came to be a moment ago, or else the
- * statement itself; a reference is the caller's.  Returns what is expected of
- * Parse; NULL: the server has it already.
- */
-struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
-			    struct statement *, const char *name,
-			    struct statement **known);
-/*
- * A Bind or Describe of this statement, under the client's name: it is on the
- * server now.  False: not so, or not as the client knows it; *verdict says
- * what became of the message.
- */
-bool	relay_may_bind(struct relay *, struct relay_io *,
-	    const struct relay_message *, enum expect_kind,
-	    struct statement *, const char *name, enum relay_verdict *verdict);
-/* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
-void	relay_note_unnamed(struct relay *, enum expect_kind);
-void	relay_ask_unnamed(struct relay *, struct relay_io *);
-/* A Describe of ours is answered; session->described has the parameters. */
-void	relay_learn(struct relay *, struct relay_io *,
-	    const struct expectation *, uint64_t shape);
-/* One of the unnamed statement. */
-void	relay_learn_unnamed(struct relay *, const struct expectation *,
-	    const uint8_t *types, size_t);
-/* What this batch names has changed its shape: any will do. */
-void	relay_unlearn(struct relay *, const struct buf *batch);
-
 /* relay_retry.c */
 void	relay_keep_message(struct relay *, const struct relay_message *,
 	    bool is_first);
-/* A message of the client was used; is_first: nothing was expected before. */
+/* A message of the client was used; is_first: no request of its ran before. */
 static inline void
 relay_note_message(struct relay *relay, const struct relay_message *message,
     bool is_first)
@@ -382,8 +323,7 @@ void	relay_copy_told(struct relay *, struct relay_io *);
  * statement (NULL: not known), the client's wish and the configuration.
  */
 void	relay_choose(struct relay *, const char *text, size_t n);
-/* What its transactions are routed by, but for a comment of their own. */
-enum route	relay_route(const struct relay *);
+enum route	relay_route(const struct relay *);	/* without a comment */
 /* As pool_take(), wherever that need is served. */
 struct server	*relay_ask(struct relay *);
 void	relay_on_moved(struct ticket *);
@@ -441,28 +381,17 @@ bool	relay_begin_follows(struct relay *, const struct relay_message *);
 /* A statement that is answered here; false: it is not. */
 bool	relay_own_query(struct relay *, struct relay_io *,
 	    const char *text, size_t n);
+/* Nothing of a block is ours but where no server has it. */
+static inline bool
+relay_owns_batch(const struct relay *relay, int may_own)
+{
+	return may_own != OWN_MAYBE_NOT && (may_own == OWN_MAYBE_ANY ||
+	    (relay->state == RELAY_IDLE &&
+	    relay->client->pool->set != NULL));
+}
 /* Parse, or Bind of that statement: the whole batch, if it is here. */
 bool	relay_own_batch(struct relay *, struct relay_io *,
 	    const struct relay_message *);
-/* Whether such a text is worth a look: cheap, and right about no. */
-static inline bool
-relay_may_own(const char *text)
-{
-	while (*text == ' ' || (*text >= '\t' && *text <= '\r'))
-		text++;
-	switch (text[0] | 0x20) {
-	case 'b':
-	case 'c':
-	case 'e':
-	case 'r':
-	case 'a':
-		return true;
-	case 's':
-		return (text[1] | 0x20) != 'e' || (text[2] | 0x20) == 't';
-	default:
-		return false;
-	}
-}
 
 /* The client's writes go to the primary and its reads to replicas. */
 bool	relay_is_split(const struct relay *);
@@ -511,6 +440,8 @@ void	relay_refuse_bound(struct relay *, const char *name);
 /* True: the request runs on the primary, its client hears nothing of this. */
 bool	relay_heal(struct relay *, struct relay_io *,
 	    const struct error_fields *);
+/* The server is lost, by what it said last: the same. */
+bool	relay_heal_lost(struct relay *);
 
 /* relay_lost.c */
 /*
@@ -601,5 +532,7 @@ void	relay_greet_done(struct relay *, bool failed);
 void	relay_greet_refused(struct relay *, const struct pool_error *);
 void	relay_greet_lost(struct relay *, const char *sqlstate,
 	    const char *text);
+
+#include "relay/relay_prepare.h"
 
 #endif

@@ -6,7 +6,6 @@
  *					'N' ---------> SENT, or over
  */
 
-
 #include "base/mem.h"
 #include "net/addr.h"
 #include "pool/cancel_call.h"

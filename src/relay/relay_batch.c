@@ -241,7 +241,7 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (!statement_body_is_valid(body, n))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	if (relay_may_own((const char *)body) &&
+	if (relay_owns_batch(relay, relay_may_own((const char *)body)) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
 	if (relay->state == RELAY_IDLE) {
@@ -428,7 +428,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	if (statement == NULL && !passes)
 		return relay_no_statement(relay, io, message, name);
 	if (statement != NULL && kind == EXPECT_BIND &&
-	    relay_may_own(statement->text) &&
+	    relay_owns_batch(relay, statement->may_be_ours) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
 	if (statement != NULL && relay_refuse_block(relay, io, message,

@@ -225,28 +225,44 @@ relay_begin_again(struct relay *relay)
  * What may follow at a replica.
  */
 
-static bool
-relay_ends_block(struct relay *relay, const struct relay_message *message)
+/* The text that the message runs, as far as it is one; or NULL. */
+static const char *
+relay_block_text(const struct relay *relay,
+    const struct relay_message *message)
 {
 	const uint8_t		*body = message->at + MSG_HEAD_BYTES;
 	size_t			 n = message->here - MSG_HEAD_BYTES;
 	const struct statement	*statement;
-	struct sqlbegin		 begin = { .kind = SQLBEGIN_OTHER };
 	const uint8_t		*zero;
 
-	if (message->here < message->total)
+	if (message->here < message->total || n == 0)
+		return NULL;
+	switch (message->at[0]) {
+	case MSG_QUERY:
+		return body[n - 1] == '\0' ? (const char *)body : NULL;
+	case MSG_PARSE:
+		zero = memchr(body, '\0', n);
+		return zero != NULL && memchr(zero + 1, '\0',
+		    (size_t)(body + n - zero - 1)) != NULL ?
+		    (const char *)zero + 1 : NULL;
+	case MSG_BIND:
+		statement = relay_body_statement(relay, body, n);
+		return statement == NULL ? NULL : statement->text;
+	default:
+		return NULL;
+	}
+}
+
+static bool
+relay_ends_block(const struct relay *relay,
+    const struct relay_message *message)
+{
+	const char	*text = relay_block_text(relay, message);
+	struct sqlbegin	 begin;
+
+	if (text == NULL || relay_may_own(text) != OWN_MAYBE_BLOCK)
 		return false;
-	if (message->at[0] == MSG_QUERY && n > 0)
-		sqlbegin_parse(&begin, (const char *)body, n - 1);
-	else if (message->at[0] == MSG_PARSE &&
-	    (zero = memchr(body, '\0', n)) != NULL)
-		sqlbegin_parse(&begin, (const char *)zero + 1,
-		    strnlen((const char *)zero + 1,
-		    n - (size_t)(zero + 1 - body)));
-	else if (message->at[0] == MSG_BIND && (statement =
-	    relay_body_statement(relay, body, n)) != NULL)
-		sqlbegin_parse(&begin, statement->text,
-		    statement->text_bytes - 1);
+	sqlbegin_parse(&begin, text, strlen(text));
 	return begin.kind == SQLBEGIN_COMMIT ||
 	    begin.kind == SQLBEGIN_ROLLBACK;
 }

@@ -141,6 +141,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
 	uint32_t	 touches, by_words;
+	int		 own;
 
 	if (message->here < message->total)
 		return message->total > LOOP_BUFFER_BYTES ?
@@ -152,7 +153,9 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	touches = verdict_touches(text, n - 1) | by_words;
 	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
-	if ((relay_may_own(text) || touches & SQL_TOUCHES_SETTINGS) &&
+	own = relay_may_own(text);
+	if ((own != OWN_MAYBE_NOT || touches & SQL_TOUCHES_SETTINGS) &&
+	    (own != OWN_MAYBE_BLOCK || relay->state == RELAY_IDLE) &&
 	    relay_own_query(relay, io, text, n - 1)) {
 		relay_set_unnamed(relay, NULL);
 		return RELAY_USED;
@@ -422,9 +425,8 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = !relay->is_unsynced &&
-				    (!relay_has_expected(relay) ||
-				    !relay_has_client_request(relay));
+	bool			 is_first = relay->query_us == 0 &&
+				    !relay->is_unsynced;
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:

@@ -38,12 +38,12 @@ relay_is_alone(const struct expected *expected)
 }
 
 static bool
-relay_may_heal(const struct relay *relay, const struct relay_io *io)
+relay_may_heal(const struct relay *relay, size_t sent)
 {
 	const struct server_session	*session = relay->server->session;
 
 	return !relay->has_told &&
-	    io->to_client.sent == 0 && session->batch_state == BATCH_WHOLE &&
+	    sent == 0 && session->batch_state == BATCH_WHOLE &&
 	    !relay->is_holding && relay->skip == 0 && !relay->is_leaving &&
 	    !relay->is_unsynced &&
 	    (relay->server->transaction_status == STATUS_IDLE ||
@@ -77,15 +77,32 @@ relay_take_back(struct relay *relay, bool remembers)
 	}
 }
 
+/* What was said is put in front of what was said since. */
+static void
+relay_put_back(struct relay *relay, bool remembers)
+{
+	struct server_session	*session = relay->server->session;
+	struct buf		 all;
+
+	relay_take_back(relay, remembers);
+	buf_init(&all);
+	buf_add(&all, buf_bytes(&session->batch),
+	    buf_length(&session->batch));
+	buf_add(&all, buf_bytes(&relay->held), buf_length(&relay->held));
+	buf_done(&relay->held);
+	relay->held = all;
+	session->batch_state = BATCH_NONE;
+	relay->primary_why = WHY_HEALED;
+}
+
 bool
 relay_heal(struct relay *relay, struct relay_io *io,
     const struct error_fields *error)
 {
 	struct server_session	*session = relay->server->session;
 	enum heal		 heal;
-	struct buf		 all;
 
-	if (!relay_may_heal(relay, io) ||
+	if (!relay_may_heal(relay, io->to_client.sent) ||
 	    (heal = heal_of(error)) == HEAL_NOT)
 		return false;
 	if (strcmp(error->sqlstate, "25006") == 0)
@@ -95,16 +112,40 @@ relay_heal(struct relay *relay, struct relay_io *io,
 	if (expected_head(&session->expected)->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
 	expected_head(&session->expected)->fate = FATE_SWALLOW;
-	relay_take_back(relay, heal == HEAL_ALWAYS);
-	buf_init(&all);
-	buf_add(&all, buf_bytes(&session->batch),
-	    buf_length(&session->batch));
-	buf_add(&all, buf_bytes(&relay->held), buf_length(&relay->held));
-	buf_done(&relay->held);
-	relay->held = all;
-	session->batch_state = BATCH_NONE;
-	relay->primary_why = WHY_HEALED;
+	relay_put_back(relay, heal == HEAL_ALWAYS);
 	relay->waits_for_end = true;
 	relay->reopens = relay->is_opening;
+	return true;
+}
+
+/* A conflict may end the connection as well. */
+bool
+relay_heal_lost(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct expected		*expected = &session->expected;
+	struct error_fields	 fields;
+	bool			 is_held = relay->is_opening &&
+				    !relay->begins_inside;
+
+	if ((!relay->is_reading && !relay->is_opening) ||
+	    relay->server->pool->set == NULL || session->has_failed ||
+	    session->skip > 0 || buf_length(&session->error) == 0)
+		return false;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	if (strcmp(fields.sqlstate, "40001") != 0 ||
+	    heal_of(&fields) == HEAL_NOT || !relay_may_heal(relay, 0))
+		return false;
+	for (uint32_t i = expected->count; i-- > 0;)
+		relay_undo(relay, expected_at(expected, i), true,
+		    expected->count);
+	relay_put_back(relay, false);
+	if (is_held)
+		relay->begin_state = BEGIN_HELD;
+	relay_drop_server(relay, REASON_SERVER_LOST,
+	    "a conflict with recovery");
+	relay->query_us = 0;
+	relay_go_on(relay);
 	return true;
 }

@@ -49,11 +49,10 @@ relay_name_is_open(const struct relay *relay, enum expect_kind kind,
 
 /* What the name means is not known before all that is answered. */
 bool
-relay_awaits_name(struct relay *relay, struct relay_io *io,
+relay_awaits_meaning(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const char *name)
 {
-	if (name[0] == '\0' || !relay_has_expected(relay) ||
-	    !relay_name_is_open(relay, kind,
+	if (!relay_name_is_open(relay, kind,
 	    names_find(&relay->names, name) != NULL))
 		return false;
 	relay->is_unsynced = true;

@@ -2,10 +2,10 @@
  * What is answered here although PostgreSQL could be asked: BEGIN and the end
  * of a transaction that no server knows of (relay_begin.c), and pgweir.route.
  *
- * It is a Query of its own, or a batch of the extended protocol that runs
- * nothing else and is here up to its Sync: Parse, if it is not prepared yet,
- * Bind, Describe, Execute.  Whatever is not understood to its end goes the
- * way of all others.
+ * It is a Query of its own, or a batch of the extended protocol that has
+ * nothing else in it and is here up to its Sync: Parse, if it is not prepared
+ * yet, Bind, Describe, Execute; or Parse alone.  Whatever is not understood
+ * to its end goes the way of all others.
  */
 
 #include <string.h>
@@ -76,6 +76,7 @@ own_find_block(const struct relay *relay, struct own *own, const char *text,
 	bool	is_held = relay->begin_state == BEGIN_HELD;
 
 	if (relay->state != RELAY_IDLE || relay->lost != LOST_NOTHING ||
+	    relay->client->pool->set == NULL ||
 	    (!is_held && !relay_is_split(relay)))
 		return false;
 	sqlbegin_parse(&own->begin, text, n);
@@ -103,7 +104,8 @@ own_find(const struct relay *relay, struct own *own, const char *text,
 {
 	own->kind = OWN_NOTHING;
 	return own_find_block(relay, own, text, n) ||
-	    own_find_route(relay, own, text, n);
+	    (relay_may_own(text) != OWN_MAYBE_BLOCK &&
+	    own_find_route(relay, own, text, n));
 }
 
 static const char *
@@ -151,7 +153,7 @@ relay_own_query(struct relay *relay, struct relay_io *io, const char *text,
 {
 	struct own	 own;
 	struct buf	 answer;
-	const char	*value = own_route_name(relay);
+	const char	*value;
 
 	if (!own_find(relay, &own, text, n))
 		return false;
@@ -164,6 +166,7 @@ relay_own_query(struct relay *relay, struct relay_io *io, const char *text,
 	}
 	buf_init(&answer);
 	if (own.kind == OWN_SHOW_ROUTE) {
+		value = own_route_name(relay);
 		put_row_description(&answer, &route_column, 1);
 		put_data_row(&answer, &value, 1);
 	}
@@ -332,7 +335,8 @@ own_take_batch(struct relay *relay, struct own_batch *batch,
 		case MSG_FLUSH:
 			break;
 		case MSG_SYNC:
-			return batch->has_execute;
+			return batch->has_execute ||
+			    (batch->parse != NULL && !batch->has_bind);
 		default:
 			return false;
 		}
@@ -381,7 +385,8 @@ relay_own_batch(struct relay *relay, struct relay_io *io,
 	is_own = own_take_batch(relay, &batch, message->at, message->left) &&
 	    own_name_statement(relay, &batch);
 	if (is_own) {
-		own_do(relay, &batch.own);
+		if (batch.has_execute)
+			own_do(relay, &batch.own);
 		relay_answer(relay, io, EXPECT_SYNC, &batch.answer);
 		relay->skip = (uint32_t)(batch.total - message->here);
 		relay->skip_passes = false;

@@ -477,6 +477,8 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	}
 	if (relay_has_broken_protocol(relay, reason, what))
 		return;
+	if (relay_heal_lost(relay))
+		return;
 	asked = relay_copy_is_asked(expected_head(&session->expected));
 	if (!asked && relay_survive(relay, reason, what, text))
 		return;

@@ -17,8 +17,7 @@
 
 #include "relay/relay_private.h"
 
-/* A longer batch is not kept. */
-enum { BATCH_BYTES = 16 * 1024 };
+size_t	relay_retry_bytes = 16 * 1024;
 
 /*
  * A batch that begins with an unnamed Parse prepares what it runs itself: on
@@ -50,7 +49,7 @@ relay_keep_message(struct relay *relay, const struct relay_message *message,
 	if ((message->at[0] == MSG_QUERY && !relay->is_reading &&
 	    !relay->is_opening) ||
 	    message->here < message->total ||
-	    buf_length(batch) + message->total > BATCH_BYTES ||
+	    buf_length(batch) + message->total > relay_retry_bytes ||
 	    (relay->server->transaction_status != STATUS_IDLE &&
 	    !relay->is_opening)) {
 		session->batch_state = BATCH_NONE;

@@ -391,6 +391,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
 	}
+	server->session->batch_state = BATCH_NONE;
 	if (relay->begin_state == BEGIN_FIRST)
 		relay_begin_answered(relay);
 	relay_count_ready(relay);

@@ -26,7 +26,7 @@
 #include "relay/relay_private.h"
 #include "relay/route.h"
 
-enum { KNOWN_SLOTS = 16 };
+enum { KNOWN_SLOTS = 16, ROUTED_SHIFT = 8 };
 
 static _Thread_local struct {
 	struct catalogue_source	*source;
@@ -98,12 +98,20 @@ relay_refuse_read(struct relay *relay, const char *text)
 void
 relay_refuse_bound(struct relay *relay, const char *name)
 {
-	const struct statement	*statement = name[0] == '\0' ?
+	struct statement	*statement = name[0] == '\0' ?
 				    relay->unnamed :
 				    names_find(&relay->names, name);
+	uint64_t		 routed;
 
-	if (statement != NULL)
-		relay_refuse_read(relay, statement->text);
+	if (statement == NULL)
+		return;
+	relay_refuse_read(relay, statement->text);
+	/* For all threads, and as it is cached: for this catalogue. */
+	routed = atomic_load_explicit(&statement->routed,
+	    memory_order_relaxed);
+	atomic_store_explicit(&statement->routed,
+	    (routed >> ROUTED_SHIFT) << ROUTED_SHIFT | WHY_REFUSED,
+	    memory_order_relaxed);
 }
 
 enum route_why
@@ -116,11 +124,36 @@ relay_text_why(struct relay *relay, const char *text, size_t n)
 	    WHY_BLOCK : (enum route_why)verdict.why;
 }
 
+/* Decided once for each catalogue.  Any thread may have done it. */
 static enum route_why
-relay_statement_why(struct relay *relay, const struct statement *statement)
+relay_statement_why(struct relay *relay, struct statement *statement)
 {
-	return relay_text_why(relay, statement->text,
+	const struct catalogue	*catalogue = relay_catalogue(relay);
+	uint64_t		 number = catalogue == NULL ? 0 :
+				    catalogue_number(catalogue);
+	uint64_t		 routed = atomic_load_explicit(
+				    &statement->routed, memory_order_relaxed);
+	enum route_why		 why;
+
+	if (routed >> ROUTED_SHIFT == number && number != 0)
+		return (enum route_why)(routed & ((1 << ROUTED_SHIFT) - 1));
+	why = relay_text_why(relay, statement->text,
 	    statement->text_bytes - 1);
+	atomic_store_explicit(&statement->routed, number << ROUTED_SHIFT |
+	    (uint64_t)why, memory_order_relaxed);
+	return why;
+}
+
+/* A driver that does not name it says the same text again and again. */
+static enum route_why
+relay_parsed_why(struct relay *relay, const char *text, size_t n)
+{
+	struct statement	*last = relay->unnamed;
+
+	if (last != NULL && last->text_bytes == n + 1 &&
+	    memcmp(last->text, text, n) == 0)
+		return relay_statement_why(relay, last);
+	return relay_text_why(relay, text, n);
 }
 
 /* The second of two names, behind the portal's; NULL: they do not end. */
@@ -140,7 +173,7 @@ body_string(const uint8_t *body, size_t n, size_t *after)
 static enum route_why
 relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 {
-	const struct statement	*statement;
+	struct statement	*statement;
 
 	if (name == NULL)
 		return WHY_BATCH;
@@ -181,7 +214,9 @@ relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
 		    (text = body_string(body, n, &after)) == NULL)
 			return WHY_BATCH;
 		*was_parsed = true;
-		return relay_text_why(relay, text, strlen(text));
+		/* It ends just there. */
+		return relay_parsed_why(relay, text,
+		    (size_t)(body + after - (const uint8_t *)text) - 1);
 	case MSG_BIND:
 		if (body_string(body, n, &after) == NULL)
 			return WHY_BATCH;

@@ -3,7 +3,6 @@
  * grammar allows next; the text is not copied.
  */
 
-#include <stdio.h>
 #include <string.h>
 #include <strings.h>
 
@@ -175,7 +174,6 @@ void
 sqlbegin_print(const struct sqlbegin *begin, char text[SQLBEGIN_TEXT_BYTES])
 {
 	static const char	*const levels[] = {
-		[SQLBEGIN_DEFAULT] = "",
 		[SQLBEGIN_READ_UNCOMMITTED] =
 		    " ISOLATION LEVEL READ UNCOMMITTED",
 		[SQLBEGIN_READ_COMMITTED] = " ISOLATION LEVEL READ COMMITTED",
@@ -184,13 +182,16 @@ sqlbegin_print(const struct sqlbegin *begin, char text[SQLBEGIN_TEXT_BYTES])
 		[SQLBEGIN_SERIALIZABLE] = " ISOLATION LEVEL SERIALIZABLE",
 	};
 	static const char	*const accesses[] = {
-		[SQLBEGIN_UNDECLARED] = "",
 		[SQLBEGIN_READ_ONLY] = " READ ONLY",
 		[SQLBEGIN_READ_WRITE] = " READ WRITE",
 	};
 
-	snprintf(text, SQLBEGIN_TEXT_BYTES, "BEGIN%s%s%s",
-	    levels[begin->isolation], accesses[begin->access],
-	    !begin->says_deferrable ? "" :
-	    begin->is_deferrable ? " DEFERRABLE" : " NOT DEFERRABLE");
+	text = stpcpy(text, "BEGIN");
+	if (begin->isolation != SQLBEGIN_DEFAULT)
+		text = stpcpy(text, levels[begin->isolation]);
+	if (begin->access != SQLBEGIN_UNDECLARED)
+		text = stpcpy(text, accesses[begin->access]);
+	if (begin->says_deferrable)
+		stpcpy(text, begin->is_deferrable ? " DEFERRABLE" :
+		    " NOT DEFERRABLE");
 }

@@ -259,6 +259,16 @@ sqlscan_follow_atomic(struct sqlscan *scan)
 		scan->atomic--;
 }
 
+/* TO DEFAULT; SET TIME ZONE LOCAL, or DEFAULT. */
+static bool
+word_says_default(const struct sqlscan *scan)
+{
+	if (scan->is_assigned)
+		return word_is(scan, "default");
+	return (scan->words == 4 || scan->words == 5) &&
+	    (word_is(scan, "local") || word_is(scan, "default"));
+}
+
 static void
 sqlscan_later_word(struct sqlscan *scan)
 {
@@ -277,8 +287,7 @@ sqlscan_later_word(struct sqlscan *scan)
 	    word_is(scan, "hold"))
 		scan->touches |= SQL_TOUCHES_HOLD;
 	if (verb_sets(scan->verb) && scan->verb != SQL_SET_LOCAL &&
-	    scan->is_assigned && !scan->word_is_quoted &&
-	    word_is(scan, "default"))
+	    !scan->word_is_quoted && word_says_default(scan))
 		scan->touches |= SQL_TOUCHES_RESETS;
 	if (scan->inner == SQL_CLOSE && scan->words == 2 &&
 	    word_is(scan, "all"))

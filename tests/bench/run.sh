@@ -6,7 +6,11 @@
 #	ROUNDS=7 SECONDS_EACH=2 tests/bench/run.sh [part ...]
 #
 # Parts: simple-16 simple-64 extended-16 extended-64 prepared-16 prepared-64
-#	 rows-1000 rows-100 connect memory fairness syscalls tls
+#	 rows-1000 rows-100 connect memory fairness syscalls tls route reads
+#
+# route and reads have a primary and two replicas of their own: what it costs
+# to prove that a statement reads, against route = primary on the same hosts
+# with the same work; and the throughput of reads over all three.
 #
 # CPU is user and system time of the pooler's process a transaction (or a run
 # of 10 MB).  Subjects take turns, so that a machine that changes its speed
@@ -18,7 +22,8 @@ top=$PWD
 rounds=${ROUNDS:-7}
 each=${SECONDS_EACH:-2}
 parts=${*:-simple-16 simple-64 extended-16 extended-64 prepared-16
-prepared-64 rows-1000 rows-100 connect memory fairness syscalls tls}
+prepared-64 rows-1000 rows-100 connect memory fairness syscalls tls route
+reads}
 bin=/usr/lib/postgresql/15/bin
 dir=$(mktemp -d)
 bouncer_pid=
@@ -40,7 +45,10 @@ print(s.getsockname()[1])'
 finish() {
 	# Not asked twice: whoever reads our output waits for all of them.
 	kill -KILL "$bouncer_pid" $(jobs -p) 2>/dev/null
-	as_postgres $bin/pg_ctl -m immediate -D "$dir/data" stop >/dev/null 2>&1
+	for data in "$dir"/data "$dir"/replica*; do
+		as_postgres $bin/pg_ctl -m immediate -D "$data" stop \
+		    >/dev/null 2>&1
+	done
 	rm -rf "$dir"
 }
 trap finish EXIT
@@ -232,6 +240,62 @@ part_tls() {
 	{ printf "tls          weir     %8.2f us\n", ($2 - $1) / $3 }'
 	PGSSLMODE=require python3 tests/bench/idle.py "$weir" "$weir_pid" \
 	    1000 tls | sed 's/^/memory-tls   weir     /'
+}
+
+# Two replicas, and one process that serves the same hosts under two names.
+start_replicas() {
+	[ ! -d "$dir/replica1" ] || return 0
+	hosts=127.0.0.1 ports=$db
+	for n in 1 2; do
+		port=$(free_port)
+		as_postgres $bin/pg_basebackup -h 127.0.0.1 -p "$db" \
+		    -U postgres -R -X stream -c fast --no-sync \
+		    -D "$dir/replica$n"
+		as_postgres $bin/pg_ctl -w -D "$dir/replica$n" \
+		    -l "$dir/replica$n/log" -o "-p $port" start >/dev/null
+		hosts=$hosts,127.0.0.1 ports=$ports,$port
+	done
+	cluster=$(free_port)
+	sed "s/^listen_port.*/listen_port = $cluster/
+	s/^app = .*/split = host=$hosts port=$ports dbname=app route=split\n\
+primary = host=$hosts port=$ports dbname=app route=primary/" \
+	    "$dir/pgweir.ini" >"$dir/cluster.ini"
+	echo 'read_your_writes = off' >>"$dir/cluster.ini"
+	chmod 644 "$dir/cluster.ini"
+	"$weir_binary" -q "$dir/cluster.ini" >/dev/null 2>&1 & cluster_pid=$!
+	until [ "$(psql -qAt -p "$cluster" -d split -c \
+	    'select inet_server_port()' 2>/dev/null)" -ne "$db" ] \
+	    2>/dev/null; do :; done
+}
+
+# The work of a round is the same, so its microseconds can be subtracted.
+part_route() {
+	start_replicas
+	for mode in simple extended prepared; do
+		rm -f "$dir"/r.*
+		for _ in $(seq "$rounds"); do
+			for name in primary split; do
+				eval "$name=$(rate cluster pgbench \
+				    -f "$dir/one.sql" -M $mode -c 16 \
+				    -T "$each" "$name")"
+			done
+			echo "$split $primary" | awk '{ print $1 / $2 }' \
+			    >>"$dir/r.ratio"
+			echo "$split $primary" | awk '{ print $1 - $2 }' \
+			    >>"$dir/r.us"
+		done
+		printf 'route        %-8s split to primary %s, %s us\n' $mode \
+		    "$(spread <"$dir/r.ratio")" "$(spread <"$dir/r.us")"
+	done
+}
+
+part_reads() {
+	start_replicas
+	for name in primary split; do
+		pgbench -f "$dir/one.sql" -M prepared -c 48 -T "$each" \
+		    -p "$cluster" "$name" 2>/dev/null | awk -v n=$name '
+		/^tps/ { printf "reads        %-8s %d a second\n", n, $3 }'
+	done
 }
 
 for part in $parts; do

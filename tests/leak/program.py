@@ -8,8 +8,10 @@ tables and schemas are a client's own where two would disturb each other.
 What is left out on purpose, because pgweir says that it is different:
 settings changed inside functions, currval as the first statement, EXECUTE of
 a statement that was named in the protocol, RESET of a setting from the startup
-packet before other statements of a query, names closed or given in a batch
-that fails when the next one is on its way already.
+packet before other statements of a query, Describe of an older statement where
+the open transaction has another search_path, names closed or given in a batch
+that fails when the next one is on its way already.  Rows have an order, since
+that in which a table lies differs between two databases.
 """
 
 # Name: values.  The last ones are refused by PostgreSQL.

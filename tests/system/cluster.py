@@ -390,7 +390,7 @@ class Cluster:
                 node.run("pg_ctl", "-m", "immediate", "-D", node.dir, "stop")
             except (OSError, subprocess.CalledProcessError):
                 pass
-        # Each takes as much room as all that the other tests need.
+        # Dozens of them would fill a disk before the World ends.
         shutil.rmtree(self.top, ignore_errors=True)
 
     def fail_over(self):

@@ -272,3 +272,17 @@ def test_a_tied_client_hears_itself_in_a_batch_that_begins_with_close(world):
                             parse("s", "notify hunted, 'said'") + bind("s") +
                             execute() + SYNC)
         assert kinds(answer) == "312CAZ", kinds(answer)
+
+
+def test_the_time_zone_of_the_startup_packet_comes_back_by_its_own_words(
+        world):
+    weir = world.start(ONE)
+    direct, a = (Client(port, timezone="America/Lima")
+                 for port in (world.pg.port, weir.port))
+    for text in ("set time zone local", "set session time zone default",
+                 "set time zone default", "set timezone to default"):
+        for opening in ("select 1", "begin"):
+            for say in (opening, "set time zone 'UTC'", text,
+                        "show timezone", "rollback", "show timezone"):
+                one, two = (plain(c.ask(query(say))) for c in (direct, a))
+                assert one == two, (text, say, one, two)

@@ -133,7 +133,8 @@ def test_the_page_lives_in_a_browser_dark_and_light_and_on_a_phone(world):
     # Nothing that a peer says may become a part of the page.
     evil = Client(weir.port, database="<img src=x onerror=window.evil=1>")
     evil.close()
-    Client(weir.port, connect=False).login("<b>nobody</b>", "app")
+    for _ in range(3):
+        Client(weir.port, connect=False).login("<b>nobody</b>", "app")
     browser = Browser(world)
     try:
         with Load(weir):
@@ -157,6 +158,15 @@ def test_the_page_lives_in_a_browser_dark_and_light_and_on_a_phone(world):
         assert "app" in text and "3D000" in text, text
         assert "<img src=x onerror=window.evil=1>" in text
         assert browser.ask("window.evil") is None
+        # What says the same is one row.
+        told = json.loads(get(weir, "/data.json", {
+            "Authorization": "Bearer " + TOKEN})[2])["errors"]
+        kinds = {(e["sqlstate"], e["database"], e["user"], e["text"],
+                  e["reason"]) for e in told}
+        rows = browser.ask("[...document.querySelectorAll('#errors tbody "
+                           "tr')].map(r => r.innerText)")
+        assert len(rows) == len(kinds) < len(told), (rows, told)
+        assert any("(3 times)" in row for row in rows), rows
         assert not browser.faults(), browser.faults()
         own = f"http://127.0.0.1:{port_of(weir)}/"
         assert all(u.startswith(own) for u in browser.requested())

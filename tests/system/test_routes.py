@@ -172,3 +172,59 @@ def test_the_metrics_count_routes_by_database_target_and_reason(world):
                      target="replica", reason="read") == \
             routes(weir)["replica", "read"]
         client.close()
+
+
+def test_a_client_chooses_its_route_in_the_extended_protocol_too(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+
+        def extended(text):
+            return client.ask(parse("", text), bind(""), describe("P"),
+                              execute(), SYNC)
+
+        def shown(messages):
+            return [row(b)[0] for k, b in messages if k == "D"]
+
+        assert kinds(extended("show pgweir.route")) == "12TDCZ"
+        assert shown(extended("show pgweir.route")) == ["split"]
+        messages = extended("set pgweir.route = 'primary'")
+        assert kinds(messages) == "12nCZ", messages
+        assert client.one("show pgweir.route") == "primary"
+        assert client.one(PORT) == primary
+        assert kinds(extended("set pgweir.route to replica")) == "12nCZ"
+        assert shown(extended("show pgweir.route")) == ["replica"]
+        assert client.one(PORT) != primary
+        error = error_of(extended("set pgweir.route = 'nowhere'"))
+        assert error is None or error["C"] == "22023", error
+        client.close()
+        client = Client(weir.port, user="postgres",
+                        options="-c pgweir.route=primary")
+        assert shown(extended("show pgweir.route")) == ["primary"]
+        assert kinds(extended("set pgweir.route = split")) == "12nCZ"
+        wait_until("it reads elsewhere", lambda: client.one(PORT) != primary)
+        assert kinds(extended("reset pgweir.route")) == "12nCZ"
+        assert shown(extended("show pgweir.route")) == ["primary"]
+        assert client.one(PORT) == primary
+        # Prepared, and in the middle of a transaction.
+        messages = client.ask(parse("r", "set pgweir.route = 'replica'"),
+                              SYNC)
+        assert kinds(messages) == "1Z", messages
+        messages = client.ask(parse("s", "show pgweir.route"),
+                              describe("S", "s"), SYNC)
+        assert kinds(messages) == "1tTZ", messages
+        client.ask(query("begin"))
+        client.ask(query("create table t2 (a int)"))
+        messages = client.ask(bind("r"), execute(), SYNC)
+        assert kinds(messages) == "2CZ" and messages[-1][1] == b"T"
+        messages = client.ask(bind("s"), describe("P"), execute(), SYNC)
+        assert kinds(messages) == "2TDCZ", messages
+        assert shown(messages) == ["replica"]
+        client.ask(query("rollback"))
+        assert client.one(PORT) != primary
+        # The session is as new, and so is this.
+        client.ask(query("discard all"))
+        assert client.one("show pgweir.route") == "primary"
+        # Nobody is tied to a server by any of it.
+        assert "custom" not in weir.console("show clients")
+        client.close()

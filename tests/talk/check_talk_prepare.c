@@ -278,7 +278,7 @@ START_TEST(a_client_that_leaves_while_it_is_looked_at_strands_nothing)
 	canceller = server_arrives();
 	hears(canceller, cancel_of(two));
 	leaves(canceller);
-	is_brought_in_step(two);
+	is_rolled_back_in_step(two);
 	ann_has_moved();
 }
 END_TEST

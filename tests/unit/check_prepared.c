@@ -2,6 +2,7 @@
  * relay: what is kept of statements, and of what PostgreSQL makes of them.
  */
 
+#include <pthread.h>
 #include <string.h>
 
 #include "relay/prepared.h"
@@ -185,10 +186,46 @@ START_TEST(what_is_on_a_shelf_turns_into_what_was_learned_of_it)
 }
 END_TEST
 
+enum { THREADS = 4, TURNS = 20000 };
+
+static void *
+learn_often(void *arg)
+{
+	struct statement	*one, *learned, *found;
+
+	for (int i = 0; i < TURNS; i++) {
+		one = said(body_b, sizeof body_b);
+		learned = statement_learn(one, i & 1 ? types_int : types_text,
+		    sizeof types_int, (uint64_t)i % 3);
+		statement_note_learned(one, learned, i);
+		if (i % 7 == 0)
+			statements_expire();
+		statement_release(learned);
+		found = statement_learned(one, i);
+		ck_assert(found == NULL || found->origin == one);
+		statement_release(one);
+		statement_release(found);
+	}
+	return arg;
+}
+
+START_TEST(many_threads_learn_and_forget_the_same_things)
+{
+	pthread_t	threads[THREADS];
+
+	for (int i = 0; i < THREADS; i++)
+		pthread_create(&threads[i], NULL, learn_often, NULL);
+	for (int i = 0; i < THREADS; i++)
+		pthread_join(threads[i], NULL);
+	nothing_is_left();
+}
+END_TEST
+
 CHECK_MAIN("prepared",
     texts_are_kept_up_to_the_last_byte_of_their_memory,
     what_was_learned_shares_the_text_and_is_one_for_all,
     what_was_learned_is_believed_for_a_second_or_until_a_change,
     the_shape_of_rows_is_their_names_types_and_modifiers,
     types_are_whole_when_they_are_as_many_as_they_say,
-    what_is_on_a_shelf_turns_into_what_was_learned_of_it)
+    what_is_on_a_shelf_turns_into_what_was_learned_of_it,
+    many_threads_learn_and_forget_the_same_things)

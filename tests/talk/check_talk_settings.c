@@ -1,0 +1,167 @@
+/*
+ * Settings: what is said to servers on behalf of what clients have set, to the
+ * byte; and above all what is not.
+ */
+
+#include <string.h>
+
+#include "talk.h"
+
+#define ONE_SERVER	"default_pool_size = 1\n"
+#define TWO_SERVERS	"default_pool_size = 2\n"
+
+/* name, value: as PostgreSQL tells us what is set */
+static struct saying *
+setting(const char *name, const char *value)
+{
+	uint8_t	count[2] = { 0, 2 };
+	uint8_t	first[4] = { 0, 0, 0, (uint8_t)strlen(name) };
+	uint8_t	second[4] = { 0, 0, 0, (uint8_t)strlen(value) };
+
+	return message_of('D', all_of(bytes(count, 2), bytes(first, 4),
+	    bytes(name, first[3]), bytes(second, 4),
+	    bytes(value, second[3])));
+}
+
+/* The server is asked what is set, also for this name, and says so. */
+static void
+tells_of(struct peer *server, const char *name, const char *value)
+{
+	struct buf	*asked = hears_body(server, 'Q');
+	const char	*text = (const char *)buf_bytes(asked);
+
+	ck_assert_msg(strstr(text, "pg_settings") != NULL, "%s", text);
+	if (strchr(name, '.') != NULL)
+		ck_assert_msg(strstr(text, name) != NULL, "%s", text);
+	says(server, setting(name, value), complete("SELECT 1"), ready('I'));
+}
+
+START_TEST(with_one_common_search_path_the_steady_state_adds_nothing)
+{
+	struct peer	*one = talk_begins(ONE_SERVER);
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
+
+	asks(ann, one, "set search_path = a", 'I');
+	tells_of(one, "search_path", "a");
+	says(bob, query("set search_path = a"));
+	/* Ann's away first, in the same send as what Bob says. */
+	hears(one, query("RESET \"search_path\";"),
+	    query("set search_path = a"));
+	says(one, complete("RESET"), ready('I'));
+	answers(one, bob, 'I');
+	tells_of(one, "search_path", "a");
+	for (int i = 0; i < 5; i++) {
+		asks(ann, one, "select 1", 'I');
+		asks(bob, one, "begin", 'T');
+		asks(bob, one, "select 2", 'T');
+		asks(bob, one, "commit", 'I');
+	}
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_tenant_named_in_each_transaction_adds_nothing)
+{
+	struct peer	*one = talk_begins(ONE_SERVER);
+	struct peer	*ann = client_enters(1), *bob = client_enters(2);
+
+	asks(ann, one, "begin", 'T');
+	asks(ann, one, "set local app.tenant = 'ann'", 'T');
+	asks(ann, one, "commit", 'I');
+	tells_of(one, "app.tenant", "");
+	/* He begins by saying so: this server suits him. */
+	asks(bob, one, "begin; set local app.tenant = 'bob'; commit", 'I');
+	for (int i = 0; i < 5; i++) {
+		asks(ann, one, "begin", 'T');
+		asks(ann, one, "set local app.tenant = 'ann'", 'T');
+		asks(ann, one, "select 1", 'T');
+		asks(ann, one, "commit", 'I');
+		asks(bob, one, "begin; set local app.tenant = 'bob'; "
+		    "select 1; commit", 'I');
+		asks(bob, one,
+		    "select set_config('app.tenant', 'x', true)", 'I');
+	}
+	nobody_arrives();
+	talk_ends();
+}
+END_TEST
+
+START_TEST(who_has_not_named_it_gets_another_server)
+{
+	struct peer	*one = talk_begins(ONE_SERVER), *two;
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
+
+	asks(ann, one, "set app.tenant = 'ann'", 'I');
+	tells_of(one, "app.tenant", "ann");
+	says(bob, query("select 1"));
+	hears(one, plain('X'), the_end());
+	two = server_enters();
+	hears(two, query("select 1"));
+	answers(two, bob, 'I');
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+START_TEST(with_room_in_the_pool_a_server_with_names_is_kept)
+{
+	struct peer	*one = talk_begins(TWO_SERVERS), *two;
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
+
+	asks(ann, one, "set app.tenant = 'ann'", 'I');
+	tells_of(one, "app.tenant", "ann");
+	says(bob, query("select 1"));
+	two = server_enters();
+	hears(two, query("select 1"));
+	answers(two, bob, 'I');
+	for (int i = 0; i < 3; i++) {
+		asks(ann, one, "select 1", 'I');
+		asks(bob, two, "select 2", 'I');
+	}
+	pool_is("0 linked, 2 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+/* The name is on its way to the server when its client goes. */
+START_TEST(a_server_has_the_names_that_were_sent_to_it)
+{
+	struct peer	*one = talk_begins(TWO_SERVERS), *two, *three;
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
+	struct peer	*canceller, *cat = client_enters(1);
+
+	asks(ann, one, "set app.tenant = 'ann'", 'I');
+	tells_of(one, "app.tenant", "ann");
+	says(bob, query("select 1"));
+	two = server_enters();
+	hears(two, query("select 1"));
+	answers(two, bob, 'I');
+	says(cat, query("begin; set local app.tenant = 'cat'"));
+	(void)hears_body(one, 'Q');
+	says(one, complete("SELECT 1"), ready('I'));
+	hears(one, query("begin; set local app.tenant = 'cat'"));
+	answers(one, cat, 'T');
+	says(ann, query("select 2"));
+	(void)hears_body(two, 'Q');
+	hears(two, query("select 2"));
+	leaves(ann);
+	canceller = server_arrives();
+	hears(canceller, cancel_of(two));
+	leaves(canceller);
+	is_brought_in_step(two);
+	says(bob, query("bob"));
+	hears(two, plain('X'), the_end());
+	three = server_enters();
+	hears(three, query("bob"));
+	answers(three, bob, 'I');
+	asks(cat, one, "commit", 'I');
+	talk_ends();
+}
+END_TEST
+
+CHECK_MAIN("talk_settings",
+    with_one_common_search_path_the_steady_state_adds_nothing,
+    a_tenant_named_in_each_transaction_adds_nothing,
+    who_has_not_named_it_gets_another_server,
+    with_room_in_the_pool_a_server_with_names_is_kept,
+    a_server_has_the_names_that_were_sent_to_it)

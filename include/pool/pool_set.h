@@ -78,6 +78,13 @@ void		 pool_set_learn(struct pool_set *,
  */
 struct server	*pool_set_take(struct pool_set *, enum need,
 		    struct pool *favourite, struct ticket *);
+/*
+ * The same for a read, from this pool and no other; NULL: from the primary,
+ * where replica_fallback allows that.  False: the roles have changed since
+ * that epoch, choose again.
+ */
+bool		 pool_set_take_from(struct pool_set *, struct pool *,
+		    uint32_t epoch, struct ticket *, struct server **);
 /* The pool that a need is served from now; NULL: none. */
 struct pool	*pool_set_choose(struct pool_set *, enum need,
 		    struct pool *favourite);

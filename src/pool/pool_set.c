@@ -389,6 +389,28 @@ pool_set_unpark(struct ticket *ticket)
 	return was_parked;
 }
 
+bool
+pool_set_take_from(struct pool_set *set, struct pool *pool, uint32_t epoch,
+    struct ticket *ticket, struct server **server)
+{
+	struct backend	*writer = cluster_writer(set->cluster);
+
+	assert(ticket->state == TICKET_NONE);
+	ticket->set = set;
+	ticket->need = NEED_READ;
+	*server = NULL;
+	if (pool == NULL && writer != NULL && pool_set_falls_back(set))
+		pool = pool_set_pool(set, writer);
+	if (pool == NULL)
+		return pool_set_park(set, ticket, epoch);
+	*server = pool_take(pool, ticket);
+	if (*server != NULL || atomic_load(&set->cluster->epoch) == epoch ||
+	    !pool_withdraw(pool, ticket))
+		return true;
+	ticket->keeps_since = true;
+	return false;
+}
+
 struct server *
 pool_set_take(struct pool_set *set, enum need need, struct pool *favourite,
     struct ticket *ticket)

@@ -188,19 +188,27 @@ relay_ask_for_reader(struct relay *relay)
 {
 	struct pool_set	*set = relay->client->pool->set;
 	struct pool	*reader;
+	struct server	*server;
+	uint32_t	 epoch;
 
-	while ((reader = relay_reader(relay)) == NULL &&
-	    cluster_has_reader(set->cluster)) {
-		if (relay->is_tired || relay_patience_us(relay) == 0)
-			return pool_set_take(set, NEED_WRITE, NULL,
-			    &relay->ticket);
-		if (pool_set_await(set, &relay->ticket))
-			return NULL;
+	for (;;) {
+		epoch = atomic_load(&set->cluster->epoch);
+		reader = relay_reader(relay);
+		if (reader == NULL && cluster_has_reader(set->cluster)) {
+			if (relay->is_tired || relay_patience_us(relay) == 0)
+				return pool_set_take(set, NEED_WRITE, NULL,
+				    &relay->ticket);
+			if (pool_set_await(set, &relay->ticket))
+				return NULL;
+			continue;
+		}
+		/* The primary will show it more than some replica has. */
+		if (reader == NULL)
+			relay_note_seen(relay);
+		if (pool_set_take_from(set, reader, epoch, &relay->ticket,
+		    &server))
+			return server;
 	}
-	/* The primary will show it more than some replica has. */
-	if (reader == NULL)
-		relay_note_seen(relay);
-	return pool_set_take(set, NEED_READ, reader, &relay->ticket);
 }
 
 /*

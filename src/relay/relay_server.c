@@ -227,15 +227,16 @@ relay_on_middle(struct relay *relay, struct relay_io *io,
 	return answer_fate_of(answer->head);
 }
 
-/* Notice: the client's, unless a query of ours caused it. */
+/* Notice: the client's, unless something of ours caused it. */
 static enum answer_fate
 relay_on_notice(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
 	(void)relay;
 	(void)io;
-	return answer->head != NULL && answer->head->purpose != PURPOSE_NONE ?
-	    ANSWER_DROP : ANSWER_PASS;
+	return answer->head != NULL &&
+	    (answer->head->purpose != PURPOSE_NONE ||
+	    answer->head->fate == FATE_SWALLOW) ? ANSWER_DROP : ANSWER_PASS;
 }
 
 /* Also while a query of ours runs it is the client's. */

@@ -477,6 +477,17 @@ def test_a_small_shelf_changes_nothing_but_what_is_prepared_when(world):
              f"max_prepared_statements = {size}")
 
 
+def test_a_warning_about_a_text_comes_when_it_is_prepared_and_not_again(world):
+    weir = world.start("default_pool_size = 1\nmax_prepared_statements = 1")
+    client = Client(weir.port, standard_conforming_strings="off")
+    warned = client.ask(parse("s", "select 'a\\nb'") + SYNC)
+    assert kinds(warned) == "N1Z", warned
+    for n in range(3):
+        client.ask(parse(f"other{n}", f"select {n}") + SYNC)
+        answer = client.ask(bind("s") + execute() + SYNC)
+        assert kinds(answer) == "2DCZ", answer
+
+
 def test_max_prepared_statements_may_be_none_or_one(world):
     for size in (0, 1):
         weir = world.start("default_pool_size = 1\n"

@@ -88,11 +88,8 @@ bool			 session_fits(struct server *,
 /* server_hooks: the wish is a set. */
 enum server_suits	 session_suits(const struct server *,
 			    const void *wish);
-/* The custom names among these are going to be on it. */
+/* The custom names among these are, or may come to be, on it. */
 void			 session_expect_names(struct server *,
-			    const struct settings *);
-/* These custom names may be on it, empty. */
-void			 session_add_names(struct server *,
 			    const struct settings *);
 /* Some server has a custom name. */
 extern _Atomic bool	 session_has_customs;

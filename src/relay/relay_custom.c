@@ -184,6 +184,6 @@ relay_leave_names(struct relay *relay, struct server *server)
 {
 	if (relay->naming == settings_none())
 		return;
-	session_add_names(server, relay->naming);
+	session_expect_names(server, relay->naming);
 	relay_set_naming(relay, settings_none());
 }

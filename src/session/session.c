@@ -77,19 +77,6 @@ session_set_settings(struct server *server, const struct settings *settings)
 	session_add_residue(session, settings);
 }
 
-void
-session_add_names(struct server *server, const struct settings *names)
-{
-	struct server_session	*session = session_of(server);
-	struct settings_draft	*draft = settings_draft_new(session->settings);
-	const struct settings	*settings;
-
-	settings_draft_add_missing(draft, names);
-	settings = settings_draft_intern(draft);
-	session_set_settings(server, settings);
-	settings_release(settings);
-}
-
 bool
 session_fits(struct server *server, const struct settings *settings)
 {
@@ -136,13 +123,26 @@ session_set_deallocate(struct server_session *session,
 	session_hold(&session->deallocate, statement);
 }
 
-/* DISCARD ALL and the like: only custom names are left, which are empty. */
+/*
+ * DISCARD ALL and the like: only custom names are left, which are empty.  Of
+ * those in its residue some may never have come to be on it.
+ */
 void
 session_reset(struct server *server)
 {
 	struct server_session	*session = session_of(server);
+	struct settings_draft	*draft = settings_draft_new(settings_none());
+	const struct settings	*left;
+	const char		*name;
 
-	session_set_settings(server, session->residue);
+	for (size_t i = 0; i < settings_count(session->settings); i++) {
+		name = settings_name(session->settings, i);
+		if (strchr(name, '.') != NULL)
+			settings_draft_set(draft, name, "");
+	}
+	left = settings_draft_intern(draft);
+	session_set_settings(server, left);
+	settings_release(left);
 	session_set_unnamed(session, NULL);
 	shelf_clear(&session->shelf);
 }

@@ -1,8 +1,8 @@
 """Custom settings (app.tenant), by which applications say for whom they work:
 they tie nobody, and nobody else ever sees that they were set."""
 
-from wire import (Client, SYNC, bind, error_of, execute, kinds, parse, query,
-                  row)
+from wire import (Client, Gate, SYNC, bind, error_of, execute, kinds, parse,
+                  query, row)
 
 TENANT = "select current_setting('app.tenant', true)"
 
@@ -153,6 +153,22 @@ def test_a_client_that_vanishes_shows_its_name_to_nobody(world):
         b = Client(weir.port)
         assert tenant(b) is None, text
         b.close()
+
+
+def test_what_a_client_that_vanished_did_not_come_to_set_is_set_for_others(
+        world):
+    weir = world.start("default_pool_size = 2")
+    a, b, c = Client(weir.port), Client(weir.port), Client(weir.port)
+    for client in (a, c):
+        client.ask(query("set local app.tenant = 'one'"))
+    a.ask(query("begin"))
+    gate = Gate(world)
+    b.send(query(f"{gate.statement}; set app.tenant = 'two'"))
+    gate.wait()
+    b.close()
+    # The server that never came to it.
+    assert tenant(c) == ""
+    gate.open()
 
 
 def test_a_name_in_a_query_longer_than_the_buffer_is_known(world):

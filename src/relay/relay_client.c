@@ -90,6 +90,15 @@ relay_forget_shelf(struct relay *relay, uint32_t touches)
 		shelf_clear(&relay->server->session->shelf);
 }
 
+/* What is behind it depends on what becomes of it. */
+static bool
+relay_must_pause(const struct relay *relay)
+{
+	return relay_listen_may_change(relay) ||
+	    (relay->touches & SQL_TOUCHES_RESETS &&
+	    relay->defaults != settings_none());
+}
+
 static void
 relay_expect_query(struct relay *relay, enum expect_kind kind)
 {
@@ -103,7 +112,7 @@ relay_expect_query(struct relay *relay, enum expect_kind kind)
 		session_set_deallocate(session, NULL);
 	relay_begin_query(relay);
 	if (relay->touches != 0)
-		relay->is_pausing = relay_listen_may_change(relay);
+		relay->is_pausing = relay_must_pause(relay);
 }
 
 void
@@ -303,7 +312,7 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	    FATE_PASS);
 	relay->is_unsynced = false;
 	if (relay->touches != 0)
-		relay->is_pausing = relay_listen_may_change(relay);
+		relay->is_pausing = relay_must_pause(relay);
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -403,15 +412,15 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 		relay->alters |= relay->scan->alters;
 		relay_forget_shelf(relay, relay->scan->touches);
 		relay->is_pausing = relay_has_expected(relay) &&
-		    relay_listen_may_change(relay);
+		    relay_must_pause(relay);
 		relay_end_scan(relay);
 	}
 	return n;
 }
 
 /*
- * What it asked before may change what it listens to, and has to be answered
- * first; but for what belongs to that.
+ * What it asked before may change what it listens to, or take it back to its
+ * startup settings, and has to be answered first; but for what belongs to that.
  */
 static bool
 relay_pauses(const struct relay *relay, uint8_t type)

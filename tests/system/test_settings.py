@@ -261,3 +261,20 @@ def test_a_name_from_a_table_is_followed_although_it_ties(world):
                      "where name = 'statement_timeout'"))
     assert client.one("show statement_timeout") == "12s"
     assert other.one("show statement_timeout") == "0"
+
+
+def test_a_reset_in_a_pipeline_goes_back_to_the_start(world):
+    weir = world.start("default_pool_size = 2")
+    client = Client(weir.port, timezone="Asia/Tokyo", search_path="one")
+    show = query("show timezone"), query("show search_path")
+    for resets in (("reset timezone", "reset search_path"), ("reset all",),
+                   ("set time zone local", "reset search_path")):
+        for block in ((), ("begin",)):
+            client.send(*map(query, (*block, "set timezone = 'UTC'",
+                                     "set search_path = two", *resets)),
+                        *show, query("commit"))
+            rows = []
+            for _ in range(len(block) + 2 + len(resets) + 3):
+                rows += [row(body) for kind, body in client.until_ready()
+                         if kind == "D"]
+            assert rows == [["Asia/Tokyo"], ["one"]], (resets, block, rows)

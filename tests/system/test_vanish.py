@@ -172,7 +172,11 @@ def test_in_the_middle_of_a_message_its_server_serves_on(world):
         for begin in b"", query("begin"):
             for missing in (1, 2, 5, len(whole) // 3) if not begin else (1,):
                 client = Client(weir.port)
-                client.send(begin + whole[:-missing])
+                if begin:
+                    # Unread, its answer would make a reset of the close,
+                    # which loses more of the message than is missing here.
+                    client.ask(begin)
+                client.send(whole[:-missing])
                 client.close()
                 try:
                     serves_as_new(weir, pid)

@@ -48,8 +48,6 @@ struct server_session {
 	uint32_t		 copy_syncs;	/* ignored, if it has begun to
 						 * read */
 	uint32_t		 copy_readies;	/* relay_copy.c's */
-	bool			 is_out_of_step;/* an error in a batch: skipped
-						 * until Sync */
 	bool			 has_failed; /* the query of ours that runs */
 	uint8_t			 own_purpose;	/* the last one that ended */
 	uint8_t			 batch_state;	/* relay_retry.c's, these: */

@@ -38,19 +38,14 @@ enum {
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
 
-static void
-relay_ask_shape(struct relay *relay, struct relay_io *io,
-    struct statement *statement, const char *name, uint8_t learns)
+/* A Describe of ours, by the name that the server knows. */
+static struct expectation *
+relay_ask_about(struct server_session *session, struct relay_io *io,
+    struct statement *statement, const char *server_name)
 {
-	struct server_session	*session = relay->server->session;
-	uint32_t		 number =
-				    shelf_find(&session->shelf, statement)
-				    ->number;
 	struct expectation	*entry;
-	char			 server_name[STATEMENT_NAME_BYTES];
 	struct buf		 message;
 
-	statement_server_name(number, server_name);
 	buf_init(&message);
 	put_describe(&message, 'S', server_name);
 	parcel_piece(&io->to_server, buf_bytes(&message),
@@ -59,6 +54,21 @@ relay_ask_shape(struct relay *relay, struct relay_io *io,
 	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
 	    FATE_SWALLOW);
 	entry->statement = statement_hold(statement);
+	return entry;
+}
+
+/* Of what has just been put on the shelf under this number. */
+static void
+relay_ask_shape(struct relay *relay, struct relay_io *io,
+    struct statement *statement, uint32_t number, const char *name,
+    uint8_t learns)
+{
+	struct expectation	*entry;
+	char			 server_name[STATEMENT_NAME_BYTES];
+
+	statement_server_name(number, server_name);
+	entry = relay_ask_about(relay->server->session, io, statement,
+	    server_name);
 	entry->number = number;
 	entry->name = mem_string(name);
 	entry->learns = learns;
@@ -79,7 +89,7 @@ relay_learn_parsed(struct relay *relay, struct relay_io *io,
 {
 	struct server_session	*session = relay->server->session;
 	struct shelf_entry	*shelved;
-	uint32_t		 parsed;
+	uint32_t		 parsed, number;
 
 	*known = statement_learned(statement,
 	    loop_now_us(relay->client->loop));
@@ -93,9 +103,9 @@ relay_learn_parsed(struct relay *relay, struct relay_io *io,
 	/* What it meant before need not be what it means now. */
 	if (shelved != NULL)
 		relay_close_shelved(session, io, shelved);
-	(void)relay_shelve(relay, io, *known, FATE_PASS);
+	number = relay_shelve(relay, io, *known, FATE_PASS)->number;
 	parsed = session->expected.count - 1;
-	relay_ask_shape(relay, io, *known, name, LEARN_ACCEPTS);
+	relay_ask_shape(relay, io, *known, number, name, LEARN_ACCEPTS);
 	return expected_at(&session->expected, parsed);
 }
 
@@ -202,8 +212,8 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 		    statement->verb == SQL_SELECT &&
 		    relay->server->transaction_status == STATUS_IDLE ?
 		    LEARN_REPLACES : LEARN_REFUSES;
-	(void)relay_shelve(relay, io, statement, FATE_SWALLOW);
-	relay_ask_shape(relay, io, statement, name, learns);
+	relay_ask_shape(relay, io, statement, relay_shelve(relay, io,
+	    statement, FATE_SWALLOW)->number, name, learns);
 	if (learns != LEARN_REFUSES)
 		return true;
 	relay->is_unsynced = true;
@@ -229,8 +239,6 @@ relay_ask_unnamed(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
 	struct statement	*statement = relay->unnamed;
-	struct expectation	*entry;
-	struct buf		 message;
 	bool			 asks = relay->unnamed_use == UNNAMED_PARSED ||
 				    (relay->unnamed_use == UNNAMED_BOUND &&
 				    relay->keeps_unnamed);
@@ -240,14 +248,7 @@ relay_ask_unnamed(struct relay *relay, struct relay_io *io)
 	    session->unnamed != statement ||
 	    strchr(statement->text, '$') == NULL)
 		return;
-	buf_init(&message);
-	put_describe(&message, 'S', "");
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
-	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
-	    FATE_SWALLOW);
-	entry->statement = statement_hold(statement);
+	(void)relay_ask_about(session, io, statement, "");
 }
 
 /*

@@ -3,17 +3,9 @@
 import threading
 
 from cluster import Cluster, wait_until
+from splits import PORT, is_ready, routes
 from wire import (SYNC, Client, bind, describe, error_of, execute, kinds,
                   parse, query, row)
-
-PORT = "select inet_server_port()"
-
-
-def is_ready(cluster, client):
-    """The catalogue is read and replicas are known: a read is split."""
-    primary = cluster.nodes[0].port
-    wait_until("reads go to a replica",
-               lambda: int(client.one(PORT)) != primary)
 
 
 def begin(cluster, options="", **more):
@@ -26,12 +18,6 @@ def begin(cluster, options="", **more):
         "select inet_server_port() from (select count(*) from t) c") !=
         str(cluster.nodes[0].port))
     return weir, client
-
-
-def routes(weir):
-    """(target, reason) -> how many"""
-    return {tuple(line.split("|")[1:3]): int(line.split("|")[3])
-            for line in weir.console("show routes").split("\n") if line}
 
 
 def status(messages):

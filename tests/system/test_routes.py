@@ -1,18 +1,10 @@
 """Why statements went where they did: EXPLAIN ROUTE, SHOW ROUTES, metrics."""
 
 from cluster import Cluster, Failed, wait_until
+from splits import PORT, is_ready, routes
 from web import OPTIONS, metrics, value
 from wire import (FLUSH, SYNC, Client, bind, describe, error_of, execute,
                   kinds, parse, query, row)
-
-PORT = "select inet_server_port()"
-
-
-def is_ready(cluster, client):
-    """The catalogue is read and replicas are known: a read is split."""
-    primary = cluster.nodes[0].port
-    wait_until("reads go to a replica",
-               lambda: int(client.one(PORT)) != primary)
 
 
 def begin(cluster, options="", **more):
@@ -20,12 +12,6 @@ def begin(cluster, options="", **more):
     client = Client(weir.port, user="postgres")
     is_ready(cluster, client)
     return weir, client
-
-
-def routes(weir):
-    """(target, reason) -> how many"""
-    return {tuple(line.split("|")[1:3]): int(line.split("|")[3])
-            for line in weir.console("show routes").split("\n") if line}
 
 
 def explain(weir, text, on="on app as postgres "):

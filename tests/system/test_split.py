@@ -3,18 +3,9 @@
 import threading
 
 from cluster import Cluster, wait_until
-from wire import (Client, bind, describe, error_of, execute, kinds, parse,
-                  query, row)
-
-SYNC = b"S\0\0\0\4"
-PORT = "select inet_server_port()"
-
-
-def is_ready(cluster, client):
-    """The catalogue is read and replicas are known: a read is split."""
-    primary = cluster.nodes[0].port
-    wait_until("reads go to a replica",
-               lambda: int(client.one(PORT)) != primary)
+from splits import PORT, is_ready
+from wire import (SYNC, Client, bind, describe, error_of, execute, kinds,
+                  parse, query, row)
 
 
 def begin(cluster, options="", **more):

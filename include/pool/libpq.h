@@ -70,11 +70,11 @@ void	 libpq_ask_prepared(struct libpq *, const char *name);
 void	 libpq_close(struct libpq *);		/* also when it is closed */
 
 /*
- * Who asks: monitor_user, else auth_user, else somebody whose plain password
- * is known; NULL: nobody.  And the password: NULL when it is not known.
+ * User and password into the login, whose config is set: monitor_user, else
+ * auth_user, else somebody whose plain password is known; its password is
+ * NULL when it is not known.  False: nobody is known.
  */
-const char	*libpq_user(const struct config *, const struct database *);
-const char	*libpq_password(const struct config *,
-		    const struct database *, const char *user);
+bool		 libpq_introduce(struct libpq_login *,
+		    const struct database *);
 
 #endif

@@ -380,14 +380,12 @@ host_ask(struct budget_host *host, const struct pool *pool)
 	login.config = host->config;
 	login.backend = host->backend;
 	login.addr = &addr;
-	login.user = libpq_user(host->config, entry);
 	login.database = pool_profile(pool)->dbname;
-	if (login.user == NULL) {
+	if (!libpq_introduce(&login, entry)) {
 		host_on_failed(&host->libpq, "no user is known who could ask: "
 		    "set monitor_user and monitor_password");
 		return;
 	}
-	login.password = libpq_password(host->config, entry, login.user);
 	deadline_set(budget.loop, &host->limit, ANSWER_US, host_on_limit);
 	libpq_open(&host->libpq, budget.loop, &host_handlers, &login);
 }

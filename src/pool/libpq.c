@@ -245,7 +245,7 @@ libpq_secret_is_plain(const char *secret)
 	    strncmp(secret, "SCRAM-SHA-256$", 14) != 0;
 }
 
-const char *
+static const char *
 libpq_user(const struct config *config, const struct database *entry)
 {
 	const struct option_values	*option = &config->option;
@@ -268,7 +268,7 @@ libpq_user(const struct config *config, const struct database *entry)
 	return NULL;
 }
 
-const char *
+static const char *
 libpq_password(const struct config *config, const struct database *entry,
     const char *user)
 {
@@ -281,4 +281,14 @@ libpq_password(const struct config *config, const struct database *entry,
 		return entry->password;
 	secret = userlist_secret(config->userlist, user);
 	return libpq_secret_is_plain(secret) ? secret : NULL;
+}
+
+bool
+libpq_introduce(struct libpq_login *login, const struct database *entry)
+{
+	login->user = libpq_user(login->config, entry);
+	if (login->user == NULL)
+		return false;
+	login->password = libpq_password(login->config, entry, login->user);
+	return true;
 }

@@ -391,17 +391,15 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 		.config = monitor->config,
 		.backend = monitor->backend,
 		.addr = addr,
-		.user = libpq_user(monitor->config, entry),
 		.name = "pgweir monitor",
 	};
 
-	if (login.user == NULL) {
+	if (!libpq_introduce(&login, entry)) {
 		monitor->libpq.is_met = true;
 		monitor_fail(monitor, "no user is known who could ask: set "
 		    "monitor_user and monitor_password");
 		return;
 	}
-	login.password = libpq_password(monitor->config, entry, login.user);
 	if (login.password == NULL && userlist_secret(
 	    monitor->config->userlist, login.user) != NULL)
 		log_debug(NULL, "the secret of user \"%s\" in auth_file is "

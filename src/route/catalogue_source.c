@@ -374,17 +374,15 @@ source_connect(struct source *source, const struct database *entry,
 		.config = source->config,
 		.backend = backend,
 		.addr = addr,
-		.user = libpq_user(source->config, entry),
 		.database = source->dbname,
 		.name = "pgweir catalogue",
 	};
 
-	if (login.user == NULL) {
+	if (!libpq_introduce(&login, entry)) {
 		source_fail(source, "no user is known who could ask: set "
 		    "monitor_user and monitor_password");
 		return;
 	}
-	login.password = libpq_password(source->config, entry, login.user);
 	source->state = STATE_CONNECTING;
 	libpq_open(&source->libpq, catalogues.loop, &source_handlers, &login);
 }

@@ -72,10 +72,10 @@ bind_text(const struct relay_message *bind, size_t offset, uint16_t number,
 		bytes = length < 0 ? NULL : get_bytes(&get, (size_t)length);
 	}
 	name[0] = '\0';
-	if (get.bad || number > count)
+	if (get.bad)
 		return false;
-	if (bytes == NULL)
-		return true;	/* NULL sets nothing */
+	if (bytes == NULL || number > count)
+		return true;	/* NULL sets nothing; too few are refused */
 	if (length >= SQLSCAN_NAME_BYTES)
 		return false;
 	memcpy(name, bytes, (size_t)length);

@@ -350,10 +350,17 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 static enum relay_verdict
 relay_pass_unchanged(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement)
+    struct statement *statement, const char *name)
 {
 	struct expectation	*entry;
 
+	/* Preparing it would fail first, where the transaction has. */
+	if (statement != NULL && kind == EXPECT_BIND &&
+	    relay->server->session->unnamed != statement &&
+	    (statement->origin != NULL ||
+	    strchr(statement->text, '$') == NULL) &&
+	    relay_refuse_count(relay, io, message, statement, name))
+		return RELAY_USED;
 	if (statement != NULL) {
 		relay_ensure_unnamed(relay, io);
 		relay_note_unnamed(relay, kind);
@@ -453,7 +460,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	    statement, name, before, after))
 		return RELAY_USED;
 	return number == 0 ?
-	    relay_pass_unchanged(relay, io, message, kind, statement) :
+	    relay_pass_unchanged(relay, io, message, kind, statement, name) :
 	    relay_pass_renamed(relay, io, message, kind, statement, number,
 	    name, before, after);
 }

@@ -135,35 +135,16 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/*
- * The server lacks it, and could perhaps not prepare it now: in a failed
- * transaction, or where its tables are others.  PostgreSQL would not have to;
- * what it would say without that is known.
- */
-static bool
-relay_answer_learned(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
-    const struct statement *statement, const char *name)
+/* A Bind with another number of values than the statement has parameters. */
+bool
+relay_refuse_count(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
 {
 	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
 	uint16_t	 given, needed;
 	struct get	 get;
-	struct buf	 answer;
-	size_t		 mark;
 
-	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
-		buf_init(&answer);
-		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
-		put_bytes(&answer, statement->types, statement->types_bytes);
-		put_end(&answer, mark);
-		put_empty(&answer, MSG_NO_DATA);
-		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
-		relay_drop(relay, message);
-		return true;
-	}
-	if (kind != EXPECT_BIND)
-		return false;
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
 	given = get_u16(&get);
@@ -178,6 +159,34 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 	    "%u", given, name, needed);
 	relay_drop(relay, message);
 	return true;
+}
+
+/*
+ * The server lacks it, and could perhaps not prepare it now: in a failed
+ * transaction, or where its tables are others.  PostgreSQL would not have to;
+ * what it would say without that is known.
+ */
+static bool
+relay_answer_learned(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const struct statement *statement, const char *name)
+{
+	struct buf	 answer;
+	size_t		 mark;
+
+	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
+		buf_init(&answer);
+		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
+		put_bytes(&answer, statement->types, statement->types_bytes);
+		put_end(&answer, mark);
+		put_empty(&answer, MSG_NO_DATA);
+		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+		buf_done(&answer);
+		relay_drop(relay, message);
+		return true;
+	}
+	return kind == EXPECT_BIND &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 bool

@@ -354,14 +354,10 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 {
 	struct expectation	*entry;
 
-	/* Preparing it would fail first, where the transaction has. */
-	if (statement != NULL && kind == EXPECT_BIND &&
-	    relay->server->session->unnamed != statement &&
-	    (statement->origin != NULL ||
-	    strchr(statement->text, '$') == NULL) &&
-	    relay_refuse_count(relay, io, message, statement, name))
-		return RELAY_USED;
 	if (statement != NULL) {
+		if (kind == EXPECT_BIND && relay_refuse_unnamed(relay, io,
+		    message, statement, name))
+			return RELAY_USED;
 		relay_ensure_unnamed(relay, io);
 		relay_note_unnamed(relay, kind);
 	}

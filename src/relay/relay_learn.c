@@ -136,7 +136,7 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 }
 
 /* A Bind with another number of values than the statement has parameters. */
-bool
+static bool
 relay_refuse_count(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const struct statement *statement,
     const char *name)
@@ -229,6 +229,18 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
 	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
 	return false;
+}
+
+/* To prepare it here would fail first, where the transaction has. */
+bool
+relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
+{
+	return relay->server->session->unnamed != statement &&
+	    (statement->origin != NULL ||
+	    strchr(statement->text, '$') == NULL) &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 void

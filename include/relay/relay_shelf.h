@@ -15,9 +15,6 @@ struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 /* Close on the server, and forget, what is there. */
 void	relay_close_shelved(struct server_session *, struct relay_io *,
 	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its number there. */
-uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 

@@ -148,26 +148,6 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	return RELAY_USED;
 }
 
-/* The server's number of it, which gets it now if need be; 0: not now. */
-static uint32_t
-relay_number(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement, const char *name,
-    enum relay_verdict *verdict)
-{
-	struct shelf_entry	*shelved = relay->prepared.misfit != NULL ?
-				    NULL :
-				    shelf_find(&relay->server->session->shelf,
-				    statement);
-
-	if (shelved != NULL)
-		return shelved->number;
-	if (!relay_may_bind(relay, io, message, kind, statement, name,
-	    verdict))
-		return 0;
-	return relay_ensure(relay, io, statement);
-}
-
 /* The shared part of Bind and Describe: put the statement's name right. */
 static enum relay_verdict
 relay_pass_named(struct relay *relay, struct relay_io *io,

@@ -163,7 +163,7 @@ struct relay_message {
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
 	    const struct relay_message *);
-/* relay->scan is of no more use. */
+/* relay->input.scan is of no more use. */
 void	relay_end_scan(struct relay *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);

@@ -81,15 +81,16 @@ relay_parse_unnamed(struct relay *relay, struct relay_io *io,
 	struct expectation	*entry;
 
 	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
-	relay->has_parsed = true;
-	if (relay->unnamed != statement) {
-		entry->before = relay->unnamed;	/* its reference moves */
-		relay->unnamed = statement_hold(statement);
+	relay->batch.has_parsed = true;
+	if (relay->prepared.unnamed != statement) {
+		/* Its reference moves. */
+		entry->before = relay->prepared.unnamed;
+		relay->prepared.unnamed = statement_hold(statement);
 	} else
 		entry->before = statement_hold(statement);
 	session_set_unnamed(session, statement);
-	relay->unnamed_use = UNNAMED_PARSED;
-	relay->pins &= ~(uint32_t)PIN_STATEMENT;
+	relay->batch.unnamed_use = UNNAMED_PARSED;
+	relay->ties.pins &= ~(uint32_t)PIN_STATEMENT;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -128,10 +129,10 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	struct statement	*known;
 	struct buf		 nothing;
 
-	if (names_find(&relay->names, name) != NULL)
+	if (names_find(&relay->prepared.names, name) != NULL)
 		return relay_refuse_duplicate(relay, io, message, name);
 	if (relay_names_max > 0 &&
-	    names_count(&relay->names) >= relay_names_max) {
+	    names_count(&relay->prepared.names) >= relay_names_max) {
 		relay_answer_error(relay, io, false,
 		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
 		    "Close or DEALLOCATE what is not needed any more, or "
@@ -155,7 +156,7 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 		entry->is_named = true;
 		entry->name = mem_string(name);
 	}
-	names_set(&relay->names, name, known);
+	names_set(&relay->prepared.names, name, known);
 	statement_release(known);
 	relay_drop(relay, message);
 	return RELAY_USED;
@@ -210,10 +211,10 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
 	session_set_unnamed(session, NULL);
 	relay_set_unnamed(relay, NULL);
-	relay->pins |= PIN_STATEMENT;
-	relay->long_touches = SQL_TOUCHES_UNKNOWN;
+	relay->ties.pins |= PIN_STATEMENT;
+	relay->prepared.long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->long_touches = relay_long_touches(
+		relay->prepared.long_touches = relay_long_touches(
 		    (const char *)message->at + MSG_HEAD_BYTES + 1,
 		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
 	relay_pass(relay, io, message);
@@ -257,10 +258,11 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 		return RELAY_LATER;
 	if (relay->touches & SQL_TOUCHES_MEANING)
 		statement = statement_new_private(body, n,
-		    settings_meaning(relay->settings));
+		    settings_meaning(relay->settings.wanted));
 	else
 		statement = statement_intern(body, n,
-		    settings_meaning(relay->settings), relay->unnamed);
+		    settings_meaning(relay->settings.wanted),
+	    relay->prepared.unnamed);
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
 	if (statement == NULL)
 		return relay_parse_long(relay, io, message, name, true);
@@ -286,12 +288,12 @@ relay_statement_named(const struct relay *relay, const char *name,
     bool *passes)
 {
 	if (name[0] == '\0') {
-		*passes = (relay->pins & PIN_STATEMENT) != 0;
-		return relay->unnamed;
+		*passes = (relay->ties.pins & PIN_STATEMENT) != 0;
+		return relay->prepared.unnamed;
 	}
-	*passes = ((relay->pins | relay_pins_of(relay->touches)) &
+	*passes = ((relay->ties.pins | relay_pins_of(relay->touches)) &
 	    PIN_PREPARE) != 0;
-	return names_find(&relay->names, name);
+	return names_find(&relay->prepared.names, name);
 }
 
 /* Once it is executed the server has none of its statements any more. */
@@ -321,7 +323,7 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 		    statement : NULL);
 	if (statement == NULL) {
 		if (name[0] == '\0')
-			relay->touches |= relay->long_touches;
+			relay->touches |= relay->prepared.long_touches;
 		return true;
 	}
 	by_words = words_touches(relay->client->pool, statement->text,
@@ -385,9 +387,9 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	relay_put_renamed(io, message, before, server_name, after);
 	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
 	    message->here - MSG_HEAD_BYTES - after);
-	relay->skip = (uint32_t)(message->total - message->here);
-	relay->skip_passes = true;
-	relay->skip_type = message->head.type;
+	relay->input.skip = (uint32_t)(message->total - message->here);
+	relay->input.skip_passes = true;
+	relay->input.skip_type = message->head.type;
 	return RELAY_USED;
 }
 
@@ -398,7 +400,8 @@ relay_number(struct relay *relay, struct relay_io *io,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	struct shelf_entry	*shelved = relay->misfit != NULL ? NULL :
+	struct shelf_entry	*shelved = relay->prepared.misfit != NULL ?
+				    NULL :
 				    shelf_find(&relay->server->session->shelf,
 				    statement);
 
@@ -515,7 +518,7 @@ relay_on_describe(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
-	relay->knows_shapes = true;
+	relay->prepared.knows_shapes = true;
 	if (name[-1] == 'P')
 		return relay_pass_portal(relay, io, message, EXPECT_DESCRIBE);
 	return relay_pass_named(relay, io, message, EXPECT_DESCRIBE, name, 1,
@@ -527,7 +530,8 @@ relay_close_name(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name,
     struct buf *answer)
 {
-	struct statement	*statement = names_find(&relay->names, name);
+	struct statement	*statement = names_find(&relay->prepared.names,
+				    name);
 	struct expectation	*entry;
 
 	if (statement != NULL)
@@ -541,7 +545,7 @@ relay_close_name(struct relay *relay, struct relay_io *io,
 		relay->server->session->expected.closes++;
 	} else if (statement != NULL)
 		statement_release(statement);
-	names_remove(&relay->names, name);
+	names_remove(&relay->prepared.names, name);
 	relay_drop(relay, message);
 	return RELAY_USED;
 }
@@ -572,7 +576,7 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
 	/* It may be the first message of a batch that is about more. */
-	if (relay->state == RELAY_LINKED && relay->hearer != NULL)
+	if (relay->state == RELAY_LINKED && relay->listen.hearer != NULL)
 		relay_listen_lay(relay, io);
 	if (name[-1] == 'P') {
 		if (name[0] == '\0' && relay->server != NULL)

@@ -62,8 +62,8 @@ relay_is_known(const struct relay *relay)
 static bool
 relay_start_route(struct relay *relay, const char *value)
 {
-	if (config_route_parse(value, &relay->start_route)) {
-		relay->route = relay->start_route;
+	if (config_route_parse(value, &relay->choice.start_route)) {
+		relay->choice.route = relay->choice.start_route;
 		return true;
 	}
 	client_fail(relay->client, REASON_BAD_PARAMETER, "invalid value for "
@@ -88,9 +88,9 @@ relay_take_defaults(struct relay *relay, const struct client_start *start)
 			return false;
 		}
 	}
-	settings_release(relay->defaults);
-	relay->defaults = settings_draft_intern(draft);
-	relay_set_settings(relay, relay->defaults);
+	settings_release(relay->settings.defaults);
+	relay->settings.defaults = settings_draft_intern(draft);
+	relay_set_settings(relay, relay->settings.defaults);
 	return true;
 }
 
@@ -100,9 +100,9 @@ relay_greet_take(struct relay *relay)
 	struct server	*server;
 
 	relay->ticket.is_impatient = true;
-	relay->ticket.wish = relay->settings;
+	relay->ticket.wish = relay->settings.wanted;
 	relay_choose(relay, NULL, 0);
-	relay->has_need = false;
+	relay->choice.has_need = false;
 	server = relay_ask(relay);
 	if (server == NULL)
 		return;
@@ -130,7 +130,7 @@ relay_greet(struct relay *relay, const struct client_start *start)
 	else
 		pool_fill(client->pool, client->loop);
 	if (relay_is_known(relay) &&
-	    settings_are_reported(relay->settings, client->pool)) {
+	    settings_are_reported(relay->settings.wanted, client->pool)) {
 		relay_greet_now(relay);
 		return;
 	}
@@ -153,8 +153,8 @@ relay_greet_linked(struct relay *relay)
 		relay_greet_take(relay);
 		return;
 	}
-	if (relay->settings == settings_none() &&
-	    relay->server->session->settings == relay->settings) {
+	if (relay->settings.wanted == settings_none() &&
+	    relay->server->session->settings == relay->settings.wanted) {
 		relay_greet_done(relay, false);
 		return;
 	}
@@ -164,7 +164,7 @@ relay_greet_linked(struct relay *relay)
 		relay_send_switch(relay, &io,
 		    relay->server->session->settings, settings_none(),
 		    PURPOSE_CLEAR);
-	relay_send_switch(relay, &io, settings_none(), relay->settings,
+	relay_send_switch(relay, &io, settings_none(), relay->settings.wanted,
 	    PURPOSE_GREETING);
 	relay_io_send(&io, relay);
 }

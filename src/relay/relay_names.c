@@ -56,9 +56,9 @@ relay_awaits_meaning(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const char *name)
 {
 	if (!relay_name_is_open(relay, kind,
-	    names_find(&relay->names, name) != NULL))
+	    names_find(&relay->prepared.names, name) != NULL))
 		return false;
-	relay->is_unsynced = true;
+	relay->batch.is_unsynced = true;
 	relay_await_answers(relay, io);
 	return true;
 }
@@ -70,10 +70,10 @@ relay_awaits_meaning(struct relay *relay, struct relay_io *io,
 bool
 relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
 {
-	if (relay->has_parsed || !relay_has_expected(relay) ||
+	if (relay->batch.has_parsed || !relay_has_expected(relay) ||
 	    !expected_has_end(&relay->server->session->expected))
 		return false;
-	relay->is_unsynced = true;
+	relay->batch.is_unsynced = true;
 	relay_await_answers(relay, io);
 	return true;
 }
@@ -104,7 +104,7 @@ relay_asked_name(const struct relay *relay, const struct expectation *head)
 {
 	if (head->asked[0] != '\0')
 		return head->asked;
-	return names_of(&relay->names,
+	return names_of(&relay->prepared.names,
 	    shelf_statement(&relay->server->session->shelf, head->number));
 }
 

@@ -188,8 +188,8 @@ relay_after_answers(struct relay *relay)
 		relay_hold_over(relay);
 		return;
 	}
-	if (relay->is_pausing && !relay_has_expected(relay)) {
-		relay->is_pausing = false;
+	if (relay->input.is_pausing && !relay_has_expected(relay)) {
+		relay->input.is_pausing = false;
 		relay_finish(relay);
 		if (relay->state != RELAY_CLOSED && !relay->is_holding)
 			relay_go_on(relay);
@@ -226,7 +226,7 @@ relay_read_server(struct relay *relay)
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
-	relay->has_told |= io.to_client.sent > 0;
+	relay->split.has_told |= io.to_client.sent > 0;
 	buf_clear(&session->held);
 	if (used < all)
 		buf_add(&session->held, buffer + used, all - used);

@@ -297,3 +297,14 @@ def test_a_batch_that_has_failed_already_ends_with_its_sync(world):
     assert same(direct, a, parse("", "select $1::int / $2::int") +
                 execute() + describe("S", "s") + SYNC) == "1EZ"
     assert same(direct, a, query("select 1")) == "TDCZ"
+
+
+def test_too_few_values_are_postgresqls_to_refuse_and_tie_nobody(world):
+    direct, pooled, _ = pair(world, ONE + "\npin = error")
+    for name in ("", "s"):
+        for client in (direct, pooled):
+            client.ask(parse(name, "select set_config($2, $1, $3)") + SYNC)
+        for values in ((), ("x",), ("x", "app.hunted")):
+            same(direct, pooled, bind(name, values=values) + execute() + SYNC)
+        same(direct, pooled, bind(name, values=("x", "app.hunted", "f")) +
+             execute() + SYNC)

@@ -8,15 +8,31 @@
  * each type what it is and who handles it.
  */
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_client.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_deallocate.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
+#include "relay/relay_own.h"
+#include "relay/relay_parse.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_timeouts.h"
+#include "relay/relay_undo.h"
 #include "session/verdict.h"
 #include "session/words.h"
-#include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
     const struct relay_message *);

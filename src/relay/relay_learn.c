@@ -27,7 +27,14 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_client.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_shelf.h"
 #include "wire/get.h"
 #include "wire/put.h"
 

@@ -9,8 +9,16 @@
 
 #include <string.h>
 
-#include "relay/relay_answers.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_read.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
 
 /* The end of the run of whole rows that begins here. */
 static const uint8_t *

@@ -17,7 +17,9 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_choose.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
 #include "route/causal.h"
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);

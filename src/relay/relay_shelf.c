@@ -3,10 +3,9 @@
  * the message that needs it, under names of the server's own.
  */
 
-#include <string.h>
-
 #include "base/buf.h"
 #include "relay/relay_private.h"
+#include "relay/relay_shelf.h"
 #include "wire/put.h"
 
 void

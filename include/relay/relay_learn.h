@@ -40,6 +40,10 @@ uint32_t	relay_number(struct relay *, struct relay_io *,
 		    const struct relay_message *, enum expect_kind,
 		    struct statement *, const char *name,
 		    enum relay_verdict *verdict);
+/* A Bind whose values are too few or too many was refused here. */
+bool	relay_refuse_unnamed(struct relay *, struct relay_io *,
+	    const struct relay_message *, const struct statement *,
+	    const char *name);
 /* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
 void	relay_note_unnamed(struct relay *, enum expect_kind);
 void	relay_ask_unnamed(struct relay *, struct relay_io *);

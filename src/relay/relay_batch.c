@@ -83,11 +83,14 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 static enum relay_verdict
 relay_pass_unchanged(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement)
+    struct statement *statement, const char *name)
 {
 	struct expectation	*entry;
 
 	if (statement != NULL) {
+		if (kind == EXPECT_BIND && relay_refuse_unnamed(relay, io,
+		    message, statement, name))
+			return RELAY_USED;
 		relay_ensure_unnamed(relay, io);
 		relay_note_unnamed(relay, kind);
 	}
@@ -163,7 +166,7 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	    statement, name, before, after))
 		return RELAY_USED;
 	return number == 0 ?
-	    relay_pass_unchanged(relay, io, message, kind, statement) :
+	    relay_pass_unchanged(relay, io, message, kind, statement, name) :
 	    relay_pass_renamed(relay, io, message, kind, number, name, before,
 	    after);
 }

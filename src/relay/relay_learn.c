@@ -142,35 +142,16 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/*
- * The server lacks it, and could perhaps not prepare it now: in a failed
- * transaction, or where its tables are others.  PostgreSQL would not have to;
- * what it would say without that is known.
- */
+/* A Bind with another number of values than the statement has parameters. */
 static bool
-relay_answer_learned(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
-    const struct statement *statement, const char *name)
+relay_refuse_count(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
 {
 	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
 	uint16_t	 given, needed;
 	struct get	 get;
-	struct buf	 answer;
-	size_t		 mark;
 
-	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
-		buf_init(&answer);
-		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
-		put_bytes(&answer, statement->types, statement->types_bytes);
-		put_end(&answer, mark);
-		put_empty(&answer, MSG_NO_DATA);
-		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
-		relay_drop(relay, message);
-		return true;
-	}
-	if (kind != EXPECT_BIND)
-		return false;
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
 	given = get_u16(&get);
@@ -185,6 +166,34 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 	    "%u", given, name, needed);
 	relay_drop(relay, message);
 	return true;
+}
+
+/*
+ * The server lacks it, and could perhaps not prepare it now: in a failed
+ * transaction, or where its tables are others.  PostgreSQL would not have to;
+ * what it would say without that is known.
+ */
+static bool
+relay_answer_learned(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const struct statement *statement, const char *name)
+{
+	struct buf	 answer;
+	size_t		 mark;
+
+	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
+		buf_init(&answer);
+		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
+		put_bytes(&answer, statement->types, statement->types_bytes);
+		put_end(&answer, mark);
+		put_empty(&answer, MSG_NO_DATA);
+		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+		buf_done(&answer);
+		relay_drop(relay, message);
+		return true;
+	}
+	return kind == EXPECT_BIND &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 static uint8_t
@@ -250,6 +259,18 @@ relay_number(struct relay *relay, struct relay_io *io,
 	shelved = shelf_find(&relay->server->session->shelf, statement);
 	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
 	    message, kind, statement, name, verdict);
+}
+
+/* To prepare it here would fail first, where the transaction has. */
+bool
+relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
+{
+	return relay->server->session->unnamed != statement &&
+	    (statement->origin != NULL ||
+	    strchr(statement->text, '$') == NULL) &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 void

@@ -27,6 +27,7 @@ session_of(struct server *server)
 	buf_init(&session->held);
 	buf_init(&session->batch);
 	buf_init(&session->described);
+	buf_init(&session->row);
 	buf_init(&session->reported);
 	buf_init(&session->error);
 	return session;
@@ -206,6 +207,7 @@ session_free(struct server *server)
 	buf_done(&session->held);
 	buf_done(&session->batch);
 	buf_done(&session->described);
+	buf_done(&session->row);
 	buf_done(&session->reported);
 	buf_done(&session->error);
 	free(session);

@@ -466,12 +466,3 @@ auth_query_places(void)
 {
 	return atomic_load(&lookups.places);
 }
-
-void
-auth_query_done(void)
-{
-	struct source	*source;
-
-	for (source = lookups.sources; source != NULL; source = source->next)
-		source_close(source);
-}

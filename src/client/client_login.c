@@ -147,7 +147,8 @@ login_on_secured(struct client *client)
  * peer, which is who sends one without hops, is told if it was for us.
  */
 
-void
+/* done() of a cancel request; arg is the client's id. */
+static void
 client_login_cancelled(struct loop *loop, void *arg, bool was_here)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;

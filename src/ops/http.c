@@ -241,14 +241,3 @@ http_start(struct loop *loop, const struct config *config)
 	evhttp_set_gencb(http.server, http_on_request, NULL);
 	http_open();
 }
-
-void
-http_stop(void)
-{
-	if (http.server == NULL)
-		return;
-	deadline_clear(http.loop, &http.retry);
-	evhttp_free(http.server);
-	http_peers_stop();
-	http.server = NULL;
-}

@@ -428,8 +428,7 @@ const struct statement	*relay_body_statement(const struct relay *,
 enum route_why	relay_message_why(struct relay *,
 		    const struct relay_message *);
 void	relay_split_done(struct relay *);
-/* What is sent to the primary: does it change the catalogue? */
-void	relay_note_text(struct relay *, const char *, size_t);
+/* What is sent: may it commit something, does it change the catalogue? */
 void	relay_note_bound(struct relay *, const struct statement *);
 
 /* A replica has refused this text, or what was prepared under this name. */
@@ -453,8 +452,7 @@ bool	relay_survive(struct relay *, enum reason, const char *what,
 enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 /* Before it is sent: may this commit something? */
-void	relay_note_commit(struct relay *, const char *text, size_t n);
-void	relay_note_statement(struct relay *, const struct statement *);
+void	relay_note_commit(struct relay *, uint8_t first, bool is_several);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
 /* A query of ours, whose answer is not the client's. */

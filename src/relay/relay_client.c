@@ -165,6 +165,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
+	struct verdict	 verdict;
 	uint32_t	 touches, by_words;
 	int		 own;
 
@@ -175,7 +176,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
 	by_words = words_touches(relay->client->pool, text, n - 1);
-	touches = verdict_touches(text, n - 1) | by_words;
+	verdict = verdict_of(text, n - 1);
+	touches = verdict.touches | by_words;
 	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
 	own = relay_may_own(text);
@@ -214,8 +216,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_forget_shelf(relay, touches);
 	}
 	if (relay->server->pool->set != NULL) {
-		relay_note_commit(relay, text, n - 1);
-		relay_note_text(relay, text, n - 1);
+		relay_note_commit(relay, verdict.first, verdict.is_several);
+		relay->split.alters |= verdict.alters;
 	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);

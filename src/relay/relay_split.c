@@ -411,9 +411,7 @@ relay_note_bound(struct relay *relay, const struct statement *statement)
 {
 	relay_note_statement(relay, statement);
 	if (statement != NULL)
-		relay->alters |= statement->verb == SQL_CREATE ||
-		    statement->verb == SQL_ALTER ||
-		    statement->verb == SQL_DROP;
+		relay->alters |= statement->alters;
 }
 
 void

@@ -9,6 +9,11 @@
 
 #include "route/catalogue.h"
 
+/* Tables of a client's own come and go, and with them their array types. */
+#define IS_SHARED							\
+" typnamespace NOT IN (SELECT oid FROM pg_catalog.pg_namespace"	\
+"  WHERE nspname LIKE 'pg\\_temp\\_%')"
+
 /* Changes with everything that the other query reads of the user's. */
 const char	catalogue_fingerprint_query[] =
 "SELECT pg_catalog.sum(pg_catalog.hashtextextended(t.kind ||"
@@ -20,7 +25,7 @@ const char	catalogue_fingerprint_query[] =
 " UNION ALL SELECT 'w', oid, xmin FROM pg_catalog.pg_rewrite"
 " UNION ALL SELECT 'p', oid, xmin FROM pg_catalog.pg_policy"
 " UNION ALL SELECT 't', oid, xmin FROM pg_catalog.pg_type"
-"  WHERE typtype <> 'c'"
+"  WHERE typtype <> 'c' AND" IS_SHARED
 " UNION ALL SELECT 'c', oid, xmin FROM pg_catalog.pg_cast"
 " UNION ALL SELECT 'o', oid, xmin FROM pg_catalog.pg_operator"
 " UNION ALL SELECT 'm', oid, xmin FROM pg_catalog.pg_amproc"
@@ -144,7 +149,8 @@ HARMLESS "::pg_catalog.name[]))"
 " UNION ALL SELECT 't', t.typname::pg_catalog.text, pg_catalog.bool_or("
 "  b.oid IS NOT NULL) FROM pg_catalog.pg_type t"
 "  LEFT JOIN bad_type b ON b.oid = t.oid"
-"  WHERE t.typtype <> 'p' AND t.typnamespace <> 99 GROUP BY t.typname"
+"  WHERE t.typtype <> 'p' AND t.typnamespace <> 99 AND" IS_SHARED
+"  GROUP BY t.typname"
 " UNION ALL SELECT DISTINCT 'o', o.oprname::pg_catalog.text, true"
 "  FROM pg_catalog.pg_operator o WHERE o.oid IN (SELECT oid"
 "   FROM bad_operator) OR o.oprleft IN (SELECT oid FROM bad_type)"

@@ -9,7 +9,11 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_deallocate.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
 #include "wire/put.h"
 
 bool
@@ -22,15 +26,15 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 
 	sqlscan_text(&scan, text, n);
 	if (scan.statements != 1 || (scan.first == SQL_DEALLOCATE_ALL &&
-	    relay->pins & PIN_PREPARE) ||
+	    relay->ties.pins & PIN_PREPARE) ||
 	    (relay->server != NULL &&
 	    relay->server->transaction_status == STATUS_FAILED))
 		return false;
 	if (scan.first == SQL_DEALLOCATE_ALL) {
-		names_clear(&relay->names);
+		names_clear(&relay->prepared.names);
 		tag = "DEALLOCATE ALL";
 	} else if (scan.first != SQL_DEALLOCATE ||
-	    !names_remove(&relay->names, sqlscan_last_word(&scan)))
+	    !names_remove(&relay->prepared.names, sqlscan_last_word(&scan)))
 		return false;
 	/* As any simple query does. */
 	relay_set_unnamed(relay, NULL);
@@ -55,7 +59,8 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
 		return false;
 	text = session->deallocate->text;
 	sqlscan_text(&scan, text, strlen(text));
-	if (names_find(&relay->names, sqlscan_last_word(&scan)) == NULL)
+	if (names_find(&relay->prepared.names,
+	    sqlscan_last_word(&scan)) == NULL)
 		return false;
 	buf_init(&answer);
 	put_command_complete(&answer, "DEALLOCATE");

@@ -9,8 +9,16 @@
 
 #include <string.h>
 
-#include "relay/relay_answers.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_read.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
 
 /* The end of the run of whole rows that begins here. */
 static const uint8_t *
@@ -149,8 +157,8 @@ relay_after_answers(struct relay *relay)
 		relay_hold_over(relay);
 		return;
 	}
-	if (relay->is_pausing && !relay_has_expected(relay)) {
-		relay->is_pausing = false;
+	if (relay->input.is_pausing && !relay_has_expected(relay)) {
+		relay->input.is_pausing = false;
 		relay_finish(relay);
 		if (relay->state != RELAY_CLOSED && !relay->is_holding)
 			relay_go_on(relay);
@@ -187,7 +195,7 @@ relay_read_server(struct relay *relay)
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
-	relay->has_told |= io.to_client.sent > 0;
+	relay->split.has_told |= io.to_client.sent > 0;
 	buf_clear(&session->held);
 	if (used < all)
 		buf_add(&session->held, buffer + used, all - used);

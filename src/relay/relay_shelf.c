@@ -3,10 +3,9 @@
  * the message that needs it, under names of the server's own.
  */
 
-#include <string.h>
-
 #include "base/buf.h"
 #include "relay/relay_private.h"
+#include "relay/relay_shelf.h"
 #include "wire/put.h"
 
 void
@@ -118,7 +117,7 @@ relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
 {
 	static const uint8_t	 no_name[1];
 	struct server_session	*session = relay->server->session;
-	struct statement	*statement = relay->unnamed;
+	struct statement	*statement = relay->prepared.unnamed;
 	uint32_t		 length = 4 + 1 + statement->text_bytes +
 				    statement->types_bytes;
 	uint8_t			 head[MSG_HEAD_BYTES] = { MSG_PARSE,

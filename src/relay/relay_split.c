@@ -407,8 +407,7 @@ relay_note_bound(struct relay *relay, const struct statement *statement)
 		return;
 	}
 	relay_note_commit(relay, statement->verb, false);
-	relay->split.alters |= statement->verb == SQL_CREATE ||
-	    statement->verb == SQL_ALTER || statement->verb == SQL_DROP;
+	relay->split.alters |= statement->alters;
 }
 
 void

@@ -45,6 +45,16 @@ enum {
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
 
+/* By the function of PostgreSQL's source drivers know to prepare again. */
+static struct error_fields
+relay_shape_error(void)
+{
+	return (struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_SHAPE_CHANGED),
+	    .message = "cached plan must not change result type",
+	    .routine = "RevalidateCachedQuery" };
+}
+
 /* A Describe of ours, by the name that the server knows. */
 static struct expectation *
 relay_ask_about(struct server_session *session, struct relay_io *io,
@@ -193,15 +203,16 @@ relay_may_bind(struct relay *relay, struct relay_io *io,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	uint8_t	learns = LEARN_ACCEPTS;
-	bool	is_alone, has_misfit = relay->prepared.misfit == statement;
+	struct error_fields	error;
+	uint8_t			learns = LEARN_ACCEPTS;
+	bool			is_alone, has_misfit =
+				    relay->prepared.misfit == statement;
 
 	relay->prepared.misfit = NULL;
 	*verdict = RELAY_USED;
 	if (has_misfit) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
-		    "cached plan must not change result type");
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
 		relay_drop(relay, message);
 		return false;
 	}
@@ -269,10 +280,9 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*entry;
+	struct error_fields	 error = relay_shape_error();
 
-	relay_put_answer_error(relay, io,
-	    reason_sqlstate(REASON_SHAPE_CHANGED),
-	    "cached plan must not change result type");
+	relay_put_answer_error(relay, io, &error);
 	relay->server->session->has_said_error = true;
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);

@@ -251,7 +251,7 @@ void	relay_end_unnamed(struct relay *, struct expectation *);
 /* An error in a batch: all that is expected before its Sync is struck. */
 void	relay_skip_batch(struct relay *);
 
-/* relay_deallocate.c; false: let PostgreSQL answer. */
+/* relay_deallocate.c; false: let PostgreSQL answer.  Holding: not yet. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,
 	    const char *text, size_t);
 /* The unnamed portal is session->deallocate. */

@@ -416,15 +416,15 @@ def test_deallocate_and_discard_take_effect_in_the_middle_of_a_pipeline(
     stories.append((parse("s", one) + SYNC,
                     query("deallocate all; select 1/0") + run(), run()))
     # What is on its way has ended the name, or not given it.
-    dies = parse("d", "deallocate s") + SYNC
-    done, parsed = bind("d") + execute(), parse("s", one)
+    def does(what):
+        return parse("", what) + bind("") + execute()
+    parsed, dies = parse("s", one), does("deallocate s") + SYNC
     stories += [
-        (dies + parsed + SYNC, parse("", "deallocate all") + bind("") +
-         execute() + dies[:-5] + done + SYNC, run()),
-        (dies, bind("no") + parsed + SYNC + done + SYNC, run()),
-        (dies + parsed + SYNC,
-         bind("no") + close("S", "s") + SYNC + done + SYNC, run()),
-        (dies, parsed + done + SYNC, run())]
+        (parsed + SYNC, does("deallocate all") + dies, run()),
+        (does("select 1/0") + parsed + SYNC + dies, run()),
+        (parsed + SYNC, does("select 1/0") + close("S", "s") + SYNC + dies,
+         run()),
+        (parsed + dies, run())]
     each_its_own(world, *stories)
 
 

@@ -10,8 +10,16 @@
 
 #include <string.h>
 
-#include "relay/relay_answers.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_read.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
 
 /* A setting that is longer keeps its client on its server. */
 enum { SETTING_ROW_BYTES = 1024 * 1024 };

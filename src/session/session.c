@@ -2,7 +2,6 @@
  * See session/session.h.
  */
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -146,7 +146,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 			return RELAY_LATER;
 		}
 		if (relay_query_deallocate(relay, io, text, n))
-			return RELAY_USED;
+			return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;

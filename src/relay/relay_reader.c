@@ -171,7 +171,8 @@ relay_reader(struct relay *relay)
 	if (relay->reads.pool != NULL) {
 		usable = relay_reader_is_usable(relay);
 		if (usable && !relay->reads.is_ahead &&
-		    ticket->awaited_number == 0 && backend_has_replayed(relay->reads.pool->backend,
+		    ticket->awaited_number == 0 &&
+		    backend_has_replayed(relay->reads.pool->backend,
 		    ticket->awaited_timeline, ticket->awaited_lsn))
 			return relay->reads.pool;
 		relay_leave_reader(relay);

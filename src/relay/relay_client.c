@@ -114,7 +114,7 @@ relay_on_execute(struct relay *relay, struct relay_io *io,
 	relay->batch.is_unsynced = true;
 	if (relay->server->session->deallocate != NULL &&
 	    relay_execute_deallocate(relay, io, message))
-		return RELAY_USED;
+		return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
 	    FATE_PASS);
 	relay_begin_query(relay);

@@ -120,6 +120,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
+	struct verdict	 verdict;
 	uint32_t	 touches, by_words;
 
 	if (message->here < message->total)
@@ -129,7 +130,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
 	by_words = words_touches(relay->client->pool, text, n);
-	touches = verdict_touches(text, n) | by_words;
+	verdict = verdict_of(text, n);
+	touches = verdict.touches | by_words;
 	if (relay_refuse_block(relay, io, message, touches, true) ||
 	    relay_owns_query(relay, io, text, n, touches))
 		return RELAY_USED;
@@ -144,7 +146,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 			return RELAY_LATER;
 		}
 		if (relay_query_deallocate(relay, io, text, n))
-			return RELAY_USED;
+			return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	}
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
@@ -154,8 +156,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (!relay_note_touches(relay, io, message, touches, true))
 		return RELAY_USED;
 	if (relay->server->pool->set != NULL) {
-		relay_note_commit(relay, text, n);
-		relay_note_text(relay, text, n);
+		relay_note_commit(relay, verdict.first, verdict.is_several);
+		relay->split.alters |= verdict.alters;
 	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "client/client_leave.h"
@@ -17,7 +16,6 @@
 #include "daemon.h"
 #include "front.h"
 #include "net/loop.h"
-#include "pool/peers.h"
 #include "pool/pool.h"
 #include "stop.h"
 #include "worker.h"

@@ -17,7 +17,6 @@
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "config/config.h"
-#include "net/listener.h"
 #include "pool/pool.h"
 #include "wire/put.h"
 

@@ -17,7 +17,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "client/client_login.h"
-#include "client/client_private.h"
 #include "net/tls.h"
 #include "pool/cancel_call.h"
 #include "pool/peers.h"

@@ -22,7 +22,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "net/addr.h"
 #include "net/loop.h"
 #include "ops/health.h"
 #include "ops/http.h"

@@ -30,7 +30,6 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "base/clock.h"
 #include "../unit/check_main.h"
 
 enum { TALK_LOOPS = 3 };

@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "wire/get.h"
+#include "wire/put.h"
 #include "wire/scram.h"
 
 #include "check_main.h"

@@ -44,8 +44,7 @@ const struct statement	*relay_body_statement(const struct relay *,
 enum route_why	relay_message_why(struct relay *,
 		    const struct relay_message *);
 void	relay_split_done(struct relay *);
-/* What is sent to the primary: does it change the catalogue? */
-void	relay_note_text(struct relay *, const char *, size_t);
+/* What is sent: may it commit something, does it change the catalogue? */
 void	relay_note_bound(struct relay *, const struct statement *);
 /* A replica has refused this text, or what was prepared under this name. */
 void	relay_refuse_read(struct relay *, const char *text);

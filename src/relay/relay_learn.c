@@ -45,6 +45,16 @@ enum {
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
 
+/* By the function of PostgreSQL's source drivers know to prepare again. */
+static struct error_fields
+relay_shape_error(void)
+{
+	return (struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_SHAPE_CHANGED),
+	    .message = "cached plan must not change result type",
+	    .routine = "RevalidateCachedQuery" };
+}
+
 /* A Describe of ours, by the name that the server knows. */
 static struct expectation *
 relay_ask_about(struct server_session *session, struct relay_io *io,
@@ -196,46 +206,69 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 	    relay_refuse_count(relay, io, message, statement, name);
 }
 
-bool
-relay_may_bind(struct relay *relay, struct relay_io *io,
+static uint8_t
+relay_learns(const struct relay *relay, const struct relay_message *message,
+    enum expect_kind kind, const struct statement *statement)
+{
+	bool	is_alone;
+
+	if (kind != EXPECT_BIND || statement->shape <= SHAPE_NO_ROWS ||
+	    !relay->prepared.knows_shapes ||
+	    relay_describes_ahead(message, &is_alone))
+		return LEARN_ACCEPTS;
+	return is_alone && !relay->batch.is_unsynced &&
+	    statement->verb == SQL_SELECT &&
+	    relay->server->transaction_status == STATUS_IDLE ?
+	    LEARN_REPLACES : LEARN_REFUSES;
+}
+
+static uint32_t
+relay_prepare(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	uint8_t	learns = LEARN_ACCEPTS;
-	bool	is_alone, has_misfit = relay->prepared.misfit == statement;
+	uint32_t	number;
+	uint8_t		learns;
 
-	relay->prepared.misfit = NULL;
 	*verdict = RELAY_USED;
-	if (has_misfit) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
-		    "cached plan must not change result type");
-		relay_drop(relay, message);
-		return false;
-	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
-		return true;
 	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
 	    kind, statement, name))
-		return false;
+		return 0;
+	learns = relay_learns(relay, message, kind, statement);
+	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
 	if (relay->touches & SQL_TOUCHES_MEANING)
-		return true;
-	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
-	    relay->prepared.knows_shapes &&
-	    !relay_describes_ahead(message, &is_alone))
-		learns = is_alone && !relay->batch.is_unsynced &&
-		    statement->verb == SQL_SELECT &&
-		    relay->server->transaction_status == STATUS_IDLE ?
-		    LEARN_REPLACES : LEARN_REFUSES;
-	relay_ask_shape(relay, io, statement, relay_shelve(relay, io,
-	    statement, FATE_SWALLOW)->number, name, learns);
+		return number;
+	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
-		return true;
+		return number;
 	relay->batch.is_unsynced = true;
 	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
-	return false;
+	return 0;
+}
+
+uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	const struct statement	*misfit = relay->prepared.misfit;
+	struct shelf_entry	*shelved;
+	struct error_fields	 error;
+
+	relay->prepared.misfit = NULL;
+	if (statement == misfit) {
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
+		relay_drop(relay, message);
+		*verdict = RELAY_USED;
+		return 0;
+	}
+	shelved = shelf_find(&relay->server->session->shelf, statement);
+	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
+	    message, kind, statement, name, verdict);
 }
 
 /* To prepare it here would fail first, where the transaction has. */
@@ -290,10 +323,9 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*entry;
+	struct error_fields	 error = relay_shape_error();
 
-	relay_put_answer_error(relay, io,
-	    reason_sqlstate(REASON_SHAPE_CHANGED),
-	    "cached plan must not change result type");
+	relay_put_answer_error(relay, io, &error);
 	relay->server->session->has_said_error = true;
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);

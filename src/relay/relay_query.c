@@ -177,6 +177,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_draft_free(session->draft);
 	session->draft = settings_draft_new(settings_none());
 	session->inventory = 0;
+	buf_done(&session->row);
 	buf_init(&query);
 	buf_add_text(&query, settings_read_back_query);
 	settings_ask_customs(&query, relay->settings.wanted);

@@ -37,21 +37,18 @@ static void	relay_on_patience_over(struct loop *, struct deadline *);
 struct causal *
 relay_causal(struct relay *relay)
 {
-	struct client	*client = relay->client;
-	struct config	*config;
-	char		 address[ADDR_TEXT_BYTES];
-	struct addr	 peer;
+	struct client		*client = relay->client;
+	enum causal_scope	 scope = relay_limits(relay)->read_your_writes;
+	char			 address[ADDR_TEXT_BYTES];
+	struct addr		 peer;
 
-	if (relay->reads.causal != NULL)
+	if (scope == CAUSAL_OFF || relay->reads.causal != NULL)
 		return relay->reads.causal;
 	addr_of_peer(&peer, client->stream.fd);
-	config = config_current();
-	relay->reads.causal = causal_join((enum causal_scope)
-	    config->option.read_your_writes,
+	relay->reads.causal = causal_join(scope,
 	    &client->pool->set->cluster->tide, client->database,
 	    client->user, addr_is_unix(&peer) ? "" :
 	    addr_print_host(&peer, address, sizeof address));
-	config_release(config);
 	return relay->reads.causal;
 }
 
@@ -174,7 +171,8 @@ relay_reader(struct relay *relay)
 	if (relay->reads.pool != NULL) {
 		usable = relay_reader_is_usable(relay);
 		if (usable && !relay->reads.is_ahead &&
-		    ticket->awaited_number == 0 && backend_has_replayed(relay->reads.pool->backend,
+		    ticket->awaited_number == 0 &&
+		    backend_has_replayed(relay->reads.pool->backend,
 		    ticket->awaited_timeline, ticket->awaited_lsn))
 			return relay->reads.pool;
 		relay_leave_reader(relay);

@@ -37,12 +37,15 @@ const char	catalogue_fingerprint_query[] =
 
 /* Not volatile, but a replica cannot answer, or would answer otherwise. */
 #define HARMFUL								\
-"'{txid_current,txid_current_if_assigned,pg_current_xact_id,"		\
-"pg_current_xact_id_if_assigned,current_setting,pg_show_all_settings,"	\
+"proname = ANY ('{txid_current,txid_current_if_assigned,"		\
+"pg_current_xact_id,pg_current_xact_id_if_assigned,current_setting,"	\
+"pg_show_all_settings,"							\
 "table_to_xml,table_to_xmlschema,table_to_xml_and_xmlschema,"		\
 "schema_to_xml,schema_to_xmlschema,schema_to_xml_and_xmlschema,"	\
 "database_to_xml,database_to_xmlschema,database_to_xml_and_xmlschema,"	\
-"cursor_to_xml,cursor_to_xmlschema}'"
+"cursor_to_xml,cursor_to_xmlschema,pg_listening_channels,"		\
+"pg_walfile_name,pg_walfile_name_offset}'::pg_catalog.name[])"		\
+" OR pg_catalog.left(proname, 12) = 'pg_stat_get_'"
 
 #define REFERENCES							\
 "':(funcid|opfuncid|aggfnoid|winfnoid|tsmhandler|opno|relid|resulttype)"\
@@ -56,7 +59,7 @@ const char	catalogue_query[] =
 HARMLESS "::pg_catalog.name[]))"
 "   AND NOT coalesce(probin IN ('$libdir/pgcrypto', '$libdir/uuid-ossp'),"
 "    false))"
-"  OR (oid < 16384 AND proname = ANY (" HARMFUL "::pg_catalog.name[]))"
+"  OR (oid < 16384 AND (" HARMFUL "))"
 " UNION SELECT a.aggfnoid::pg_catalog.oid FROM pg_catalog.pg_aggregate a"
 "  JOIN pg_catalog.pg_proc p ON p.oid IN (a.aggtransfn, a.aggfinalfn,"
 "   a.aggcombinefn, a.aggserialfn, a.aggdeserialfn, a.aggmtransfn,"

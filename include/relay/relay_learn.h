@@ -32,13 +32,18 @@ struct expectation	*relay_learn_parsed(struct relay *, struct relay_io *,
 			    struct statement *, const char *name,
 			    struct statement **known);
 /*
- * A Bind or Describe of this statement, under the client's name: it is on the
- * server now.  False: not so, or not as the client knows it; *verdict says
- * what became of the message.
+ * The server's number of the statement of a Bind or Describe, which gets it
+ * now if need be.  0: not so, or not as the client knows it under its name;
+ * *verdict says what became of the message.
  */
-bool	relay_may_bind(struct relay *, struct relay_io *,
-	    const struct relay_message *, enum expect_kind,
-	    struct statement *, const char *name, enum relay_verdict *verdict);
+uint32_t	relay_number(struct relay *, struct relay_io *,
+		    const struct relay_message *, enum expect_kind,
+		    struct statement *, const char *name,
+		    enum relay_verdict *verdict);
+/* A Bind whose values are too few or too many was refused here. */
+bool	relay_refuse_unnamed(struct relay *, struct relay_io *,
+	    const struct relay_message *, const struct statement *,
+	    const char *name);
 /* Bind or Describe of an unnamed one; and a Sync behind these, or Parse. */
 void	relay_note_unnamed(struct relay *, enum expect_kind);
 void	relay_ask_unnamed(struct relay *, struct relay_io *);

@@ -34,8 +34,7 @@ bool	relay_survive(struct relay *, enum reason, const char *what,
 enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 /* Before it is sent: may this commit something? */
-void	relay_note_commit(struct relay *, const char *text, size_t n);
-void	relay_note_statement(struct relay *, const struct statement *);
+void	relay_note_commit(struct relay *, uint8_t first, bool is_several);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
 

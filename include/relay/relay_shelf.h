@@ -9,15 +9,14 @@
 
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
+/* They go with DISCARD ALL and DEALLOCATE ALL. */
+void	relay_forget_shelf(struct relay *, uint32_t touches);
 /* Send Parse for this statement under a name of the server's own. */
 struct expectation	*relay_shelve(struct relay *, struct relay_io *,
 			    struct statement *, enum expect_fate);
 /* Close on the server, and forget, what is there. */
 void	relay_close_shelved(struct server_session *, struct relay_io *,
 	    struct shelf_entry *);
-/* The server has this statement, or gets it now; its number there. */
-uint32_t	relay_ensure(struct relay *, struct relay_io *,
-		    struct statement *);
 /* The server's unnamed statement is this client's, or becomes it. */
 void	relay_ensure_unnamed(struct relay *, struct relay_io *);
 

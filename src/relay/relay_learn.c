@@ -152,35 +152,16 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/*
- * The server lacks it, and could perhaps not prepare it now: in a failed
- * transaction, or where its tables are others.  PostgreSQL would not have to;
- * what it would say without that is known.
- */
+/* A Bind with another number of values than the statement has parameters. */
 static bool
-relay_answer_learned(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
-    const struct statement *statement, const char *name)
+relay_refuse_count(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
 {
 	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
 	uint16_t	 given, needed;
 	struct get	 get;
-	struct buf	 answer;
-	size_t		 mark;
 
-	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
-		buf_init(&answer);
-		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
-		put_bytes(&answer, statement->types, statement->types_bytes);
-		put_end(&answer, mark);
-		put_empty(&answer, MSG_NO_DATA);
-		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
-		relay_drop(relay, message);
-		return true;
-	}
-	if (kind != EXPECT_BIND)
-		return false;
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
 	given = get_u16(&get);
@@ -197,47 +178,109 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 	return true;
 }
 
-bool
-relay_may_bind(struct relay *relay, struct relay_io *io,
+/*
+ * The server lacks it, and could perhaps not prepare it now: in a failed
+ * transaction, or where its tables are others.  PostgreSQL would not have to;
+ * what it would say without that is known.
+ */
+static bool
+relay_answer_learned(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const struct statement *statement, const char *name)
+{
+	struct buf	 answer;
+	size_t		 mark;
+
+	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
+		buf_init(&answer);
+		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
+		put_bytes(&answer, statement->types, statement->types_bytes);
+		put_end(&answer, mark);
+		put_empty(&answer, MSG_NO_DATA);
+		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+		buf_done(&answer);
+		relay_drop(relay, message);
+		return true;
+	}
+	return kind == EXPECT_BIND &&
+	    relay_refuse_count(relay, io, message, statement, name);
+}
+
+static uint8_t
+relay_learns(const struct relay *relay, const struct relay_message *message,
+    enum expect_kind kind, const struct statement *statement)
+{
+	bool	is_alone;
+
+	if (kind != EXPECT_BIND || statement->shape <= SHAPE_NO_ROWS ||
+	    !relay->prepared.knows_shapes ||
+	    relay_describes_ahead(message, &is_alone))
+		return LEARN_ACCEPTS;
+	return is_alone && !relay->batch.is_unsynced &&
+	    statement->verb == SQL_SELECT &&
+	    relay->server->transaction_status == STATUS_IDLE ?
+	    LEARN_REPLACES : LEARN_REFUSES;
+}
+
+static uint32_t
+relay_prepare(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	struct error_fields	error;
-	uint8_t			learns = LEARN_ACCEPTS;
-	bool			is_alone, has_misfit =
-				    relay->prepared.misfit == statement;
+	uint32_t	number;
+	uint8_t		learns;
 
-	relay->prepared.misfit = NULL;
 	*verdict = RELAY_USED;
-	if (has_misfit) {
-		error = relay_shape_error();
-		relay_answer_fields(relay, io, false, &error);
-		relay_drop(relay, message);
-		return false;
-	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
-		return true;
 	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
 	    kind, statement, name))
-		return false;
+		return 0;
+	learns = relay_learns(relay, message, kind, statement);
+	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
 	if (relay->touches & SQL_TOUCHES_MEANING)
-		return true;
-	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
-	    relay->prepared.knows_shapes &&
-	    !relay_describes_ahead(message, &is_alone))
-		learns = is_alone && !relay->batch.is_unsynced &&
-		    statement->verb == SQL_SELECT &&
-		    relay->server->transaction_status == STATUS_IDLE ?
-		    LEARN_REPLACES : LEARN_REFUSES;
-	relay_ask_shape(relay, io, statement, relay_shelve(relay, io,
-	    statement, FATE_SWALLOW)->number, name, learns);
+		return number;
+	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
-		return true;
+		return number;
 	relay->batch.is_unsynced = true;
 	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
-	return false;
+	return 0;
+}
+
+uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	const struct statement	*misfit = relay->prepared.misfit;
+	struct shelf_entry	*shelved;
+	struct error_fields	 error;
+
+	relay->prepared.misfit = NULL;
+	if (statement == misfit) {
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
+		relay_drop(relay, message);
+		*verdict = RELAY_USED;
+		return 0;
+	}
+	shelved = shelf_find(&relay->server->session->shelf, statement);
+	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
+	    message, kind, statement, name, verdict);
+}
+
+/* To prepare it here would fail first, where the transaction has. */
+bool
+relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
+{
+	return relay->server->session->unnamed != statement &&
+	    (statement->origin != NULL ||
+	    strchr(statement->text, '$') == NULL) &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 void

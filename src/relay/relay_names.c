@@ -140,6 +140,9 @@ enum relay_verdict
 relay_no_statement(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name)
 {
+	/* The transaction that has begun fails where it would be. */
+	if (relay->block.state == BEGIN_HELD && !relay_need_server(relay, io))
+		return RELAY_LATER;
 	if (name[0] == '\0')
 		relay_answer_error(relay, io, false,
 		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
@@ -172,9 +175,11 @@ relay_rename_error(struct relay *relay, struct relay_io *io,
 	size_t		 length, mark;
 	struct buf	 changed;
 
-	/* It could not be prepared, and that was on its way already. */
+	/* It could not be prepared here, and that was on its way already. */
 	if (head->number != 0 && strcmp(fields->sqlstate, "26000") == 0 &&
-	    relay->server->transaction_status == STATUS_FAILED) {
+	    relay->server->transaction_status == STATUS_FAILED &&
+	    (head->asked[0] == '\0' ||
+	    names_find(&relay->prepared.names, head->asked) != NULL)) {
 		relay_put_answer_error(relay, io, &(struct error_fields){
 		    .sqlstate = "25P02", .message = "current transaction is "
 		    "aborted, commands ignored until end of transaction "

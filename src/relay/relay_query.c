@@ -177,6 +177,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_draft_free(session->draft);
 	session->draft = settings_draft_new(settings_none());
 	session->inventory = 0;
+	buf_done(&session->row);
 	buf_init(&query);
 	buf_add_text(&query, settings_read_back_query);
 	settings_ask_customs(&query, relay->settings.wanted);
@@ -494,6 +495,9 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	if (relay_heal_lost(relay))
 		return;
+	/* Perhaps it was done: who looks for it must not look too early. */
+	if (relay->server->pool->set != NULL)
+		relay_note_done(relay);
 	asked = relay_copy_is_asked(expected_head(&session->expected));
 	if (!asked && relay_survive(relay, reason, what, text))
 		return;

@@ -344,7 +344,7 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	return false;
 }
 
-void
+static void
 relay_note_written(struct relay *relay)
 {
 	struct cluster	*cluster = relay->client->pool->set->cluster;
@@ -360,6 +360,15 @@ relay_note_written(struct relay *relay)
 		relay->split.alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
+}
+
+void
+relay_note_done(struct relay *relay)
+{
+	if (relay->choice.need == NEED_WRITE)
+		relay_note_written(relay);
+	else if (relay->choice.need == NEED_READ)
+		relay_note_read(relay);
 }
 
 /*
@@ -399,27 +408,15 @@ relay_resume(struct relay *relay)
 	relay_resume_later(relay);
 }
 
-/* Of several statements each may be one that matters. */
-void
-relay_note_text(struct relay *relay, const char *text, size_t n)
-{
-	struct sqlscan	scan;
-
-	if (n == 0 || (strchr("cCaAdD/- \t\r\n(", text[0]) == NULL &&
-	    memchr(text, ';', n - 1) == NULL))
-		return;
-	sqlscan_text(&scan, text, n);
-	relay->split.alters |= scan.alters;
-}
-
 void
 relay_note_bound(struct relay *relay, const struct statement *statement)
 {
-	relay_note_statement(relay, statement);
-	if (statement != NULL)
-		relay->split.alters |= statement->verb == SQL_CREATE ||
-		    statement->verb == SQL_ALTER ||
-		    statement->verb == SQL_DROP;
+	if (statement == NULL) {
+		relay->loss.may_commit = true;
+		return;
+	}
+	relay_note_commit(relay, statement->verb, false);
+	relay->split.alters |= statement->alters;
 }
 
 void

@@ -512,7 +512,8 @@ class Player:
         """In an open transaction what it has RESET to is told later."""
         if direct.status != "T":
             self.has_reset.discard(client)
-        elif any("reset" in text or "default" in text for text in texts(ops)):
+        elif any("reset" in text or "default" in text or
+                 "zone local" in text for text in texts(ops)):
             self.has_reset.add(client)
         return client in self.has_reset
 

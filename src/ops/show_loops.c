@@ -3,7 +3,6 @@
  */
 
 #include <stdio.h>
-#include <string.h>
 #include <time.h>
 
 #include "base/clock.h"
@@ -95,7 +94,7 @@ show_pins(const struct client *client, char *text, size_t size)
 {
 	const struct relay	*relay = show_relay(client);
 
-	pins_text(relay != NULL ? relay->pins :
+	pins_text(relay != NULL ? relay->ties.pins :
 	    show_replication(client) != NULL ? PIN_REPLICATION : 0, text,
 	    size);
 }
@@ -135,7 +134,7 @@ show_client(struct show *show, struct loop *loop,
 	show_time(show, client->requested_us, request, sizeof request);
 	show_number(show, wait_us / US_PER_SECOND);
 	show_number(show, wait_us % US_PER_SECOND);
-	show_number(show, relay != NULL && relay->dismissal != REASON_NONE);
+	show_number(show, relay != NULL && relay->ending.reason != REASON_NONE);
 	snprintf(self, sizeof self, "%p", (const void *)client);
 	show_text(show, self);
 	link[0] = '\0';
@@ -151,7 +150,7 @@ show_client(struct show *show, struct loop *loop,
 	show_pins(client, pins, sizeof pins);
 	show_text(show, name != NULL ? name : "");
 	show_number(show, relay != NULL ?
-	    (int64_t)names_count(&relay->names) : 0);
+	    (int64_t)names_count(&relay->prepared.names) : 0);
 	show_number(show, (int64_t)client->id);
 	if (is_socket)
 		show_buffers(show, &client->stream);

@@ -18,12 +18,21 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_service.h"
+#include "relay/relay_timeouts.h"
 
 
 static const struct {
@@ -50,7 +59,8 @@ relay_is_sane(const struct relay *relay)
 		return relay->client != NULL;
 	case RELAY_IDLE:
 		return relay->server == NULL &&
-		    relay->ticket.state == TICKET_NONE && relay->pins == 0 &&
+		    relay->ticket.state == TICKET_NONE &&
+	    relay->ties.pins == 0 &&
 		    !relay->is_holding;
 	case RELAY_WAITING:
 		return relay->server == NULL && !relay->is_holding;
@@ -69,7 +79,7 @@ relay_set_state(struct relay *relay, enum relay_state state)
 	assert(relay_successors[relay->state].from == relay->state);
 	assert(relay_successors[relay->state].to & 1 << state);
 	relay->state = state;
-	if (state == RELAY_IDLE && relay->adopted != NULL)
+	if (state == RELAY_IDLE && relay->settings.adopted != NULL)
 		relay_drop_adopted(relay);
 	assert(relay_is_sane(relay));
 }
@@ -78,20 +88,20 @@ void
 relay_set_settings(struct relay *relay, const struct settings *settings)
 {
 	settings_hold(settings);
-	settings_release(relay->settings);
-	relay->settings = settings;
+	settings_release(relay->settings.wanted);
+	relay->settings.wanted = settings;
 }
 
 void
 relay_set_unnamed(struct relay *relay, struct statement *statement)
 {
-	if (relay->unnamed == statement)
+	if (relay->prepared.unnamed == statement)
 		return;
 	if (statement != NULL)
 		statement_hold(statement);
-	if (relay->unnamed != NULL)
-		statement_release(relay->unnamed);
-	relay->unnamed = statement;
+	if (relay->prepared.unnamed != NULL)
+		statement_release(relay->prepared.unnamed);
+	relay->prepared.unnamed = statement;
 }
 
 /*
@@ -131,9 +141,9 @@ relay_pace(struct relay *relay)
 	/* An idle client's own message may have to be here whole. */
 	if (relay->state == RELAY_WAITING ||
 	    relay->state == RELAY_GREETING || relay->is_holding ||
-	    relay->waits_for_end || relay->is_pausing)
+	    relay->split.waits_for_end || relay->input.is_pausing)
 		read_client = read_client &&
-		    buf_length(&relay->held) < RELAY_HELD_BYTES;
+		    buf_length(&relay->input.held) < RELAY_HELD_BYTES;
 	stream_set_reading(&client->stream, read_client);
 }
 
@@ -183,13 +193,6 @@ relay_refresh_pool(struct relay *relay)
 }
 
 static void
-relay_set_reader(struct relay *relay, struct pool *pool)
-{
-	relay->reader = pool;
-	relay->has_left = false;
-}
-
-static void
 relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
@@ -200,35 +203,36 @@ relay_link(struct relay *relay, struct server *server)
 	server->on_event = relay_on_server_event;
 	relay->server = server;
 	relay_set_state(relay, RELAY_LINKED);
-	if (relay->adopted != NULL)
+	if (relay->settings.adopted != NULL)
 		relay_settle_adopted(relay);
-	in_block = relay->begin_state == BEGIN_HELD || relay->begins_inside;
-	relay->is_reading = relay->wants_read && !in_block;
-	relay->has_told = false;
-	relay->primary_why = 0;
+	in_block = relay->block.state == BEGIN_HELD ||
+	    relay->batch.begins_inside;
+	relay->split.is_reading = relay->choice.wants_read && !in_block;
+	relay->split.has_told = false;
+	relay->choice.primary_why = 0;
 	if (pool_has_choice(relay->client->pool)) {
 		/* The primary may have stood in. */
-		is_replica = relay->need != NEED_WRITE &&
+		is_replica = relay->choice.need != NEED_WRITE &&
 		    cluster_use(server->pool->set->cluster,
 		    server->pool->backend) == USE_READ;
-		if (relay->need == NEED_READ && is_replica)
+		if (relay->choice.need == NEED_READ && is_replica)
 			relay_set_reader(relay, server->pool);
 		relay_note_route(relay, is_replica);
 		/* There it may write whatever it began with. */
-		if (relay->why == WHY_SPLIT_BLOCK && !is_replica)
-			relay->need = NEED_WRITE;
+		if (relay->choice.why == WHY_SPLIT_BLOCK && !is_replica)
+			relay->choice.need = NEED_WRITE;
 	}
-	relay->is_at_replica = is_replica;
-	if (relay->begins_inside && relay->begin_state == BEGIN_NONE &&
-	    relay->is_batch)
+	relay->block.is_at_replica = is_replica;
+	if (relay->batch.begins_inside && relay->block.state == BEGIN_NONE &&
+	    relay->choice.is_batch)
 		relay_begin_linked(relay, is_replica);
-	relay->linked_us = loop_now_us(client->loop);
+	relay->times.linked_us = loop_now_us(client->loop);
 	if (limits->mode == POOL_MODE_SESSION)
-		relay->pins |= PIN_MODE;
+		relay->ties.pins |= PIN_MODE;
 	/* It counts from the client's BEGIN. */
 	if (limits->transaction_timeout_us > 0 &&
-	    relay->begin_state != BEGIN_HELD)
-		deadline_set(client->loop, &relay->transaction_deadline,
+	    relay->block.state != BEGIN_HELD)
+		deadline_set(client->loop, &relay->times.deadline,
 		    limits->transaction_timeout_us,
 		    relay_on_transaction_timeout);
 	COUNT(relay_lane(relay)->counters.server_assignment_count, 1);
@@ -254,13 +258,13 @@ relay_take(struct relay *relay)
 	struct server	*server;
 	const char	*misfit;
 
-	if (!relay->has_need)
+	if (!relay->choice.has_need)
 		relay_choose(relay, NULL, 0);
-	relay->has_need = false;
+	relay->choice.has_need = false;
 	relay->ticket.wish = relay_wish(relay);
-	relay->ticket.keeps_since = relay->keeps_place;
-	relay->keeps_place = false;
-	relay->is_awaiting = relay->is_tired = false;
+	relay->ticket.keeps_since = relay->choice.keeps_place;
+	relay->choice.keeps_place = false;
+	relay->reads.is_awaiting = relay->reads.is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
 			relay_link(relay, server);
@@ -277,9 +281,9 @@ bool
 relay_need_server(struct relay *relay, struct relay_io *io)
 {
 	if (relay->state == RELAY_LINKED) {
-		if (relay->hearer != NULL && !relay->is_holding)
+		if (relay->listen.hearer != NULL && !relay->is_holding)
 			relay_listen_lay(relay, io);
-		if (relay->begin_state == BEGIN_HELD && !relay->is_holding)
+		if (relay->block.state == BEGIN_HELD && !relay->is_holding)
 			relay_begin_send(relay, io);
 		return !relay->is_holding;
 	}
@@ -289,7 +293,7 @@ relay_need_server(struct relay *relay, struct relay_io *io)
 	io->to_server.stream = &relay->server->stream;
 	if (!relay_prepare_server(relay, io))
 		return false;
-	if (relay->begin_state == BEGIN_HELD)
+	if (relay->block.state == BEGIN_HELD)
 		relay_begin_send(relay, io);
 	return true;
 }
@@ -348,7 +352,7 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 	}
 	if ((misfit = relay_misfit(relay, server)) != NULL) {
 		relay_set_state(relay, RELAY_IDLE);
-		relay->keeps_place = true;
+		relay->choice.keeps_place = true;
 		server_close(&server, REASON_SERVER_UNCLEAN, misfit);
 		relay_go_on(relay);
 		return;

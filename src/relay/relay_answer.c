@@ -6,14 +6,20 @@
  * and sent when it comes to the head; with nothing expected it goes out now.
  */
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/errors.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
+#include "relay/relay_undo.h"
 #include "wire/put.h"
 
 static uint8_t
@@ -21,9 +27,9 @@ relay_status(const struct relay *relay)
 {
 	if (relay->state == RELAY_LINKED)
 		return (uint8_t)relay->server->transaction_status;
-	if (relay->begin_state == BEGIN_HELD)
+	if (relay->block.state == BEGIN_HELD)
 		return STATUS_TRANSACTION;
-	return relay->lost != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
+	return relay->loss.state != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
 /* Behind what ends a batch or a query, PostgreSQL is ready again. */
@@ -92,23 +98,14 @@ relay_put_fields(const struct relay *relay, struct buf *buf,
 	put_error(buf, &fields);
 }
 
-static void
-relay_put_error(const struct relay *relay, struct buf *buf,
-    const char *sqlstate, const char *text, const char *hint)
-{
-	relay_put_fields(relay, buf, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
-}
-
 void
 relay_put_answer_error(struct relay *relay, struct relay_io *io,
-    const char *sqlstate, const char *text)
+    const struct error_fields *fields)
 {
 	struct buf	answer;
 
 	buf_init(&answer);
-	relay_put_error(relay, &answer, sqlstate, text, NULL);
+	relay_put_fields(relay, &answer, fields);
 	parcel_piece(&io->to_client, buf_bytes(&answer),
 	    buf_length(&answer));
 	buf_done(&answer);
@@ -160,12 +157,12 @@ relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
 static bool
 relay_has_begun(const struct relay *relay)
 {
-	return relay->state == RELAY_LINKED && (relay->is_unsynced ||
+	return relay->state == RELAY_LINKED && (relay->batch.is_unsynced ||
 	    relay_has_expected(relay) ||
 	    relay->server->transaction_status != STATUS_IDLE);
 }
 
-static void
+void
 relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
     const struct error_fields *fields)
 {
@@ -183,7 +180,7 @@ relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
 		    EXPECT_BIND, &answer);
 	}
 	buf_done(&answer);
-	relay->is_refusing = !is_query;
+	relay->batch.is_refusing = !is_query;
 }
 
 void
@@ -211,12 +208,12 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 {
 	switch (type) {
 	case MSG_SYNC:
-		relay->is_refusing = false;
+		relay->batch.is_refusing = false;
 		relay_send_answer(relay, io, EXPECT_SYNC, NULL, 0);
 		break;
 	case MSG_QUERY:
 	case MSG_FUNCTION_CALL:
-		if (!relay->is_refusing)
+		if (!relay->batch.is_refusing)
 			relay_answer_fields(relay, io, true, fields);
 		break;
 	case MSG_PARSE:
@@ -224,7 +221,7 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 	case MSG_DESCRIBE:
 	case MSG_EXECUTE:
 	case MSG_CLOSE:
-		if (!relay->is_refusing)
+		if (!relay->batch.is_refusing)
 			relay_answer_fields(relay, io, false, fields);
 		break;
 	default:
@@ -250,27 +247,28 @@ relay_refuse_held_with(struct relay *relay, const struct error_fields *fields)
 	size_t		 total, here;
 
 	relay_io_init(&io, relay);
-	relay->query_us = 0;
-	while (msg_peek(at = buf_bytes(&relay->held),
-	    here = buf_length(&relay->held), &head) == MSG_OK &&
+	relay->times.query_us = 0;
+	while (msg_peek(at = buf_bytes(&relay->input.held),
+	    here = buf_length(&relay->input.held), &head) == MSG_OK &&
 	    at[0] != MSG_TERMINATE) {
 		total = MSG_HEAD_BYTES + (size_t)head.length;
 		if (here > total)
 			here = total;
 		relay_refuse_message(relay, &io, at[0], fields);
-		relay->skip = (uint32_t)(total - here);
-		relay->skip_passes = false;
-		buf_consume(&relay->held, here);
+		relay->input.skip = (uint32_t)(total - here);
+		relay->input.skip_passes = false;
+		buf_consume(&relay->input.held, here);
 		/* It goes on in a transaction that has failed. */
-		if (relay->lost != LOST_NOTHING && !relay->is_refusing)
+		if (relay->loss.state != LOST_NOTHING &&
+		    !relay->batch.is_refusing)
 			break;
 	}
 	log_warning(relay_who(relay), "a statement was refused: %s (%s)",
 	    fields->message, fields->sqlstate);
 	relay_io_send(&io, relay);
-	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE) {
-		client_fail(relay->client, relay->dismissal, "%s",
-		    relay->dismissal_text);
+	if (relay->state == RELAY_IDLE && relay->ending.reason != REASON_NONE) {
+		client_fail(relay->client, relay->ending.reason, "%s",
+		    relay->ending.text);
 		return;
 	}
 	relay_watch_rest(relay);
@@ -292,7 +290,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
-	relay_put_error(relay, &error, sqlstate, text, NULL);
+	relay_put_fields(relay, &error, &(struct error_fields){
+	    .sqlstate = sqlstate, .message = text });
 	for (uint32_t i = expected->count; i-- > 0;)
 		relay_undo(relay, expected_at(expected, i), true,
 		    expected->count);
@@ -308,12 +307,12 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 		}
 		expected_strike(expected);
 	}
-	if (relay->is_unsynced) {
+	if (relay->batch.is_unsynced) {
 		if (!told)
 			parcel_piece(&io->to_client, buf_bytes(&error),
 			    buf_length(&error));
-		relay->is_refusing = true;
-		relay->is_unsynced = false;
+		relay->batch.is_refusing = true;
+		relay->batch.is_unsynced = false;
 	}
 	buf_done(&error);
 }

@@ -35,10 +35,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
+#include "relay/relay_timeouts.h"
+#include "session/own.h"
 #include "wire/error_fields.h"
-#include "wire/put.h"
 
 void
 relay_begin_hold(struct relay *relay, const struct sqlbegin *begin)
@@ -47,30 +53,30 @@ relay_begin_hold(struct relay *relay, const struct sqlbegin *begin)
 	int64_t		 limit_us = relay_limits(relay)
 			    ->transaction_timeout_us;
 
-	relay->begin = *begin;
-	relay->begin_state = BEGIN_HELD;
-	relay->begins_inside = false;
+	relay->block.begin = *begin;
+	relay->block.state = BEGIN_HELD;
+	relay->batch.begins_inside = false;
 	client->requested_us = loop_now_us(client->loop);
 	if (limit_us > 0)
-		deadline_set(client->loop, &relay->transaction_deadline,
+		deadline_set(client->loop, &relay->times.deadline,
 		    limit_us, relay_on_transaction_timeout);
 }
 
 void
 relay_begin_end(struct relay *relay)
 {
-	relay->begin_state = BEGIN_NONE;
-	relay->primary_why = 0;
-	deadline_clear(relay->client->loop, &relay->transaction_deadline);
+	relay->block.state = BEGIN_NONE;
+	relay->choice.primary_why = 0;
+	deadline_clear(relay->client->loop, &relay->times.deadline);
 }
 
 void
 relay_begin_fail(struct relay *relay)
 {
-	if (relay->begin_state != BEGIN_HELD)
+	if (relay->block.state != BEGIN_HELD)
 		return;
 	relay_begin_end(relay);
-	relay->lost = LOST_TOLD;
+	relay->loss.state = LOST_TOLD;
 }
 
 /*
@@ -80,19 +86,20 @@ relay_begin_fail(struct relay *relay)
 static bool
 relay_reads_committed(const struct relay *relay)
 {
-	const char	*level = settings_get(relay->settings,
+	const struct sqlbegin *begin = &relay->block.begin;
+	const char	*level = settings_get(relay->settings.wanted,
 			    "default_transaction_isolation");
 
-	return relay->begin.isolation == SQLBEGIN_READ_COMMITTED ||
-	    relay->begin.isolation == SQLBEGIN_READ_UNCOMMITTED ||
-	    (relay->begin.isolation == SQLBEGIN_DEFAULT && (level == NULL ||
+	return begin->isolation == SQLBEGIN_READ_COMMITTED ||
+	    begin->isolation == SQLBEGIN_READ_UNCOMMITTED ||
+	    (begin->isolation == SQLBEGIN_DEFAULT && (level == NULL ||
 	    strcmp(level, "read committed") == 0));
 }
 
 enum route_why
 relay_begin_why(const struct relay *relay, enum route_why proof)
 {
-	const struct sqlbegin	*begin = &relay->begin;
+	const struct sqlbegin	*begin = &relay->block.begin;
 
 	if (begin->isolation == SQLBEGIN_SERIALIZABLE)
 		return WHY_BLOCK;
@@ -102,7 +109,7 @@ relay_begin_why(const struct relay *relay, enum route_why proof)
 	    !relay_limits(relay)->split_transactions ||
 	    !relay_reads_committed(relay))
 		return WHY_BLOCK;
-	if (proof == WHY_READ && relay->is_batch && relay->batch_fetches)
+	if (proof == WHY_READ && relay->choice.is_batch && relay->batch.fetches)
 		return WHY_BATCH;
 	return proof == WHY_READ ? WHY_SPLIT_BLOCK : proof;
 }
@@ -114,8 +121,8 @@ relay_begin_why(const struct relay *relay, enum route_why proof)
 void
 relay_begin_linked(struct relay *relay, bool is_replica)
 {
-	relay->begin_state = BEGIN_FIRST;
-	relay->is_opening = is_replica && relay->wants_read;
+	relay->block.state = BEGIN_FIRST;
+	relay->block.is_opening = is_replica && relay->choice.wants_read;
 }
 
 static void
@@ -143,7 +150,7 @@ relay_begin_send(struct relay *relay, struct relay_io *io)
 	char	*text = (char *)message + 6;
 	size_t	 n;
 
-	sqlbegin_print(&relay->begin, text);
+	sqlbegin_print(&relay->block.begin, text);
 	n = strlen(text) + 1;
 	message[4] = (uint8_t)(4 + 1 + n + 2);
 	memcpy(text + n, rest, sizeof rest);
@@ -151,7 +158,7 @@ relay_begin_send(struct relay *relay, struct relay_io *io)
 	relay_expect_begin(relay);
 	session_set_unnamed(relay->server->session, NULL);
 	relay->server->transaction_status = STATUS_TRANSACTION;
-	relay_begin_linked(relay, relay->is_at_replica);
+	relay_begin_linked(relay, relay->block.is_at_replica);
 }
 
 /*
@@ -171,12 +178,12 @@ relay_begin_refused(struct relay *relay, struct relay_io *io)
 	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
 	relay->server->transaction_status = STATUS_FAILED;
 	relay_refuse_expected(relay, io, sqlstate, text);
-	relay->lost = LOST_TOLD;
-	relay->skip_passes = false;
+	relay->loss.state = LOST_TOLD;
+	relay->input.skip_passes = false;
 	relay_io_flush(io, relay);
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 	    "it has refused to begin a transaction");
-	relay->query_us = 0;
+	relay->times.query_us = 0;
 	relay_watch_rest(relay);
 	relay_go_on(relay);
 }
@@ -188,13 +195,13 @@ relay_begin_refused(struct relay *relay, struct relay_io *io)
 void
 relay_begin_answered(struct relay *relay)
 {
-	relay->is_opening = false;
-	if (!relay->is_at_replica || relay->server->transaction_status ==
+	relay->block.is_opening = false;
+	if (!relay->block.is_at_replica || relay->server->transaction_status ==
 	    STATUS_IDLE)
-		relay->begin_state = relay->reopens ? BEGIN_FIRST :
+		relay->block.state = relay->block.reopens ? BEGIN_FIRST :
 		    BEGIN_NONE;
-	else if (!relay->reopens)
-		relay->begin_state = relay->why == WHY_SPLIT_BLOCK ?
+	else if (!relay->block.reopens)
+		relay->block.state = relay->choice.why == WHY_SPLIT_BLOCK ?
 		    BEGIN_MOVES : BEGIN_READS;
 }
 
@@ -204,7 +211,7 @@ relay_begin_leave(struct relay *relay, bool is_held)
 {
 	struct server	*server;
 
-	relay->begin_state = is_held ? BEGIN_HELD : BEGIN_NONE;
+	relay->block.state = is_held ? BEGIN_HELD : BEGIN_NONE;
 	server = relay_unlink(relay);
 	session_set_unnamed(server->session, NULL);
 	stream_set_reading(&server->stream, true);
@@ -217,8 +224,8 @@ relay_begin_leave(struct relay *relay, bool is_held)
 void
 relay_begin_again(struct relay *relay)
 {
-	relay->reopens = false;
-	relay_begin_leave(relay, !relay->begins_inside);
+	relay->block.reopens = false;
+	relay_begin_leave(relay, !relay->batch.begins_inside);
 }
 
 /*
@@ -271,8 +278,9 @@ relay_ends_block(const struct relay *relay,
 static bool
 relay_may_move(const struct relay *relay)
 {
-	return (relay->begin_state == BEGIN_MOVES ||
-	    (relay->is_opening && relay->why == WHY_SPLIT_BLOCK)) &&
+	return (relay->block.state == BEGIN_MOVES ||
+	    (relay->block.is_opening &&
+	    relay->choice.why == WHY_SPLIT_BLOCK)) &&
 	    relay->server->transaction_status != STATUS_FAILED;
 }
 
@@ -282,7 +290,7 @@ relay_begin_moves(struct relay *relay)
 {
 	if (!relay_is_at_rest(relay))
 		return false;
-	relay->primary_why = WHY_MOVED;
+	relay->choice.primary_why = WHY_MOVED;
 	relay_begin_leave(relay, true);
 	return true;
 }
@@ -295,15 +303,15 @@ relay_begin_follows(struct relay *relay, const struct relay_message *message)
 
 	if (type == MSG_SYNC || type == MSG_FLUSH || type == MSG_TERMINATE)
 		return true;
-	if (relay->begin_state == BEGIN_ENDS)
+	if (relay->block.state == BEGIN_ENDS)
 		follows = false;
 	else if (relay_ends_block(relay, message)) {
-		relay->begin_state = BEGIN_ENDS;
-		relay->is_opening = false;
+		relay->block.state = BEGIN_ENDS;
+		relay->block.is_opening = false;
 	} else if (relay_may_move(relay) &&
 	    (relay_message_why(relay, message) != WHY_READ ||
-	    relay->batch_fetches))
+	    relay->batch.fetches))
 		follows = relay_begin_moves(relay);
-	relay->waits_for_end |= !follows;
+	relay->split.waits_for_end |= !follows;
 	return follows;
 }

@@ -21,9 +21,15 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_greet.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_split.h"
+#include "relay/relay_timeouts.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -41,7 +47,7 @@ static void	relay_on_no_host(struct loop *, struct deadline *);
 enum route
 relay_route(const struct relay *relay)
 {
-	return relay->route != ROUTE_DEFAULT ? relay->route :
+	return relay->choice.route != ROUTE_DEFAULT ? relay->choice.route :
 	    relay_limits(relay)->route;
 }
 
@@ -63,12 +69,12 @@ relay_proof(struct relay *relay, const char *text, size_t n)
 		return WHY_SESSION_MODE;
 	if (text == NULL || relay->state != RELAY_IDLE)
 		return WHY_OTHER;
-	if (relay->primary_why != 0)
-		return (enum route_why)relay->primary_why;
-	why = relay->is_batch ? (enum route_why)relay->batch_why :
+	if (relay->choice.primary_why != 0)
+		return (enum route_why)relay->choice.primary_why;
+	why = relay->choice.is_batch ? (enum route_why)relay->batch.why :
 	    relay_text_why(relay, text, n);
-	return relay->begin_state == BEGIN_HELD ||
-	    (relay->is_batch && relay->begins_inside) ?
+	return relay->block.state == BEGIN_HELD ||
+	    (relay->choice.is_batch && relay->batch.begins_inside) ?
 	    relay_begin_why(relay, why) : why;
 }
 
@@ -83,20 +89,20 @@ relay_need(struct relay *relay, const char *text, size_t n)
 		config_route_parse(value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
-		relay->why = WHY_WISH_REPLICA;
+		relay->choice.why = WHY_WISH_REPLICA;
 		return NEED_READ;
 	case ROUTE_ANY:
-		relay->why = WHY_WISH_ANY;
+		relay->choice.why = WHY_WISH_ANY;
 		return NEED_ANY;
 	case ROUTE_SPLIT:
-		relay->heeds_writes = true;
-		relay->why = relay_proof(relay, text, n);
-		relay->wants_read = relay->why == WHY_READ ||
-		    relay->why == WHY_READ_ONLY ||
-		    relay->why == WHY_SPLIT_BLOCK;
-		return relay->wants_read ? NEED_READ : NEED_WRITE;
+		relay->reads.heeds_writes = true;
+		relay->choice.why = relay_proof(relay, text, n);
+		relay->choice.wants_read = relay->choice.why == WHY_READ ||
+		    relay->choice.why == WHY_READ_ONLY ||
+		    relay->choice.why == WHY_SPLIT_BLOCK;
+		return relay->choice.wants_read ? NEED_READ : NEED_WRITE;
 	default:
-		relay->why = WHY_WISH_PRIMARY;
+		relay->choice.why = WHY_WISH_PRIMARY;
 		return NEED_WRITE;
 	}
 }
@@ -106,14 +112,14 @@ relay_choose(struct relay *relay, const char *text, size_t n)
 {
 	if (!pool_has_choice(relay->client->pool))
 		return;
-	relay->wants_read = relay->heeds_writes = false;
-	relay->need = relay_need(relay, text, n);
-	relay->has_need = true;
+	relay->choice.wants_read = relay->reads.heeds_writes = false;
+	relay->choice.need = relay_need(relay, text, n);
+	relay->choice.has_need = true;
 	/* A login needs no more than an answer. */
 	if (relay->state == RELAY_GREETING &&
-	    pool_set_choose(relay->client->pool->set, relay->need,
+	    pool_set_choose(relay->client->pool->set, relay->choice.need,
 	    NULL) == NULL)
-		relay->need = NEED_ANY;
+		relay->choice.need = NEED_ANY;
 }
 
 struct server *
@@ -122,14 +128,14 @@ relay_ask(struct relay *relay)
 	struct pool	*pool = relay->client->pool;
 
 	if (pool_has_choice(pool)) {
-		if (relay->need == NEED_READ &&
+		if (relay->choice.need == NEED_READ &&
 		    relay->state != RELAY_GREETING)
 			return relay_ask_for_reader(relay);
-		return pool_set_take(pool->set, relay->need, NULL,
+		return pool_set_take(pool->set, relay->choice.need, NULL,
 		    &relay->ticket);
 	}
 	relay->ticket.set = pool->set;
-	relay->ticket.need = relay->need;
+	relay->ticket.need = relay->choice.need;
 	return pool_take(pool, &relay->ticket);
 }
 
@@ -163,7 +169,7 @@ relay_explain_no_host(struct relay *relay, char *text, size_t size)
 	text_seconds(relay_limits(relay)->failover_wait_us, limit,
 	    sizeof limit);
 	snprintf(text, size, "no host for this %s was there within "
-	    "failover_wait (%s): %s", relay->need == NEED_WRITE ?
+	    "failover_wait (%s): %s", relay->choice.need == NEED_WRITE ?
 	    "transaction that may write" : "transaction", limit, trouble);
 }
 
@@ -238,74 +244,4 @@ relay_on_moved(struct ticket *ticket)
 		relay_on_granted(ticket, server);
 	else
 		relay_watch_wait(relay);
-}
-
-/*
- * What servers say of their host; the monitor shall see for itself.
- */
-
-bool
-relay_hears_role(struct relay *relay, const uint8_t *body, size_t n)
-{
-	static const char	name[] = "in_hot_standby";
-
-	if (relay->server->pool->set == NULL || n < sizeof name ||
-	    memcmp(body, name, sizeof name) != 0)
-		return false;
-	monitor_look(relay->server->pool->backend);
-	return true;
-}
-
-void
-relay_hears_error(struct relay *relay, const char *sqlstate)
-{
-	if (relay->server->pool->set != NULL &&
-	    strcmp(sqlstate, "25006") == 0)
-		monitor_look(relay->server->pool->backend);
-}
-
-/*
- * The greeting.
- */
-
-struct pool_welcome *
-relay_welcome_hold(const struct relay *relay)
-{
-	struct pool	*pool = relay->client->pool;
-
-	return pool->set != NULL ? pool_set_welcome_hold(pool->set) :
-	    pool_welcome_hold(pool);
-}
-
-void
-relay_add_welcome(const struct relay *relay, struct buf *greeting,
-    const struct pool_welcome *welcome)
-{
-	static const char	 name[] = "in_hot_standby";
-	const uint8_t		*at = welcome->bytes;
-	const uint8_t		*end = at + welcome->length;
-	enum route		 route = relay_route(relay);
-	struct buf		 kept;
-	struct msg_head		 head;
-	size_t			 total;
-
-	if (relay->client->pool->set == NULL) {
-		settings_greeting(greeting, relay->settings,
-		    relay->client->pool, at, welcome->length);
-		return;
-	}
-	buf_init(&kept);
-	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
-	    at += total) {
-		total = MSG_HEAD_BYTES + (size_t)head.length;
-		if (head.length >= sizeof name &&
-		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
-			put_parameter_status(&kept, name,
-			    route == ROUTE_REPLICA ? "on" : "off");
-		else
-			buf_add(&kept, at, total);
-	}
-	settings_greeting(greeting, relay->settings, relay->client->pool,
-	    buf_bytes(&kept), buf_length(&kept));
-	buf_done(&kept);
 }

@@ -2,40 +2,43 @@
  * What the client says: one pass over the bytes, message by message.
  *
  * Messages that need nothing are passed on as runs, also when only a part of
- * them is here; the rest of such a message is relay->skip and is followed
+ * them is here; the rest of such a message is relay->input.skip and is followed
  * without being collected.  A message that must be looked at is waited for
  * (RELAY_LATER) until enough of it is here.  The table at the end says for
  * each type what it is and who handles it.
  */
 
-#include <assert.h>
-#include <stdlib.h>
-#include <string.h>
-
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_client.h"
+#include "relay/relay_deallocate.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
+#include "relay/relay_parse.h"
 #include "relay/relay_private.h"
-#include "session/verdict.h"
-#include "session/words.h"
-#include "wire/put.h"
-
-typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
-    const struct relay_message *);
+#include "relay/relay_retry.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_simple.h"
+#include "relay/relay_split.h"
+#include "relay/relay_timeouts.h"
 
 void
 relay_pass(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	parcel_run(&io->to_server, message->at, message->here);
-	relay->skip = (uint32_t)(message->total - message->here);
-	relay->skip_passes = true;
-	relay->skip_type = message->head.type;
+	relay->input.skip = (uint32_t)(message->total - message->here);
+	relay->input.skip_passes = true;
+	relay->input.skip_type = message->head.type;
 }
 
 void
 relay_drop(struct relay *relay, const struct relay_message *message)
 {
-	relay->skip = (uint32_t)(message->total - message->here);
-	relay->skip_passes = false;
+	relay->input.skip = (uint32_t)(message->total - message->here);
+	relay->input.skip_passes = false;
 }
 
 enum relay_verdict
@@ -53,14 +56,14 @@ relay_begin_query(struct relay *relay)
 {
 	struct client	*client = relay->client;
 
-	if (relay->query_us != 0)
+	if (relay->times.query_us != 0)
 		return;
-	relay->query_us = loop_now_us(client->loop);
-	client->requested_us = relay->query_us;
+	relay->times.query_us = loop_now_us(client->loop);
+	client->requested_us = relay->times.query_us;
 	/* One that keeps its server was linked long ago. */
-	if (relay->pins != 0 &&
+	if (relay->ties.pins != 0 &&
 	    relay->server->transaction_status == STATUS_IDLE)
-		deadline_set(client->loop, &relay->transaction_deadline,
+		deadline_set(client->loop, &relay->times.deadline,
 		    relay_limits(relay)->transaction_timeout_us,
 		    relay_on_transaction_timeout);
 	deadline_set(client->loop, &client->deadline,
@@ -82,154 +85,6 @@ relay_refuse_block(struct relay *relay, struct relay_io *io,
 	return true;
 }
 
-/* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
-static void
-relay_forget_shelf(struct relay *relay, uint32_t touches)
-{
-	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
-		shelf_clear(&relay->server->session->shelf);
-}
-
-/* What is behind it depends on what becomes of it. */
-static bool
-relay_must_pause(const struct relay *relay)
-{
-	return relay_listen_may_change(relay) ||
-	    (relay->touches & SQL_TOUCHES_RESETS &&
-	    relay->defaults != settings_none());
-}
-
-static void
-relay_expect_query(struct relay *relay, enum expect_kind kind)
-{
-	struct server_session	*session = relay->server->session;
-	struct expectation	*entry;
-
-	entry = expected_add(&session->expected, kind, FATE_PASS);
-	if (kind == EXPECT_QUERY)
-		relay_end_unnamed(relay, entry);
-	if (session->deallocate != NULL)
-		session_set_deallocate(session, NULL);
-	relay_begin_query(relay);
-	if (relay->touches != 0)
-		relay->is_pausing = relay_must_pause(relay);
-}
-
-void
-relay_end_scan(struct relay *relay)
-{
-	if (relay->scan != NULL)
-		free(relay->scan->names);
-	free(relay->scan);
-	relay->scan = NULL;
-}
-
-/* A Query that does not fit into the buffer is scanned as it passes. */
-static enum relay_verdict
-relay_stream_query(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	relay_end_scan(relay);
-	relay->scan = mem_new(sizeof *relay->scan);
-	sqlscan_init(relay->scan, true);
-	relay->scan->names = mem_new(sizeof *relay->scan->names);
-	sqlscan_feed(relay->scan, message->at + MSG_HEAD_BYTES,
-	    message->here - MSG_HEAD_BYTES);
-	relay->may_commit = true;
-	relay_expect_query(relay, EXPECT_QUERY);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
-static enum relay_verdict
-relay_on_query(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
-	size_t		 n = message->head.length;
-	uint32_t	 touches, by_words;
-	int		 own;
-
-	if (message->here < message->total)
-		return message->total > LOOP_BUFFER_BYTES ?
-		    relay_stream_query(relay, io, message) : RELAY_LATER;
-	if (n == 0 || text[n - 1] != '\0')
-		return relay_bad_message(relay, message,
-		    "the query does not end with a zero byte");
-	by_words = words_touches(relay->client->pool, text, n - 1);
-	touches = verdict_touches(text, n - 1) | by_words;
-	if (relay_refuse_block(relay, io, message, touches, true))
-		return RELAY_USED;
-	own = relay_may_own(text);
-	if ((own != OWN_MAYBE_NOT || touches & SQL_TOUCHES_SETTINGS) &&
-	    (own != OWN_MAYBE_BLOCK || relay->state == RELAY_IDLE) &&
-	    relay_own_query(relay, io, text, n - 1)) {
-		relay_set_unnamed(relay, NULL);
-		return RELAY_USED;
-	}
-	if (relay->state == RELAY_IDLE) {
-		relay_choose(relay, text, n - 1);
-		if (touches & SQL_TOUCHES_NAMES)
-			relay_adopt_names(relay, text, n - 1);
-	}
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
-		if (relay_has_expected(relay)) {
-			relay_await_answers(relay, io);
-			return RELAY_LATER;
-		}
-		if (relay_query_deallocate(relay, io, text, n - 1))
-			return RELAY_USED;
-	}
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	if (touches & SQL_TOUCHES_NAMES)
-		touches = relay_note_text_names(relay, text, n - 1, touches,
-		    by_words);
-	if (touches != 0) {
-		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
-			relay_drop(relay, message);
-			return RELAY_USED;
-		}
-		if (touches & SQL_TOUCHES_SEQUENCE)
-			relay_forget_sequences(relay, io);
-		relay->touches |= touches;
-		relay_forget_shelf(relay, touches);
-	}
-	if (relay->server->pool->set != NULL) {
-		relay_note_commit(relay, text, n - 1);
-		relay_note_text(relay, text, n - 1);
-	}
-	relay_expect_query(relay, EXPECT_QUERY);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
-/*
- * What makes PostgreSQL do something is sent when it is here: half of it could
- * neither be taken back nor be ended if the client goes away.
- */
-static bool
-relay_is_half(const struct relay_message *message)
-{
-	return message->here < message->total &&
-	    message->total <= LOOP_BUFFER_BYTES;
-}
-
-static enum relay_verdict
-relay_on_function(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	if (relay_is_half(message) || !relay_need_server(relay, io))
-		return RELAY_LATER;
-	relay->touches |= SQL_TOUCHES_UNKNOWN;
-	relay->may_commit |= relay->server->transaction_status == STATUS_IDLE;
-	relay_expect_query(relay, EXPECT_FUNCTION);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
 static enum relay_verdict
 relay_on_batch(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
@@ -244,7 +99,7 @@ relay_on_batch(struct relay *relay, struct relay_io *io,
 
 	verdict = handlers[message->at[0]](relay, io, message);
 	if (verdict == RELAY_USED && relay->server != NULL) {
-		relay->is_unsynced = true;
+		relay->batch.is_unsynced = true;
 		relay_begin_query(relay);
 	}
 	return verdict;
@@ -256,10 +111,10 @@ relay_on_execute(struct relay *relay, struct relay_io *io,
 {
 	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
-	relay->is_unsynced = true;
+	relay->batch.is_unsynced = true;
 	if (relay->server->session->deallocate != NULL &&
 	    relay_execute_deallocate(relay, io, message))
-		return RELAY_USED;
+		return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
 	    FATE_PASS);
 	relay_begin_query(relay);
@@ -285,9 +140,9 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	struct buf	nothing;
 
 	/* What is put in front of this Sync would be skipped unanswered. */
-	if (relay->is_refusing)
-		relay->unnamed_use = UNNAMED_OLD;
-	relay->is_refusing = relay->has_parsed = false;
+	if (relay->batch.is_refusing)
+		relay->batch.unnamed_use = UNNAMED_OLD;
+	relay->batch.is_refusing = relay->batch.has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
 		buf_init(&nothing);
 		relay_answer(relay, io, EXPECT_SYNC, &nothing);
@@ -306,13 +161,13 @@ relay_on_sync(struct relay *relay, struct relay_io *io,
 	    relay->server->transaction_status == STATUS_IDLE &&
 	    !expected_has_sync(&relay->server->session->expected))
 		session_set_deallocate(relay->server->session, NULL);
-	if (relay->unnamed_use != UNNAMED_OLD)
+	if (relay->batch.unnamed_use != UNNAMED_OLD)
 		relay_ask_unnamed(relay, io);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_PASS);
-	relay->is_unsynced = false;
+	relay->batch.is_unsynced = false;
 	if (relay->touches != 0)
-		relay->is_pausing = relay_must_pause(relay);
+		relay->input.is_pausing = relay_must_pause(relay);
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -355,8 +210,8 @@ relay_on_terminate(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	relay_drop(relay, message);
-	if (relay_has_expected(relay) && !relay->is_unsynced) {
-		relay->is_leaving = true;
+	if (relay_has_expected(relay) && !relay->batch.is_unsynced) {
+		relay->ending.is_leaving = true;
 		return RELAY_USED;
 	}
 	relay_io_send(io, relay);
@@ -395,26 +250,14 @@ static size_t
 relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
     size_t n)
 {
-	if (n > relay->skip)
-		n = relay->skip;
-	relay->skip -= (uint32_t)n;
-	if (!relay->skip_passes || relay->state != RELAY_LINKED)
+	if (n > relay->input.skip)
+		n = relay->input.skip;
+	relay->input.skip -= (uint32_t)n;
+	if (!relay->input.skip_passes || relay->state != RELAY_LINKED)
 		return n;
 	parcel_run(&io->to_server, at, n);
-	if (relay->scan == NULL)
-		return n;
-	/* The zero byte at the end is none of the text. */
-	sqlscan_feed(relay->scan, at, n - (relay->skip == 0));
-	if (relay->skip == 0) {
-		sqlscan_end(relay->scan);
-		relay->touches |= relay_note_names(relay, relay->scan->names,
-		    relay->scan->touches, false, NULL, 0);
-		relay->alters |= relay->scan->alters;
-		relay_forget_shelf(relay, relay->scan->touches);
-		relay->is_pausing = relay_has_expected(relay) &&
-		    relay_must_pause(relay);
-		relay_end_scan(relay);
-	}
+	if (relay->input.scan != NULL)
+		relay_scan_more(relay, at, n);
 	return n;
 }
 
@@ -425,7 +268,7 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 static bool
 relay_pauses(const struct relay *relay, uint8_t type)
 {
-	return relay->is_pausing && !relay->is_unsynced &&
+	return relay->input.is_pausing && !relay->batch.is_unsynced &&
 	    type != MSG_COPY_DATA && type != MSG_COPY_DONE &&
 	    type != MSG_COPY_FAIL && type != MSG_FLUSH;
 }
@@ -437,8 +280,8 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
 	relay_handler		*handler = relay_handlers[at[0]];
-	bool			 is_first = relay->query_us == 0 &&
-				    !relay->is_unsynced;
+	bool			 is_first = relay->times.query_us == 0 &&
+				    !relay->batch.is_unsynced;
 
 	switch (msg_peek(at, left, &message.head)) {
 	case MSG_SHORT:
@@ -461,11 +304,11 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (relay->touches & SQL_TOUCHES_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;
-	if (relay->is_refusing && at[0] != MSG_SYNC &&
+	if (relay->batch.is_refusing && at[0] != MSG_SYNC &&
 	    at[0] != MSG_TERMINATE) {
 		relay_drop(relay, &message);
 		verdict = RELAY_USED;
-	} else if (relay->lost != LOST_NOTHING && at[0] != MSG_TERMINATE)
+	} else if (relay->loss.state != LOST_NOTHING && at[0] != MSG_TERMINATE)
 		verdict = relay_on_lost(relay, io, &message);
 	else if (relay->client->pool->set != NULL &&
 	    !relay_may_follow(relay, &message))
@@ -489,13 +332,13 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 	enum relay_verdict	verdict;
 	size_t			at = 0, used = 0;
 
-	while (at < n && !relay->is_leaving) {
-		if (relay->skip > 0) {
+	while (at < n && !relay->ending.is_leaving) {
+		if (relay->input.skip > 0) {
 			at += relay_read_skipped(relay, io, data + at,
 			    n - at);
 			continue;
 		}
-		if (relay->is_holding || relay->waits_for_end ||
+		if (relay->is_holding || relay->split.waits_for_end ||
 		    relay->state == RELAY_WAITING)
 			break;
 		verdict = relay_read_message(relay, io, data + at, n - at,
@@ -506,5 +349,5 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			break;
 		at += used;
 	}
-	return relay->is_leaving ? n : at;
+	return relay->ending.is_leaving ? n : at;
 }

@@ -15,9 +15,9 @@
 
 #include <string.h>
 
-#include "relay/relay_answers.h"
+#include "relay/relay_copy.h"
 #include "relay/relay_private.h"
-#include "wire/put.h"
+#include "relay/relay_query.h"
 
 /* 'G': what was sent with the Execute is no end of the batch. */
 void
@@ -29,7 +29,7 @@ relay_copy_begin(struct relay *relay)
 	session->copy_syncs = expected_ignore_syncs(expected);
 	session->is_copying = expected->count < 2 ||
 	    expected_at(expected, 1)->kind != EXPECT_COPY_END;
-	relay->is_unsynced = !expected_has(expected, EXPECT_SYNC);
+	relay->batch.is_unsynced = !expected_has(expected, EXPECT_SYNC);
 }
 
 /* The head has failed; true: nobody knows yet which Syncs were ignored. */
@@ -92,8 +92,8 @@ relay_copy_told(struct relay *relay, struct relay_io *io)
 	expected_strike(&session->expected);
 	for (; session->copy_readies > 1; session->copy_readies--) {
 		parcel_piece(&io->to_client, ready, sizeof ready);
-		relay->is_unsynced = relay->is_refusing = false;
-		relay->query_us = 0;
+		relay->batch.is_unsynced = relay->batch.is_refusing = false;
+		relay->times.query_us = 0;
 		session->has_said_error = false;
 	}
 	session->copy_readies = 0;

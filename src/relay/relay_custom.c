@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
+#include "relay/relay_custom.h"
 #include "relay/relay_private.h"
 #include "session/verdict.h"
 #include "session/words.h"
@@ -27,15 +27,15 @@ void
 relay_set_naming(struct relay *relay, const struct settings *naming)
 {
 	settings_hold(naming);
-	settings_release(relay->naming);
-	relay->naming = naming;
+	settings_release(relay->settings.naming);
+	relay->settings.naming = naming;
 }
 
 void
 relay_drop_adopted(struct relay *relay)
 {
-	settings_release(relay->adopted);
-	relay->adopted = NULL;
+	settings_release(relay->settings.adopted);
+	relay->settings.adopted = NULL;
 }
 
 static void
@@ -43,11 +43,11 @@ relay_name(struct relay *relay, struct settings_draft **draft,
     const char *name)
 {
 	if (strchr(name, '.') == NULL ||
-	    settings_get(relay->settings, name) != NULL ||
-	    settings_get(relay->naming, name) != NULL)
+	    settings_get(relay->settings.wanted, name) != NULL ||
+	    settings_get(relay->settings.naming, name) != NULL)
 		return;
 	if (*draft == NULL)
-		*draft = settings_draft_new(relay->naming);
+		*draft = settings_draft_new(relay->settings.naming);
 	settings_draft_set(*draft, name, "");
 }
 
@@ -72,10 +72,10 @@ bind_text(const struct relay_message *bind, size_t offset, uint16_t number,
 		bytes = length < 0 ? NULL : get_bytes(&get, (size_t)length);
 	}
 	name[0] = '\0';
-	if (get.bad || number > count)
+	if (get.bad)
 		return false;
-	if (bytes == NULL)
-		return true;	/* NULL sets nothing */
+	if (bytes == NULL || number > count)
+		return true;	/* NULL sets nothing; too few are refused */
 	if (length >= SQLSCAN_NAME_BYTES)
 		return false;
 	memcpy(name, bytes, (size_t)length);
@@ -112,7 +112,7 @@ relay_note_names(struct relay *relay, const struct sqlnames *names,
 		settings_release(naming);
 	}
 	/* All of them are known already. */
-	if (relay->naming == settings_none())
+	if (relay->settings.naming == settings_none())
 		touches &= ~(uint32_t)SQL_TOUCHES_NAMES;
 	return touches;
 }
@@ -141,14 +141,15 @@ relay_adopt_names(struct relay *relay, const char *text, size_t n)
 	sqlscan_names(&names, text, n);
 	if (names.leading == 0)
 		return;
-	draft = settings_draft_new(relay->settings);
+	draft = settings_draft_new(relay->settings.wanted);
 	for (size_t i = 0; i < names.leading; i++)
-		if (settings_get(relay->settings, names.names[i]) == NULL) {
+		if (settings_get(relay->settings.wanted,
+		    names.names[i]) == NULL) {
 			settings_draft_set(draft, names.names[i], "");
 			is_new = true;
 		}
 	if (is_new)
-		relay->adopted = settings_draft_intern(draft);
+		relay->settings.adopted = settings_draft_intern(draft);
 	else
 		settings_draft_free(draft);
 }
@@ -158,7 +159,7 @@ relay_adopt_parsed(struct relay *relay, const char *text)
 {
 	size_t	n = strlen(text);
 
-	if (!settings_have_customs(relay->settings) &&
+	if (!settings_have_customs(relay->settings.wanted) &&
 	    verdict_touches(text, n) & SQL_TOUCHES_NAMES)
 		relay_adopt_names(relay, text, n);
 }
@@ -166,15 +167,16 @@ relay_adopt_parsed(struct relay *relay, const char *text)
 const struct settings *
 relay_wish(const struct relay *relay)
 {
-	return relay->adopted != NULL ? relay->adopted : relay->settings;
+	return relay->settings.adopted != NULL ? relay->settings.adopted :
+	    relay->settings.wanted;
 }
 
 /* It has its server now: perhaps one that it would not have had otherwise. */
 void
 relay_settle_adopted(struct relay *relay)
 {
-	if (!session_fits(relay->server, relay->settings))
-		relay_set_settings(relay, relay->adopted);
+	if (!session_fits(relay->server, relay->settings.wanted))
+		relay_set_settings(relay, relay->settings.adopted);
 	relay_drop_adopted(relay);
 }
 
@@ -182,8 +184,8 @@ relay_settle_adopted(struct relay *relay)
 void
 relay_leave_names(struct relay *relay, struct server *server)
 {
-	if (relay->naming == settings_none())
+	if (relay->settings.naming == settings_none())
 		return;
-	session_expect_names(server, relay->naming);
+	session_expect_names(server, relay->settings.naming);
 	relay_set_naming(relay, settings_none());
 }

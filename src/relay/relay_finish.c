@@ -9,13 +9,22 @@
  * leaves, the server is reset before anybody else gets it.
  */
 
-#include <assert.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
 #include "pool/cancel.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_drain.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
+#include "relay/relay_shelf.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_timeouts.h"
 #include "session/words.h"
 
 bool
@@ -27,8 +36,8 @@ relay_is_at_rest(const struct relay *relay)
 		return false;
 	session = relay->server->session;
 	return session->expected.count == 0 && session->skip == 0 &&
-	    buf_length(&session->held) == 0 && relay->skip == 0 &&
-	    !relay->is_unsynced && !relay->is_holding;
+	    buf_length(&session->held) == 0 && relay->input.skip == 0 &&
+	    !relay->batch.is_unsynced && !relay->is_holding;
 }
 
 /* One that keeps a server may not idle as long as others. */
@@ -38,7 +47,7 @@ relay_idle_limit(const struct relay *relay)
 	const struct pool_settings *limits = relay_limits(relay);
 	int64_t			 limit_us = limits->client_idle_timeout_us;
 
-	if ((relay->pins & ~(uint32_t)PIN_MODE) != 0 &&
+	if ((relay->ties.pins & ~(uint32_t)PIN_MODE) != 0 &&
 	    limits->pinned_idle_timeout_us > 0 &&
 	    (limit_us == 0 || limits->pinned_idle_timeout_us < limit_us))
 		limit_us = limits->pinned_idle_timeout_us;
@@ -52,7 +61,7 @@ relay_watch_rest(struct relay *relay)
 	struct client	*client = relay->client;
 	const struct pool_settings *limits = relay_limits(relay);
 
-	if (relay->begin_state == BEGIN_HELD ||
+	if (relay->block.state == BEGIN_HELD ||
 	    (relay->state == RELAY_LINKED &&
 	    relay->server->transaction_status != STATUS_IDLE))
 		deadline_set(client->loop, &client->deadline,
@@ -74,19 +83,20 @@ relay_unlink(struct relay *relay)
 		session_set_deallocate(server->session, NULL);
 	relay_untie(relay);
 	relay->touches = 0;
-	relay->misfit = NULL;
-	relay->has_changed = false;
-	relay->is_holding = relay->is_unsynced = relay->is_pausing = false;
-	relay->owes_ready = relay->has_baseline = relay->is_reading = false;
+	relay->prepared.misfit = NULL;
+	relay->settings.have_changed = false;
+	relay->is_holding = relay->batch.is_unsynced = false;
+	relay->input.is_pausing = relay->split.is_reading = false;
+	relay->listen.owes_ready = relay->listen.has_baseline = false;
 	relay_resume(relay);
-	if (relay->cancelled != NULL)
-		relay->cancelled(relay->client->loop, relay->cancelled_arg);
-	relay->cancelled = NULL;
-	relay->is_opening = relay->reopens = false;
-	if (relay->begin_state != BEGIN_HELD) {
-		relay->begin_state = BEGIN_NONE;
+	if (relay->cancel.done != NULL)
+		relay->cancel.done(relay->client->loop, relay->cancel.arg);
+	relay->cancel.done = NULL;
+	relay->block.is_opening = relay->block.reopens = false;
+	if (relay->block.state != BEGIN_HELD) {
+		relay->block.state = BEGIN_NONE;
 		deadline_clear(relay->client->loop,
-		    &relay->transaction_deadline);
+		    &relay->times.deadline);
 	}
 	relay_set_state(relay, RELAY_IDLE);
 	return server;
@@ -140,12 +150,12 @@ relay_forget_names(struct relay *relay)
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);
 		if (entry->kind == EXPECT_PARSE && entry->is_named &&
-		    (statement = names_find(&relay->names, entry->name)) !=
-		    NULL)
+		    (statement = names_find(&relay->prepared.names,
+		    entry->name)) != NULL)
 			names_set(&later, entry->name, statement);
 	}
-	names_clear(&relay->names);
-	relay->names = later;
+	names_clear(&relay->prepared.names);
+	relay->prepared.names = later;
 }
 
 /* The session is as after login, but for the unnamed statement. */
@@ -153,8 +163,8 @@ void
 relay_forget_session(struct relay *relay)
 {
 	relay_forget_names(relay);
-	relay->route = relay->start_route;
-	relay->pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
+	relay->choice.route = relay->choice.start_route;
+	relay->ties.pins &= PIN_MODE | PIN_CUSTOM | PIN_LOAD;
 }
 
 /* What DISCARD ALL does not undo. */
@@ -179,22 +189,22 @@ relay_settle_touches(struct relay *relay)
 		words_expire(relay->client->pool);
 	if (touches == 0 && !listens)
 		return false;
-	if (relay->pins & PIN_MODE) {
+	if (relay->ties.pins & PIN_MODE) {
 		relay_leave_names(relay, relay->server);
-		relay->pins |= relay_pins_of(touches) & PINS_LASTING;
+		relay->ties.pins |= relay_pins_of(touches) & PINS_LASTING;
 		if (!(touches & SQL_TOUCHES_RESETS) ||
-		    relay->defaults == settings_none())
+		    relay->settings.defaults == settings_none())
 			return false;
 		touches = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS;
 	}
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	asks = relay_asks_for_ties(relay, touches);
-	relay->pins |= relay_pins_of(touches);
+	relay->ties.pins |= relay_pins_of(touches);
 	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_NAMES) ||
 	    asks || shelf->has_private;
 	if (!reads_back && !listens) {
-		relay->has_changed = false;
+		relay->settings.have_changed = false;
 		return false;
 	}
 	if (relay->server->cancels > 0) {
@@ -203,8 +213,8 @@ relay_settle_touches(struct relay *relay)
 		relay_watch_rest(relay);
 		return true;
 	}
-	relay->has_changed = false;
-	relay->has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
+	relay->settings.have_changed = false;
+	relay->settings.has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
 	relay_io_init(&io, relay);
 	if (listens)
 		relay_listen_ask(relay, &io);
@@ -219,7 +229,7 @@ relay_settle_touches(struct relay *relay)
 static void
 relay_give_back(struct relay *relay)
 {
-	uint32_t	 pins = relay->pins;
+	uint32_t	 pins = relay->ties.pins;
 	struct server	*server = relay_unlink(relay);
 
 	if (pins & PINS_LASTING)
@@ -234,7 +244,7 @@ static void
 relay_rest_open(struct relay *relay)
 {
 	relay_watch_rest(relay);
-	if (relay->begin_state == BEGIN_MOVES)
+	if (relay->block.state == BEGIN_MOVES)
 		relay_resume(relay);
 }
 
@@ -247,36 +257,36 @@ relay_finish(struct relay *relay)
 	if (!relay_is_at_rest(relay))
 		return;
 	if (relay->server->transaction_status != STATUS_IDLE) {
-		if (relay->reopens)
+		if (relay->block.reopens)
 			relay_begin_again(relay);
 		else
 			relay_rest_open(relay);
 		return;
 	}
-	if ((relay->touches != 0 || relay->has_baseline) &&
+	if ((relay->touches != 0 || relay->listen.has_baseline) &&
 	    relay_settle_touches(relay))
 		return;
 	tie = RELAY_FREE;
-	if ((relay->pins | relay->counted_pins) != 0 ||
-	    relay->pin_place != NULL)
+	if ((relay->ties.pins | relay->ties.counted) != 0 ||
+	    relay->ties.place != NULL)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;
-	if (relay->owes_ready)
+	if (relay->listen.owes_ready)
 		relay_listen_say_ready(relay);
 	if (tie == RELAY_TIED)
-		deadline_clear(client->loop, &relay->transaction_deadline);
+		deadline_clear(client->loop, &relay->times.deadline);
 	else
 		relay_give_back(relay);
-	if (relay->dismissal != REASON_NONE)
-		client_fail(client, relay->dismissal, "%s",
-		    relay->dismissal_text);
-	else if (relay->is_leaving)
+	if (relay->ending.reason != REASON_NONE)
+		client_fail(client, relay->ending.reason, "%s",
+		    relay->ending.text);
+	else if (relay->ending.is_leaving)
 		client_close(client, REASON_CLIENT_LEFT, NULL);
 	else {
 		relay_watch_rest(relay);
 		relay_pace(relay);
-		if (relay->hearer != NULL)
+		if (relay->listen.hearer != NULL)
 			relay_listen_flush(relay);
 	}
 }
@@ -288,7 +298,7 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	struct server	*server;
 
 	if (!relay_may_speak(relay->client))
-		relay->is_cut_off = true;
+		relay->ending.is_cut_off = true;
 	if (relay->state == RELAY_LINKED)
 		server = relay_unlink(relay);
 	else {
@@ -327,12 +337,13 @@ void
 relay_abandon_server(struct relay *relay)
 {
 	bool		 rests = relay_is_at_rest(relay);
-	bool		 listens = relay->has_baseline;
+	bool		 listens = relay->listen.has_baseline;
 	bool		 runs = relay_has_expected(relay);
-	bool		 is_cut = relay->skip > 0 && relay->skip_passes;
-	bool		 is_in_batch = relay->is_unsynced;
-	size_t		 missing = relay->skip;
-	uint32_t	 pins = relay->pins, touches = relay->touches;
+	bool		 is_cut = relay->input.skip > 0 &&
+			    relay->input.skip_passes;
+	bool		 is_in_batch = relay->batch.is_unsynced;
+	size_t		 missing = relay->input.skip;
+	uint32_t	 pins = relay->ties.pins, touches = relay->touches;
 	struct server	*server = relay->server;
 
 	if (relay->state != RELAY_LINKED) {
@@ -341,7 +352,7 @@ relay_abandon_server(struct relay *relay)
 	}
 	server = relay_unlink(relay);
 	if (is_cut)
-		is_cut = !relay_fill(server, relay->skip_type, missing);
+		is_cut = !relay_fill(server, relay->input.skip_type, missing);
 	if (is_cut && runs)
 		cancel_server(server, NULL, NULL);
 	if (is_cut || server->stream.broken)

@@ -9,13 +9,19 @@
  */
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "pool/pool_set.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
@@ -24,6 +30,49 @@ enum { GREETING_BYTES = 256 };
 
 static void	relay_greet_take(struct relay *);
 static void	relay_on_greet_timeout(struct loop *, struct deadline *);
+
+struct pool_welcome *
+relay_welcome_hold(const struct relay *relay)
+{
+	struct pool	*pool = relay->client->pool;
+
+	return pool->set != NULL ? pool_set_welcome_hold(pool->set) :
+	    pool_welcome_hold(pool);
+}
+
+/* What another host would report of its role is not told. */
+static void
+relay_add_welcome(const struct relay *relay, struct buf *greeting,
+    const struct pool_welcome *welcome)
+{
+	static const char	 name[] = "in_hot_standby";
+	const uint8_t		*at = welcome->bytes;
+	const uint8_t		*end = at + welcome->length;
+	enum route		 route = relay_route(relay);
+	struct buf		 kept;
+	struct msg_head		 head;
+	size_t			 total;
+
+	if (relay->client->pool->set == NULL) {
+		settings_greeting(greeting, relay->settings.wanted,
+		    relay->client->pool, at, welcome->length);
+		return;
+	}
+	buf_init(&kept);
+	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
+	    at += total) {
+		total = MSG_HEAD_BYTES + (size_t)head.length;
+		if (head.length >= sizeof name &&
+		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
+			put_parameter_status(&kept, name,
+			    route == ROUTE_REPLICA ? "on" : "off");
+		else
+			buf_add(&kept, at, total);
+	}
+	settings_greeting(greeting, relay->settings.wanted, relay->client->pool,
+	    buf_bytes(&kept), buf_length(&kept));
+	buf_done(&kept);
+}
 
 static void
 relay_greet_now(struct relay *relay)
@@ -62,8 +111,8 @@ relay_is_known(const struct relay *relay)
 static bool
 relay_start_route(struct relay *relay, const char *value)
 {
-	if (config_route_parse(value, &relay->start_route)) {
-		relay->route = relay->start_route;
+	if (config_route_parse(value, &relay->choice.start_route)) {
+		relay->choice.route = relay->choice.start_route;
 		return true;
 	}
 	client_fail(relay->client, REASON_BAD_PARAMETER, "invalid value for "
@@ -88,9 +137,9 @@ relay_take_defaults(struct relay *relay, const struct client_start *start)
 			return false;
 		}
 	}
-	settings_release(relay->defaults);
-	relay->defaults = settings_draft_intern(draft);
-	relay_set_settings(relay, relay->defaults);
+	settings_release(relay->settings.defaults);
+	relay->settings.defaults = settings_draft_intern(draft);
+	relay_set_settings(relay, relay->settings.defaults);
 	return true;
 }
 
@@ -100,9 +149,9 @@ relay_greet_take(struct relay *relay)
 	struct server	*server;
 
 	relay->ticket.is_impatient = true;
-	relay->ticket.wish = relay->settings;
+	relay->ticket.wish = relay->settings.wanted;
 	relay_choose(relay, NULL, 0);
-	relay->has_need = false;
+	relay->choice.has_need = false;
 	server = relay_ask(relay);
 	if (server == NULL)
 		return;
@@ -130,7 +179,7 @@ relay_greet(struct relay *relay, const struct client_start *start)
 	else
 		pool_fill(client->pool, client->loop);
 	if (relay_is_known(relay) &&
-	    settings_are_reported(relay->settings, client->pool)) {
+	    settings_are_reported(relay->settings.wanted, client->pool)) {
 		relay_greet_now(relay);
 		return;
 	}
@@ -153,8 +202,8 @@ relay_greet_linked(struct relay *relay)
 		relay_greet_take(relay);
 		return;
 	}
-	if (relay->settings == settings_none() &&
-	    relay->server->session->settings == relay->settings) {
+	if (relay->settings.wanted == settings_none() &&
+	    relay->server->session->settings == relay->settings.wanted) {
 		relay_greet_done(relay, false);
 		return;
 	}
@@ -164,7 +213,7 @@ relay_greet_linked(struct relay *relay)
 		relay_send_switch(relay, &io,
 		    relay->server->session->settings, settings_none(),
 		    PURPOSE_CLEAR);
-	relay_send_switch(relay, &io, settings_none(), relay->settings,
+	relay_send_switch(relay, &io, settings_none(), relay->settings.wanted,
 	    PURPOSE_GREETING);
 	relay_io_send(&io, relay);
 }

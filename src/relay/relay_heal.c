@@ -15,7 +15,13 @@
 #include <string.h>
 
 #include "pool/monitor.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_heal.h"
 #include "relay/relay_private.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
+#include "relay/relay_undo.h"
 #include "route/heal.h"
 #include "wire/error_fields.h"
 
@@ -42,12 +48,12 @@ relay_may_heal(const struct relay *relay, size_t sent)
 {
 	const struct server_session	*session = relay->server->session;
 
-	return !relay->has_told &&
+	return !relay->split.has_told &&
 	    sent == 0 && session->batch_state == BATCH_WHOLE &&
-	    !relay->is_holding && relay->skip == 0 && !relay->is_leaving &&
-	    !relay->is_unsynced &&
+	    !relay->is_holding && relay->input.skip == 0 &&
+	    !relay->ending.is_leaving && !relay->batch.is_unsynced &&
 	    (relay->server->transaction_status == STATUS_IDLE ||
-	    relay->is_opening) &&
+	    relay->block.is_opening) &&
 	    relay_is_alone(&session->expected);
 }
 
@@ -67,7 +73,8 @@ relay_take_back(struct relay *relay, bool remembers)
 		text = (const char *)at + MSG_HEAD_BYTES;
 		if (at[0] == MSG_PARSE) {
 			if (text[0] != '\0')
-				(void)names_remove(&relay->names, text);
+				(void)names_remove(&relay->prepared.names,
+				    text);
 			text += strlen(text) + 1;
 		}
 		if (remembers && (at[0] == MSG_QUERY || at[0] == MSG_PARSE))
@@ -88,11 +95,12 @@ relay_put_back(struct relay *relay, bool remembers)
 	buf_init(&all);
 	buf_add(&all, buf_bytes(&session->batch),
 	    buf_length(&session->batch));
-	buf_add(&all, buf_bytes(&relay->held), buf_length(&relay->held));
-	buf_done(&relay->held);
-	relay->held = all;
+	buf_add(&all, buf_bytes(&relay->input.held),
+	    buf_length(&relay->input.held));
+	buf_done(&relay->input.held);
+	relay->input.held = all;
 	session->batch_state = BATCH_NONE;
-	relay->primary_why = WHY_HEALED;
+	relay->choice.primary_why = WHY_HEALED;
 }
 
 bool
@@ -113,8 +121,8 @@ relay_heal(struct relay *relay, struct relay_io *io,
 		relay_skip_batch(relay);
 	expected_head(&session->expected)->fate = FATE_SWALLOW;
 	relay_put_back(relay, heal == HEAL_ALWAYS);
-	relay->waits_for_end = true;
-	relay->reopens = relay->is_opening;
+	relay->split.waits_for_end = true;
+	relay->block.reopens = relay->block.is_opening;
 	return true;
 }
 
@@ -125,10 +133,10 @@ relay_heal_lost(struct relay *relay)
 	struct server_session	*session = relay->server->session;
 	struct expected		*expected = &session->expected;
 	struct error_fields	 fields;
-	bool			 is_held = relay->is_opening &&
-				    !relay->begins_inside;
+	bool			 is_held = relay->block.is_opening &&
+				    !relay->batch.begins_inside;
 
-	if ((!relay->is_reading && !relay->is_opening) ||
+	if ((!relay->split.is_reading && !relay->block.is_opening) ||
 	    relay->server->pool->set == NULL || session->has_failed ||
 	    session->skip > 0 || buf_length(&session->error) == 0)
 		return false;
@@ -142,10 +150,10 @@ relay_heal_lost(struct relay *relay)
 		    expected->count);
 	relay_put_back(relay, false);
 	if (is_held)
-		relay->begin_state = BEGIN_HELD;
+		relay->block.state = BEGIN_HELD;
 	relay_drop_server(relay, REASON_SERVER_LOST,
 	    "a conflict with recovery");
-	relay->query_us = 0;
+	relay->times.query_us = 0;
 	relay_go_on(relay);
 	return true;
 }

@@ -27,7 +27,14 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_client.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_shelf.h"
 #include "wire/get.h"
 #include "wire/put.h"
 
@@ -37,6 +44,16 @@ enum {
 	LEARN_REFUSES,		/* it will not have sent what they belong to */
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
+
+/* By the function of PostgreSQL's source drivers know to prepare again. */
+static struct error_fields
+relay_shape_error(void)
+{
+	return (struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_SHAPE_CHANGED),
+	    .message = "cached plan must not change result type",
+	    .routine = "RevalidateCachedQuery" };
+}
 
 /* A Describe of ours, by the name that the server knows. */
 static struct expectation *
@@ -135,35 +152,16 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/*
- * The server lacks it, and could perhaps not prepare it now: in a failed
- * transaction, or where its tables are others.  PostgreSQL would not have to;
- * what it would say without that is known.
- */
+/* A Bind with another number of values than the statement has parameters. */
 static bool
-relay_answer_learned(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
-    const struct statement *statement, const char *name)
+relay_refuse_count(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
 {
 	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
 	uint16_t	 given, needed;
 	struct get	 get;
-	struct buf	 answer;
-	size_t		 mark;
 
-	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
-		buf_init(&answer);
-		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
-		put_bytes(&answer, statement->types, statement->types_bytes);
-		put_end(&answer, mark);
-		put_empty(&answer, MSG_NO_DATA);
-		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
-		relay_drop(relay, message);
-		return true;
-	}
-	if (kind != EXPECT_BIND)
-		return false;
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
 	given = get_u16(&get);
@@ -180,57 +178,120 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 	return true;
 }
 
-bool
-relay_may_bind(struct relay *relay, struct relay_io *io,
+/*
+ * The server lacks it, and could perhaps not prepare it now: in a failed
+ * transaction, or where its tables are others.  PostgreSQL would not have to;
+ * what it would say without that is known.
+ */
+static bool
+relay_answer_learned(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    const struct statement *statement, const char *name)
+{
+	struct buf	 answer;
+	size_t		 mark;
+
+	if (kind == EXPECT_DESCRIBE && statement->shape == SHAPE_NO_ROWS) {
+		buf_init(&answer);
+		mark = put_begin(&answer, MSG_PARAMETER_DESCRIPTION);
+		put_bytes(&answer, statement->types, statement->types_bytes);
+		put_end(&answer, mark);
+		put_empty(&answer, MSG_NO_DATA);
+		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
+		buf_done(&answer);
+		relay_drop(relay, message);
+		return true;
+	}
+	return kind == EXPECT_BIND &&
+	    relay_refuse_count(relay, io, message, statement, name);
+}
+
+static uint8_t
+relay_learns(const struct relay *relay, const struct relay_message *message,
+    enum expect_kind kind, const struct statement *statement)
+{
+	bool	is_alone;
+
+	if (kind != EXPECT_BIND || statement->shape <= SHAPE_NO_ROWS ||
+	    !relay->prepared.knows_shapes ||
+	    relay_describes_ahead(message, &is_alone))
+		return LEARN_ACCEPTS;
+	return is_alone && !relay->batch.is_unsynced &&
+	    statement->verb == SQL_SELECT &&
+	    relay->server->transaction_status == STATUS_IDLE ?
+	    LEARN_REPLACES : LEARN_REFUSES;
+}
+
+static uint32_t
+relay_prepare(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	uint8_t	learns = LEARN_ACCEPTS;
-	bool	is_alone, has_misfit = relay->misfit == statement;
+	uint32_t	number;
+	uint8_t		learns;
 
-	relay->misfit = NULL;
 	*verdict = RELAY_USED;
-	if (has_misfit) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
-		    "cached plan must not change result type");
-		relay_drop(relay, message);
-		return false;
-	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
-		return true;
 	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
 	    kind, statement, name))
-		return false;
+		return 0;
+	learns = relay_learns(relay, message, kind, statement);
+	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
 	if (relay->touches & SQL_TOUCHES_MEANING)
-		return true;
-	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
-	    relay->knows_shapes &&
-	    !relay_describes_ahead(message, &is_alone))
-		learns = is_alone && !relay->is_unsynced &&
-		    statement->verb == SQL_SELECT &&
-		    relay->server->transaction_status == STATUS_IDLE ?
-		    LEARN_REPLACES : LEARN_REFUSES;
-	relay_ask_shape(relay, io, statement, relay_shelve(relay, io,
-	    statement, FATE_SWALLOW)->number, name, learns);
+		return number;
+	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
-		return true;
-	relay->is_unsynced = true;
+		return number;
+	relay->batch.is_unsynced = true;
 	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
-	return false;
+	return 0;
+}
+
+uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	const struct statement	*misfit = relay->prepared.misfit;
+	struct shelf_entry	*shelved;
+	struct error_fields	 error;
+
+	relay->prepared.misfit = NULL;
+	if (statement == misfit) {
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
+		relay_drop(relay, message);
+		*verdict = RELAY_USED;
+		return 0;
+	}
+	shelved = shelf_find(&relay->server->session->shelf, statement);
+	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
+	    message, kind, statement, name, verdict);
+}
+
+/* To prepare it here would fail first, where the transaction has. */
+bool
+relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
+{
+	return relay->server->session->unnamed != statement &&
+	    (statement->origin != NULL ||
+	    strchr(statement->text, '$') == NULL) &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 void
 relay_note_unnamed(struct relay *relay, enum expect_kind kind)
 {
 	if (kind == EXPECT_DESCRIBE)
-		relay->unnamed_use = UNNAMED_TOLD;
-	else if (relay->unnamed_use == UNNAMED_OLD)
-		relay->keeps_unnamed = true;
-	else if (relay->unnamed_use == UNNAMED_PARSED)
-		relay->unnamed_use = UNNAMED_BOUND;
+		relay->batch.unnamed_use = UNNAMED_TOLD;
+	else if (relay->batch.unnamed_use == UNNAMED_OLD)
+		relay->prepared.keeps_unnamed = true;
+	else if (relay->batch.unnamed_use == UNNAMED_PARSED)
+		relay->batch.unnamed_use = UNNAMED_BOUND;
 }
 
 /* Without a '$' there are no parameters, whatever else there is. */
@@ -238,12 +299,13 @@ void
 relay_ask_unnamed(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	struct statement	*statement = relay->unnamed;
-	bool			 asks = relay->unnamed_use == UNNAMED_PARSED ||
-				    (relay->unnamed_use == UNNAMED_BOUND &&
-				    relay->keeps_unnamed);
+	struct statement	*statement = relay->prepared.unnamed;
+	uint8_t			 use = relay->batch.unnamed_use;
+	bool			 asks = use == UNNAMED_PARSED ||
+				    (use == UNNAMED_BOUND &&
+				    relay->prepared.keeps_unnamed);
 
-	relay->unnamed_use = UNNAMED_OLD;
+	relay->batch.unnamed_use = UNNAMED_OLD;
 	if (!asks || statement == NULL || statement->origin != NULL ||
 	    session->unnamed != statement ||
 	    strchr(statement->text, '$') == NULL)
@@ -261,10 +323,9 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*entry;
+	struct error_fields	 error = relay_shape_error();
 
-	relay_put_answer_error(relay, io,
-	    reason_sqlstate(REASON_SHAPE_CHANGED),
-	    "cached plan must not change result type");
+	relay_put_answer_error(relay, io, &error);
 	relay->server->session->has_said_error = true;
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);
@@ -272,14 +333,15 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 			return;
 		entry->fate = FATE_SWALLOW;
 	}
-	relay->is_refusing = relay->is_unsynced;
+	relay->batch.is_refusing = relay->batch.is_unsynced;
 }
 
 /* The name has not been given to another statement since. */
 static bool
 relay_still_means(const struct relay *relay, const struct expectation *entry)
 {
-	return names_find(&relay->names, entry->name) == entry->statement;
+	return names_find(&relay->prepared.names, entry->name) ==
+	    entry->statement;
 }
 
 void
@@ -304,9 +366,9 @@ relay_learn(struct relay *relay, struct relay_io *io,
 	fits = statement->shape == 0 || statement == learned;
 	if (relay_still_means(relay, entry)) {
 		if (fits || entry->learns == LEARN_ACCEPTS)
-			names_set(&relay->names, entry->name, learned);
+			names_set(&relay->prepared.names, entry->name, learned);
 		else if (entry->learns == LEARN_REFUSES)
-			relay->misfit = statement;
+			relay->prepared.misfit = statement;
 		else
 			relay_replace_rows(relay, io);
 	}
@@ -320,7 +382,7 @@ relay_learn_unnamed(struct relay *relay, const struct expectation *entry,
 	struct server_session	*session = relay->server->session;
 	struct statement	*learned;
 
-	if (relay->unnamed != entry->statement ||
+	if (relay->prepared.unnamed != entry->statement ||
 	    session->unnamed != entry->statement)
 		return;
 	learned = statement_learn(entry->statement, types, n, 0);
@@ -333,14 +395,15 @@ relay_learn_unnamed(struct relay *relay, const struct expectation *entry,
 static void
 relay_unlearn_name(struct relay *relay, const char *name)
 {
-	struct statement	*statement = names_find(&relay->names, name);
+	struct statement	*statement = names_find(&relay->prepared.names,
+				    name);
 	struct statement	*shapeless;
 
 	if (name[0] == '\0' || statement == NULL || statement->shape == 0)
 		return;
 	shapeless = statement_learn(statement, statement->types,
 	    statement->types_bytes, 0);
-	names_set(&relay->names, name, shapeless);
+	names_set(&relay->prepared.names, name, shapeless);
 	statement_release(shapeless);
 }
 

@@ -28,10 +28,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "pool/pool_set.h"
 #include "relay/hearer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
 #include "wire/error_fields.h"
 #include "wire/get.h"
 #include "wire/put.h"
@@ -40,7 +46,7 @@
 static bool
 relay_listens_itself(const struct relay *relay)
 {
-	return (relay->pins & (PIN_MODE | PIN_LISTEN)) != 0;
+	return (relay->ties.pins & (PIN_MODE | PIN_LISTEN)) != 0;
 }
 
 bool
@@ -48,7 +54,7 @@ relay_listen_may_change(const struct relay *relay)
 {
 	uint32_t	changing = SQL_TOUCHES_LISTEN;
 
-	if (relay->hearer != NULL)
+	if (relay->listen.hearer != NULL)
 		changing |= SQL_TOUCHES_UNLISTEN | SQL_TOUCHES_DISCARD_ALL;
 	return (relay->touches & changing) != 0 &&
 	    !relay_listens_itself(relay);
@@ -63,9 +69,10 @@ relay_listen_lay(struct relay *relay, struct relay_io *io)
 {
 	struct buf	query;
 
-	if (relay->has_baseline || relay->hearer->count == 0 ||
-	    relay->hearer->order != NULL || relay_listens_itself(relay) ||
-	    relay->is_unsynced || relay_has_client_request(relay) ||
+	if (relay->listen.has_baseline || relay->listen.hearer->count == 0 ||
+	    relay->listen.hearer->order != NULL ||
+	    relay_listens_itself(relay) || relay->batch.is_unsynced ||
+	    relay_has_client_request(relay) ||
 	    relay->server->transaction_status != STATUS_IDLE)
 		return;
 	/* A replica can neither listen nor notify. */
@@ -73,12 +80,12 @@ relay_listen_lay(struct relay *relay, struct relay_io *io)
 	    !pool_serves(relay->server->pool, NEED_WRITE))
 		return;
 	buf_init(&query);
-	hearer_put_channels(relay->hearer, &query);
+	hearer_put_channels(relay->listen.hearer, &query);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query),
 	    PURPOSE_BASELINE);
 	buf_done(&query);
-	relay->has_baseline = true;
+	relay->listen.has_baseline = true;
 }
 
 /* The client's statement is on its way already. */
@@ -106,17 +113,18 @@ relay_listen_laid(struct relay *relay)
 bool
 relay_listen_must_ask(const struct relay *relay)
 {
-	return (relay->has_baseline || relay->touches & SQL_TOUCHES_LISTEN) &&
+	return (relay->listen.has_baseline ||
+	    relay->touches & SQL_TOUCHES_LISTEN) &&
 	    !relay_listens_itself(relay);
 }
 
 void
 relay_listen_ask(struct relay *relay, struct relay_io *io)
 {
-	if (relay->hearer == NULL)
-		relay->hearer = hearer_new(relay);
-	hearer_clear_found(relay->hearer);
-	relay->has_baseline = false;
+	if (relay->listen.hearer == NULL)
+		relay->listen.hearer = hearer_new(relay);
+	hearer_clear_found(relay->listen.hearer);
+	relay->listen.has_baseline = false;
 	relay_send_own(relay, io, "SELECT pg_catalog.pg_listening_channels();"
 	    "UNLISTEN *", PURPOSE_LISTENS);
 	relay->is_holding = true;
@@ -136,8 +144,8 @@ relay_listen_take_row(struct relay *relay, const uint8_t *body, size_t n)
 	name = length < 0 ? NULL : get_bytes(&get, (size_t)length);
 	if (columns != 1 || name == NULL || !get_is_done(&get))
 		return false;
-	if (relay->hearer->found_count <= HEARER_FOUND_MAX)
-		hearer_add_found(relay->hearer, (const char *)name,
+	if (relay->listen.hearer->found_count <= HEARER_FOUND_MAX)
+		hearer_add_found(relay->listen.hearer, (const char *)name,
 		    (size_t)length);
 	return true;
 }
@@ -192,38 +200,38 @@ relay_has_usual_encoding(const struct relay *relay, const char *wanted)
 static bool
 relay_listen_choose_hub(struct relay *relay)
 {
-	const char	*wanted = settings_get(relay->settings,
+	const char	*wanted = settings_get(relay->settings.wanted,
 			    "client_encoding");
 
 	if (wanted != NULL && relay_has_usual_encoding(relay, wanted))
 		wanted = NULL;
-	return hearer_choose_hub(relay->hearer, wanted);
+	return hearer_choose_hub(relay->listen.hearer, wanted);
 }
 
 static void
 relay_listen_stay(struct relay *relay)
 {
-	hearer_leave_all(relay->hearer);
-	relay->hearer->must_stay = true;
+	hearer_leave_all(relay->listen.hearer);
+	relay->listen.hearer->must_stay = true;
 }
 
 void
 relay_listen_asked(struct relay *relay)
 {
 	if (!relay->server->session->has_failed) {
-		relay->hearer->is_asked = true;
+		relay->listen.hearer->is_asked = true;
 		return;
 	}
 	/* It still listens, and goes on. */
-	hearer_leave_all(relay->hearer);
-	relay->pins |= PIN_LISTEN;
+	hearer_leave_all(relay->listen.hearer);
+	relay->ties.pins |= PIN_LISTEN;
 }
 
 /* Its settings are known as well: which hub, if any?  False: it is closed. */
 static bool
 relay_listen_settle(struct relay *relay)
 {
-	struct hearer	*hearer = relay->hearer;
+	struct hearer	*hearer = relay->listen.hearer;
 
 	hearer->is_asked = false;
 	if (hearer->found_count > HEARER_FOUND_MAX) {
@@ -247,7 +255,7 @@ relay_listen_found(struct relay *relay, uint32_t inventory)
 		/* Where it does not stay: ask for more. */
 		relay->touches |= SQL_TOUCHES_LISTEN;
 	else if (inventory & SQL_TOUCHES_UNTIES)
-		relay->pins &= ~(uint32_t)PIN_LISTEN;
+		relay->ties.pins &= ~(uint32_t)PIN_LISTEN;
 }
 
 void
@@ -269,7 +277,7 @@ relay_listen_answered(struct relay *relay, bool is_good)
 bool
 relay_listen_goes_on(struct relay *relay)
 {
-	struct hearer	*hearer = relay->hearer;
+	struct hearer	*hearer = relay->listen.hearer;
 	struct relay_io	 io;
 	struct buf	 query;
 
@@ -284,7 +292,7 @@ relay_listen_goes_on(struct relay *relay)
 		return false;
 	}
 	hearer->must_stay = false;
-	relay->pins |= PIN_LISTEN;
+	relay->ties.pins |= PIN_LISTEN;
 	buf_init(&query);
 	hearer_put_found(hearer, &query);
 	hearer_clear_found(hearer);
@@ -315,17 +323,17 @@ relay_listen_say_ready(struct relay *relay)
 {
 	struct buf	message;
 
-	relay->owes_ready = false;
+	relay->listen.owes_ready = false;
 	buf_init(&message);
-	while (relay->hearer != NULL &&
-	    hearer_next_kept(relay->hearer, &message))
+	while (relay->listen.hearer != NULL &&
+	    hearer_next_kept(relay->listen.hearer, &message))
 		;
 	put_ready(&message, STATUS_IDLE);
 	relay_listen_write(relay, &message);
-	if (relay->hearer != NULL && relay->hearer->count == 0 &&
-	    relay->hearer->order == NULL) {
-		hearer_free(relay->hearer);
-		relay->hearer = NULL;
+	if (relay->listen.hearer != NULL && relay->listen.hearer->count == 0 &&
+	    relay->listen.hearer->order == NULL) {
+		hearer_free(relay->listen.hearer);
+		relay->listen.hearer = NULL;
 	}
 }
 
@@ -335,10 +343,10 @@ relay_listen_put_kept(struct relay *relay, struct relay_io *io)
 {
 	struct buf	message;
 
-	if (STAILQ_EMPTY(&relay->hearer->kept))
+	if (STAILQ_EMPTY(&relay->listen.hearer->kept))
 		return;
 	buf_init(&message);
-	while (hearer_next_kept(relay->hearer, &message))
+	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
 	parcel_piece(&io->to_client, buf_bytes(&message),
 	    buf_length(&message));
@@ -351,17 +359,18 @@ relay_listen_flush(struct relay *relay)
 {
 	struct buf	message;
 	bool		rests = (relay->state == RELAY_IDLE &&
-			    relay->begin_state != BEGIN_HELD) ||
+			    relay->block.state != BEGIN_HELD) ||
 			    relay->state == RELAY_WAITING ||
-			    (relay_is_at_rest(relay) && !relay->has_baseline &&
+			    (relay_is_at_rest(relay) &&
+			    !relay->listen.has_baseline &&
 			    relay->server->transaction_status == STATUS_IDLE);
 
-	if (!rests || STAILQ_EMPTY(&relay->hearer->kept) ||
+	if (!rests || STAILQ_EMPTY(&relay->listen.hearer->kept) ||
 	    stream_unsent(&relay->client->stream) > 0 ||
 	    !relay_may_speak(relay->client))
 		return;
 	buf_init(&message);
-	while (hearer_next_kept(relay->hearer, &message))
+	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
 	relay_listen_write(relay, &message);
 }
@@ -381,9 +390,9 @@ relay_listen_on_notification(struct relay *relay, struct relay_io *io,
 	const char	*channel, *payload;
 	uint32_t	 pid;
 
-	if (!itself && relay->hearer == NULL && !relay->has_baseline &&
-	    (relay->touches & (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN)) ==
-	    0) {
+	if (!itself && relay->listen.hearer == NULL &&
+	    !relay->listen.has_baseline && (relay->touches &
+	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN)) == 0) {
 		/* A LISTEN that somebody has left here is not its business. */
 		relay->server->is_stale = true;
 		return false;
@@ -394,12 +403,12 @@ relay_listen_on_notification(struct relay *relay, struct relay_io *io,
 	payload = get_string(&get);
 	if (payload == NULL)
 		return itself;
-	is_hubs = relay->hearer != NULL && !itself &&
-	    hearer_has(relay->hearer, channel);
+	is_hubs = relay->listen.hearer != NULL && !itself &&
+	    hearer_has(relay->listen.hearer, channel);
 	if (pid != relay->server->backend_pid)
 		return !is_hubs;
 	if (is_hubs)
-		hearer_own(relay->hearer, pid, channel,
+		hearer_own(relay->listen.hearer, pid, channel,
 		    hearer_hash(body - MSG_HEAD_BYTES,
 		    n + MSG_HEAD_BYTES));
 	buf_init(&message);

@@ -19,12 +19,17 @@
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "pool/cluster.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_client.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
 #include "relay/replication.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
@@ -39,43 +44,16 @@
 
 /* In a transaction only its end is; else everything but its beginning. */
 void
-relay_note_commit(struct relay *relay, const char *text, size_t n)
+relay_note_commit(struct relay *relay, uint8_t first, bool is_several)
 {
-	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
-
-	if (relay->may_commit)
-		return;
-	/* Only these letters begin an end, or a beginning. */
-	if (n == 0 || memchr(text, ';', n - 1) != NULL ||
-	    strchr("bBsScCeEpP/- \t\r\n", text[0]) != NULL) {
-		struct sqlscan	scan;
-
-		sqlscan_text(&scan, text, n);
-		if (!is_open && scan.statements <= 1 &&
-		    (scan.first == SQL_BEGIN || scan.first == SQL_START))
-			return;
-		if (is_open && scan.statements <= 1 &&
-		    scan.first != SQL_COMMIT &&
-		    scan.first != SQL_PREPARE_TRANSACTION)
-			return;
-		relay->may_commit = true;
-	} else
-		relay->may_commit = !is_open;
-}
-
-void
-relay_note_statement(struct relay *relay, const struct statement *statement)
-{
-	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
-
-	if (statement == NULL)
-		relay->may_commit = true;
-	else if (is_open)
-		relay->may_commit |= statement->verb == SQL_COMMIT ||
-		    statement->verb == SQL_PREPARE_TRANSACTION;
+	if (is_several)
+		relay->loss.may_commit = true;
+	else if (relay->server->transaction_status != STATUS_IDLE)
+		relay->loss.may_commit |= first == SQL_COMMIT ||
+		    first == SQL_PREPARE_TRANSACTION;
 	else
-		relay->may_commit |= statement->verb != SQL_BEGIN &&
-		    statement->verb != SQL_START;
+		relay->loss.may_commit |= first != SQL_BEGIN &&
+		    first != SQL_START;
 }
 
 /*
@@ -88,7 +66,7 @@ relay_is_in_flight(const struct relay *relay)
 	const struct expected	*expected =
 				    &relay->server->session->expected;
 
-	if (relay->is_unsynced)
+	if (relay->batch.is_unsynced)
 		return true;
 	for (uint32_t i = 0; i < expected->count; i++)
 		if (expected_at(expected, i)->fate != FATE_SWALLOW)
@@ -104,10 +82,11 @@ relay_can_survive(const struct relay *relay)
 				    relay->server->transaction_status !=
 				    STATUS_IDLE;
 
-	return relay->server->pool->set != NULL && relay->pins == 0 &&
+	return relay->server->pool->set != NULL && relay->ties.pins == 0 &&
 	    session->draft == NULL &&
 	    (session->skip == 0 || !session->skip_passes) &&
-	    (is_open || !relay->has_changed) && relay->scan == NULL;
+	    (is_open || !relay->settings.have_changed) &&
+	    relay->input.scan == NULL;
 }
 
 /* Everything in flight gets its error; is_open: the client's transaction. */
@@ -131,15 +110,15 @@ relay_report_lost(struct relay *relay, const char *text)
 	char	full[800];
 
 	if (!relay_is_in_flight(relay)) {
-		relay->lost = is_open ? LOST_UNTOLD : LOST_NOTHING;
+		relay->loss.state = is_open ? LOST_UNTOLD : LOST_NOTHING;
 		return;
 	}
-	if (relay->need == NEED_READ && !is_open) {
+	if (relay->choice.need == NEED_READ && !is_open) {
 		relay_tell_lost(relay, reason_sqlstate(REASON_SERVER_LOST),
 		    text, false);
 		return;
 	}
-	if (relay->may_commit) {
+	if (relay->loss.may_commit) {
 		snprintf(full, sizeof full, "it is not known whether this was "
 		    "committed: %s", text);
 		relay_tell_lost(relay,
@@ -147,7 +126,7 @@ relay_report_lost(struct relay *relay, const char *text)
 		return;
 	}
 	snprintf(full, sizeof full, LOST_TEXT "; %s", text);
-	relay->lost = is_open ? LOST_TOLD : LOST_NOTHING;
+	relay->loss.state = is_open ? LOST_TOLD : LOST_NOTHING;
 	relay_tell_lost(relay, reason_sqlstate(REASON_TRANSACTION_LOST), full,
 	    is_open);
 }
@@ -160,10 +139,10 @@ relay_survive(struct relay *relay, enum reason reason, const char *what,
 		return false;
 	relay_report_lost(relay, text);
 	/* What comes of a message that was on its way goes nowhere. */
-	relay->skip_passes = false;
-	relay->may_commit = false;
+	relay->input.skip_passes = false;
+	relay->loss.may_commit = false;
 	relay_drop_server(relay, reason, what);
-	relay->query_us = 0;
+	relay->times.query_us = 0;
 	relay_watch_rest(relay);
 	relay_go_on(relay);
 	return true;
@@ -186,8 +165,8 @@ relay_condemn(struct server *server, const char *why)
 static void
 relay_end_lost(struct relay *relay)
 {
-	relay->lost = LOST_NOTHING;
-	relay->lost_ends = relay->lost_commits = false;
+	relay->loss.state = LOST_NOTHING;
+	relay->loss.ends = relay->loss.commits = false;
 }
 
 static void
@@ -206,9 +185,9 @@ relay_answer_tag(struct relay *relay, struct relay_io *io,
 static void
 relay_answer_lost(struct relay *relay, struct relay_io *io, bool is_query)
 {
-	bool	told = relay->lost == LOST_TOLD;
+	bool	told = relay->loss.state == LOST_TOLD;
 
-	relay->lost = LOST_TOLD;
+	relay->loss.state = LOST_TOLD;
 	if (told)
 		relay_answer_error(relay, io, is_query, "25P02", NULL,
 		    "current transaction is aborted, commands ignored until "
@@ -224,7 +203,7 @@ static void
 relay_finish_lost(struct relay *relay, struct relay_io *io, bool commits,
     bool is_query)
 {
-	bool	fails = commits && relay->lost == LOST_UNTOLD;
+	bool	fails = commits && relay->loss.state == LOST_UNTOLD;
 
 	relay_end_lost(relay);
 	if (fails)
@@ -261,8 +240,8 @@ relay_lost_statement(struct relay *relay, struct relay_io *io, uint8_t type,
 		relay_answer_lost(relay, io, false);
 		return;
 	}
-	relay->lost_ends = true;
-	relay->lost_commits = end == SQLWISH_COMMIT;
+	relay->loss.ends = true;
+	relay->loss.commits = end == SQLWISH_COMMIT;
 	buf_init(&answer);
 	put_empty(&answer, type == MSG_PARSE ? MSG_PARSE_COMPLETE :
 	    MSG_BIND_COMPLETE);
@@ -283,14 +262,14 @@ relay_lost_parse(struct relay *relay, struct relay_io *io,
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
 	relay_lost_statement(relay, io, MSG_PARSE, (const char *)text);
-	if (relay->is_refusing)
+	if (relay->batch.is_refusing)
 		return RELAY_USED;
 	statement = statement_intern(text, message->head.length - name,
-	    settings_meaning(relay->settings), NULL);
+	    settings_meaning(relay->settings.wanted), NULL);
 	if (body[0] == '\0')
 		relay_set_unnamed(relay, statement);
 	else
-		names_set(&relay->names, body, statement);
+		names_set(&relay->prepared.names, body, statement);
 	statement_release(statement);
 	return RELAY_USED;
 }
@@ -308,8 +287,8 @@ relay_lost_bind(struct relay *relay, struct relay_io *io,
 	    message->head.length - portal) == NULL)
 		return relay_bad_message(relay, message,
 		    "a name in it does not end");
-	statement = name[0] == '\0' ? relay->unnamed :
-	    names_find(&relay->names, name);
+	statement = name[0] == '\0' ? relay->prepared.unnamed :
+	    names_find(&relay->prepared.names, name);
 	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
 	    statement->text);
 	return RELAY_USED;
@@ -324,7 +303,7 @@ relay_lost_other(struct relay *relay, struct relay_io *io,
 	bool		is_statement = message->head.length > 0 &&
 			    body[0] == 'S';
 
-	if (message->at[0] == MSG_DESCRIBE && !relay->lost_ends) {
+	if (message->at[0] == MSG_DESCRIBE && !relay->loss.ends) {
 		relay_answer_lost(relay, io, false);
 		return;
 	}
@@ -338,7 +317,7 @@ relay_lost_other(struct relay *relay, struct relay_io *io,
 	}
 	if (message->at[0] == MSG_CLOSE && is_statement &&
 	    memchr(body, '\0', message->head.length) != NULL)
-		names_remove(&relay->names, body + 1);
+		names_remove(&relay->prepared.names, body + 1);
 	relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
 	buf_done(&answer);
 }
@@ -367,8 +346,8 @@ relay_lost_message(struct relay *relay, struct relay_io *io,
 		relay_lost_other(relay, io, message, body);
 		return RELAY_USED;
 	case MSG_EXECUTE:
-		if (relay->lost_ends)
-			relay_finish_lost(relay, io, relay->lost_commits,
+		if (relay->loss.ends)
+			relay_finish_lost(relay, io, relay->loss.commits,
 			    false);
 		else
 			relay_answer_lost(relay, io, false);
@@ -388,7 +367,7 @@ relay_on_lost(struct relay *relay, struct relay_io *io,
 	uint8_t	type = message->at[0];
 
 	if (type == MSG_SYNC) {
-		relay->is_refusing = false;
+		relay->batch.is_refusing = false;
 		relay_answer_tag(relay, io, EXPECT_SYNC, NULL);
 		relay_drop(relay, message);
 		return RELAY_USED;

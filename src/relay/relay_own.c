@@ -11,9 +11,16 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/mem.h"
 #include "config/config.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_own.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_split.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -62,7 +69,7 @@ own_find_route(const struct relay *relay, struct own *own, const char *text,
 	if (wish == SQLWISH_NO_SET)
 		return false;
 	own->tag = wish == SQLWISH_SET ? "SET" : "RESET";
-	own->route = relay->start_route;
+	own->route = relay->choice.start_route;
 	own->kind = wish == SQLWISH_SET &&
 	    !config_route_parse(own->value, &own->route) ? OWN_BAD_ROUTE :
 	    OWN_SET_ROUTE;
@@ -73,9 +80,9 @@ static bool
 own_find_block(const struct relay *relay, struct own *own, const char *text,
     size_t n)
 {
-	bool	is_held = relay->begin_state == BEGIN_HELD;
+	bool	is_held = relay->block.state == BEGIN_HELD;
 
-	if (relay->state != RELAY_IDLE || relay->lost != LOST_NOTHING ||
+	if (relay->state != RELAY_IDLE || relay->loss.state != LOST_NOTHING ||
 	    relay->client->pool->set == NULL ||
 	    (!is_held && !relay_is_split(relay)))
 		return false;
@@ -125,10 +132,10 @@ own_do(struct relay *relay, const struct own *own)
 		relay_begin_end(relay);
 		break;
 	case OWN_SET_TRANSACTION:
-		sqlbegin_merge(&relay->begin, &own->begin);
+		sqlbegin_merge(&relay->block.begin, &own->begin);
 		break;
 	case OWN_SET_ROUTE:
-		relay->route = own->route;
+		relay->choice.route = own->route;
 		break;
 	default:
 		break;
@@ -142,8 +149,8 @@ own_done(struct relay *relay)
 	if (relay->state != RELAY_IDLE)
 		return;
 	relay_watch_rest(relay);
-	if (relay->dismissal != REASON_NONE &&
-	    relay->begin_state != BEGIN_HELD)
+	if (relay->ending.reason != REASON_NONE &&
+	    relay->block.state != BEGIN_HELD)
 		relay_resume_later(relay);
 }
 
@@ -218,7 +225,8 @@ own_take_parse(struct relay *relay, struct own_batch *batch,
 	batch->parse_n = n;
 	name = own_name(&at, end);
 	if (name == NULL || !statement_body_is_valid(at, (size_t)(end - at)) ||
-	    (name[0] != '\0' && names_find(&relay->names, name) != NULL) ||
+	    (name[0] != '\0' &&
+	    names_find(&relay->prepared.names, name) != NULL) ||
 	    !own_find(relay, &batch->own, (const char *)at,
 	    strlen((const char *)at)))
 		return false;
@@ -249,8 +257,8 @@ own_take_bind(struct relay *relay, struct own_batch *batch,
 		if (strcmp(name, (const char *)batch->parse) != 0)
 			return false;
 	} else {
-		statement = name[0] == '\0' ? relay->unnamed :
-		    names_find(&relay->names, name);
+		statement = name[0] == '\0' ? relay->prepared.unnamed :
+		    names_find(&relay->prepared.names, name);
 		if (statement == NULL || !own_find(relay, &batch->own,
 		    statement->text, statement->text_bytes - 1))
 			return false;
@@ -356,17 +364,17 @@ own_name_statement(struct relay *relay, const struct own_batch *batch)
 		return true;
 	after = strlen(name) + 1;
 	if (name[0] != '\0' && relay_names_max > 0 &&
-	    names_count(&relay->names) >= relay_names_max)
+	    names_count(&relay->prepared.names) >= relay_names_max)
 		return false;
 	statement = statement_intern(batch->parse + after,
-	    batch->parse_n - after, settings_meaning(relay->settings),
-	    relay->unnamed);
+	    batch->parse_n - after, settings_meaning(relay->settings.wanted),
+	    relay->prepared.unnamed);
 	if (statement == NULL)
 		return false;
 	if (name[0] == '\0')
 		relay_set_unnamed(relay, statement);
 	else
-		names_set(&relay->names, name, statement);
+		names_set(&relay->prepared.names, name, statement);
 	statement_release(statement);
 	return true;
 }
@@ -379,7 +387,7 @@ relay_own_batch(struct relay *relay, struct relay_io *io,
 	bool			is_own;
 
 	/* In a batch that has begun, or ties, it is PostgreSQL's. */
-	if (relay->is_unsynced || relay->pins & PIN_STATEMENT)
+	if (relay->batch.is_unsynced || relay->ties.pins & PIN_STATEMENT)
 		return false;
 	buf_init(&batch.answer);
 	is_own = own_take_batch(relay, &batch, message->at, message->left) &&
@@ -388,8 +396,8 @@ relay_own_batch(struct relay *relay, struct relay_io *io,
 		if (batch.has_execute)
 			own_do(relay, &batch.own);
 		relay_answer(relay, io, EXPECT_SYNC, &batch.answer);
-		relay->skip = (uint32_t)(batch.total - message->here);
-		relay->skip_passes = false;
+		relay->input.skip = (uint32_t)(batch.total - message->here);
+		relay->input.skip_passes = false;
 		own_done(relay);
 	}
 	buf_done(&batch.answer);

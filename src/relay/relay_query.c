@@ -10,15 +10,26 @@
  * query does.
  */
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "pool/cancel.h"
 #include "pool/monitor.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_copy.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_heal.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_tie.h"
 #include "session/words.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -74,7 +85,8 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 
 	buf_init(&query);
 	session_expect_names(relay->server, to);
-	settings_switch_query(&query, from, to, relay->is_person_first);
+	settings_switch_query(&query, from, to,
+	    relay->settings.is_person_first);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
@@ -114,14 +126,14 @@ relay_prepare_server(struct relay *relay, struct relay_io *io)
 		    PURPOSE_CHECK);
 		sure = false;
 	}
-	if (session->settings != relay->settings) {
-		sure = sure && !relay->tells_settings &&
+	if (session->settings != relay->settings.wanted) {
+		sure = sure && !relay->settings.are_told &&
 		    settings_switch_is_sure(session->settings,
-		    relay->settings, relay->server->pool);
+		    relay->settings.wanted, relay->server->pool);
 		relay_send_switch(relay, io, session->settings,
-		    relay->settings, PURPOSE_SETTINGS);
+		    relay->settings.wanted, PURPOSE_SETTINGS);
 	}
-	if (sure && relay->hearer != NULL)
+	if (sure && relay->listen.hearer != NULL)
 		relay_listen_lay(relay, io);
 	relay->is_holding = !sure;
 	return sure;
@@ -148,7 +160,7 @@ relay_forget_sequences(struct relay *relay, struct relay_io *io)
 {
 	atomic_store_explicit(&relay->client->pool->has_currval, true,
 	    memory_order_relaxed);
-	if (relay->pins != 0 || relay->is_unsynced ||
+	if (relay->ties.pins != 0 || relay->batch.is_unsynced ||
 	    relay->touches & SQL_TOUCHES_DRAWS ||
 	    relay->server->transaction_status == STATUS_FAILED)
 		return;
@@ -165,10 +177,11 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_draft_free(session->draft);
 	session->draft = settings_draft_new(settings_none());
 	session->inventory = 0;
+	buf_done(&session->row);
 	buf_init(&query);
 	buf_add_text(&query, settings_read_back_query);
-	settings_ask_customs(&query, relay->settings);
-	settings_ask_customs(&query, relay->naming);
+	settings_ask_customs(&query, relay->settings.wanted);
+	settings_ask_customs(&query, relay->settings.naming);
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
 	buf_add(&query, "", 1);
@@ -184,9 +197,11 @@ relay_report_back(struct relay *relay)
 	struct pool	*pool = relay->client->pool;
 	struct buf	 report;
 
-	relay->tells_settings = !settings_are_reported(relay->defaults, pool);
+	relay->settings.are_told =
+	    !settings_are_reported(relay->settings.defaults, pool);
 	buf_init(&report);
-	settings_report_back(&report, relay->defaults, relay->settings, pool);
+	settings_report_back(&report, relay->settings.defaults,
+	    relay->settings.wanted, pool);
 	stream_write(&relay->client->stream, buf_bytes(&report),
 	    buf_length(&report));
 	buf_done(&report);
@@ -213,26 +228,27 @@ relay_read_back_done(struct relay *relay)
 	session->draft = NULL;
 	if (session->has_failed) {
 		settings_draft_free(draft);
-		relay->pins |= PIN_SETTINGS;
+		relay->ties.pins |= PIN_SETTINGS;
 		return;
 	}
 	if (session->inventory & SQL_TOUCHES_UNTIES)
-		relay->pins &= ~(uint32_t)(PINS_ASKED | PIN_SETTINGS);
-	relay->pins |= relay_pins_of(session->inventory);
+		relay->ties.pins &= ~(uint32_t)(PINS_ASKED | PIN_SETTINGS);
+	relay->ties.pins |= relay_pins_of(session->inventory);
 	relay_listen_found(relay, session->inventory);
 	found = settings_draft_intern(draft);
 	if (!settings_are_portable(found)) {
 		settings_release(found);
-		relay->pins |= PIN_SETTINGS;
+		relay->ties.pins |= PIN_SETTINGS;
 		return;
 	}
 	relay_accepted(relay, found, NULL, 0);
 	draft = settings_draft_new(found);
-	settings_draft_add_missing(draft, relay->defaults);
-	if (relay->has_reset && settings_have_customs(relay->defaults))
-		settings_draft_restore_customs(draft, relay->defaults);
+	settings_draft_add_missing(draft, relay->settings.defaults);
+	if (relay->settings.has_reset &&
+	    settings_have_customs(relay->settings.defaults))
+		settings_draft_restore_customs(draft, relay->settings.defaults);
 	/* What was PREPAREd may set one another time. */
-	if (!(relay->pins & PIN_PREPARE))
+	if (!(relay->ties.pins & PIN_PREPARE))
 		relay_set_naming(relay, settings_none());
 	wanted = settings_draft_intern(draft);
 	session_set_settings(relay->server, found);
@@ -288,11 +304,11 @@ relay_switch_done(struct relay *relay)
 	if (!settings_have_others(session->settings))
 		reported = buf_length(&session->reported) == 0 ? nothing :
 		    buf_bytes(&session->reported);
-	relay_accepted(relay, relay->settings, reported,
+	relay_accepted(relay, relay->settings.wanted, reported,
 	    buf_length(&session->reported));
-	session_set_settings(relay->server, relay->settings);
+	session_set_settings(relay->server, relay->settings.wanted);
 	relay_settings_fit(relay);
-	relay->tells_settings = false;
+	relay->settings.are_told = false;
 }
 
 static void
@@ -315,13 +331,13 @@ relay_cancel_now(struct relay *relay)
 {
 	const struct expectation	*head;
 
-	if (relay->cancelled == NULL)
+	if (relay->cancel.done == NULL)
 		return;
 	head = expected_head(&relay->server->session->expected);
 	if (head != NULL && head->purpose == PURPOSE_BASELINE)
 		return;
-	cancel_server(relay->server, relay->cancelled, relay->cancelled_arg);
-	relay->cancelled = NULL;
+	cancel_server(relay->server, relay->cancel.done, relay->cancel.arg);
+	relay->cancel.done = NULL;
 }
 
 void
@@ -448,7 +464,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 
 	relay_forget_retry(relay);
 	unsent = relay->is_holding && session->draft == NULL &&
-	    !relay->owes_ready && !relay->is_unsynced &&
+	    !relay->listen.owes_ready && !relay->batch.is_unsynced &&
 	    relay->server->transaction_status == STATUS_IDLE &&
 	    !relay_has_client_request(relay);
 	snprintf(text, sizeof text, "the connection to %s was lost: %s",
@@ -479,12 +495,15 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	if (relay_heal_lost(relay))
 		return;
+	/* Perhaps it was done: who looks for it must not look too early. */
+	if (relay->server->pool->set != NULL)
+		relay_note_done(relay);
 	asked = relay_copy_is_asked(expected_head(&session->expected));
 	if (!asked && relay_survive(relay, reason, what, text))
 		return;
-	if (asked || relay->pins != 0 || relay->skip > 0 || session->skip > 0 ||
-	    session->draft != NULL || relay->has_changed ||
-	    relay->owes_ready ||
+	if (asked || relay->ties.pins != 0 || relay->input.skip > 0 ||
+	    session->skip > 0 || session->draft != NULL ||
+	    relay->settings.have_changed || relay->listen.owes_ready ||
 	    relay->server->transaction_status != STATUS_IDLE) {
 		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,
@@ -496,7 +515,7 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 	relay->server->transaction_status = STATUS_IDLE;
 	relay_refuse_expected(relay, &io, sqlstate, text);
 	relay_drop_server(relay, reason, what);
-	relay->query_us = 0;
+	relay->times.query_us = 0;
 	parcel_send(&io.to_client);
 	relay_watch_rest(relay);
 	relay_go_on(relay);

@@ -7,40 +7,49 @@
  * had written by then, so when it leaves a replica the primary is asked, as
  * after a write, and what it answers is kept as what was seen.
  *
+ * What the primary has shown, when it stood in, counts in the same way.
+ *
  * While there is no such replica the primary serves the reads, at once or
  * after read_your_writes_wait.  Of a client that may only be served by a
  * replica (route = replica without replica_fallback) failover_wait counts.
  */
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "config/config.h"
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_choose.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
 #include "route/causal.h"
+
+/*
+ * Who reads at the primary for so long, without as long a pause, waits for a
+ * replica as long as that, and no more often.
+ */
+#define STUCK_US	US_PER_SECOND
+#define PAUSE_US	(20 * US_PER_MS)
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);
 
 struct causal *
 relay_causal(struct relay *relay)
 {
-	struct client	*client = relay->client;
-	struct config	*config;
-	char		 address[ADDR_TEXT_BYTES];
-	struct addr	 peer;
+	struct client		*client = relay->client;
+	enum causal_scope	 scope = relay_limits(relay)->read_your_writes;
+	char			 address[ADDR_TEXT_BYTES];
+	struct addr		 peer;
 
-	if (relay->causal != NULL)
-		return relay->causal;
+	if (scope == CAUSAL_OFF || relay->reads.causal != NULL)
+		return relay->reads.causal;
 	addr_of_peer(&peer, client->stream.fd);
-	config = config_current();
-	relay->causal = causal_join((enum causal_scope)
-	    config->option.read_your_writes,
+	relay->reads.causal = causal_join(scope,
 	    &client->pool->set->cluster->tide, client->database,
 	    client->user, addr_is_unix(&peer) ? "" :
 	    addr_print_host(&peer, address, sizeof address));
-	config_release(config);
-	return relay->causal;
+	return relay->reads.causal;
 }
 
 /* Somebody waits for the replicas: they are asked soon. */
@@ -72,19 +81,46 @@ relay_note_seen(struct relay *relay)
 {
 	struct cluster	*cluster = relay->client->pool->set->cluster;
 
-	if (relay->seen == NULL)
-		relay->seen = causal_join(CAUSAL_SESSION, &cluster->tide,
+	if (relay->reads.seen == NULL)
+		relay->reads.seen = causal_join(CAUSAL_SESSION, &cluster->tide,
 		    NULL, NULL, NULL);
-	causal_write(relay->seen);
+	causal_write(relay->reads.seen);
+}
+
+/*
+ * What the primary has shown no replica may have; so that it is known soon
+ * which of them has.
+ */
+void
+relay_note_read(struct relay *relay)
+{
+	struct relay_reads	*reads = &relay->reads;
+	int64_t			 now_us = loop_now_us(relay->client->loop);
+
+	if (relay->block.is_at_replica)
+		return;
+	relay_note_seen(relay);
+	relay_hurry_primary(relay->client->pool->set->cluster);
+	reads->has_left = reads->is_ahead = true;
+	if (now_us - reads->last_us > PAUSE_US)
+		reads->primary_us = now_us;
+	reads->last_us = now_us;
+}
+
+void
+relay_set_reader(struct relay *relay, struct pool *pool)
+{
+	relay->reads.pool = pool;
+	relay->reads.has_left = relay->reads.is_ahead = false;
 }
 
 /* Until it reads there again, it sees no more there. */
 static void
 relay_leave_reader(struct relay *relay)
 {
-	if (!relay->has_left)
+	if (!relay->reads.has_left)
 		relay_note_seen(relay);
-	relay->has_left = true;
+	relay->reads.has_left = true;
 }
 
 /* Both of two; the ticket says what would have to come. */
@@ -114,8 +150,8 @@ relay_reader_is_usable(const struct relay *relay)
 {
 	const struct pool_set	*set = relay->client->pool->set;
 
-	return relay->reader != NULL && relay->reader->set == set &&
-	    cluster_use(set->cluster, relay->reader->backend) == USE_READ;
+	return relay->reads.pool != NULL && relay->reads.pool->set == set &&
+	    cluster_use(set->cluster, relay->reads.pool->backend) == USE_READ;
 }
 
 /* NULL: none is there, or none has replayed as much as the ticket says. */
@@ -130,22 +166,23 @@ relay_reader(struct relay *relay)
 	ticket->awaited_number = 0;
 	ticket->awaited_timeline = 0;
 	ticket->awaited_lsn = 0;
-	if (relay->heeds_writes)
+	if (relay->reads.heeds_writes)
 		relay_position(relay, relay_causal(relay));
-	if (relay->reader != NULL) {
+	if (relay->reads.pool != NULL) {
 		usable = relay_reader_is_usable(relay);
-		if (usable && ticket->awaited_number == 0 &&
-		    backend_has_replayed(relay->reader->backend,
+		if (usable && !relay->reads.is_ahead &&
+		    ticket->awaited_number == 0 &&
+		    backend_has_replayed(relay->reads.pool->backend,
 		    ticket->awaited_timeline, ticket->awaited_lsn))
-			return relay->reader;
+			return relay->reads.pool;
 		relay_leave_reader(relay);
 		if (!usable)
-			relay->reader = NULL;
+			relay->reads.pool = NULL;
 	}
-	if (relay->seen != NULL)
-		relay_position(relay, relay->seen);
+	if (relay->reads.seen != NULL)
+		relay_position(relay, relay->reads.seen);
 	if (ticket->awaited_number == 0)
-		pool = pool_set_choose_reader(set, NULL,
+		pool = pool_set_choose_reader(set, relay->reads.pool,
 		    ticket->awaited_timeline, ticket->awaited_lsn);
 	if (pool == NULL && ticket->awaited_number != 0)
 		relay_hurry_primary(set->cluster);
@@ -170,7 +207,19 @@ cluster_has_reader(const struct cluster *cluster)
 static bool
 relay_may_read_from_primary(const struct relay *relay)
 {
-	return relay->heeds_writes || relay_limits(relay)->replica_fallback;
+	return relay->reads.heeds_writes ||
+	    relay_limits(relay)->replica_fallback;
+}
+
+/* It reads so often that no replica ever has what it has just seen. */
+static bool
+relay_is_stuck(const struct relay *relay)
+{
+	int64_t	now_us = loop_now_us(relay->client->loop);
+
+	return relay->reads.is_ahead &&
+	    now_us - relay->reads.last_us <= PAUSE_US &&
+	    now_us - relay->reads.primary_us >= STUCK_US;
 }
 
 /* How long it may wait for a replica that is there to catch up. */
@@ -179,8 +228,11 @@ relay_patience_us(const struct relay *relay)
 {
 	const struct pool_settings *limits = relay_limits(relay);
 
-	return relay_may_read_from_primary(relay) ?
-	    limits->read_your_writes_wait_us : limits->failover_wait_us;
+	if (!relay_may_read_from_primary(relay))
+		return limits->failover_wait_us;
+	return limits->read_your_writes_wait_us == 0 &&
+	    relay_is_stuck(relay) ? PAUSE_US :
+	    limits->read_your_writes_wait_us;
 }
 
 struct server *
@@ -195,16 +247,17 @@ relay_ask_for_reader(struct relay *relay)
 		epoch = atomic_load(&set->cluster->epoch);
 		reader = relay_reader(relay);
 		if (reader == NULL && cluster_has_reader(set->cluster)) {
-			if (relay->is_tired || relay_patience_us(relay) == 0)
+			if (!relay->reads.is_awaiting)
+				relay->reads.patience_us =
+				    relay_patience_us(relay);
+			if (relay->reads.is_tired ||
+			    relay->reads.patience_us == 0)
 				return pool_set_take(set, NEED_WRITE, NULL,
 				    &relay->ticket);
 			if (pool_set_await(set, &relay->ticket))
 				return NULL;
 			continue;
 		}
-		/* The primary will show it more than some replica has. */
-		if (reader == NULL)
-			relay_note_seen(relay);
 		if (pool_set_take_from(set, reader, epoch, &relay->ticket,
 		    &server))
 			return server;
@@ -220,10 +273,10 @@ relay_watch_catching_up(struct relay *relay)
 {
 	struct client	*client = relay->client;
 
-	if (!relay->is_awaiting)
+	if (!relay->reads.is_awaiting)
 		deadline_set(client->loop, &client->deadline,
-		    relay_patience_us(relay), relay_on_patience_over);
-	relay->is_awaiting = true;
+		    relay->reads.patience_us, relay_on_patience_over);
+	relay->reads.is_awaiting = true;
 }
 
 static void
@@ -233,13 +286,13 @@ relay_on_patience_over(struct loop *loop, struct deadline *deadline)
 			    deadline);
 	struct relay	*relay = relay_of_client(client);
 
-	(void)loop;
-	relay->is_awaiting = false;
+	relay->reads.is_awaiting = false;
 	if (!relay_may_read_from_primary(relay)) {
 		relay_refuse_no_host(relay);
 		return;
 	}
-	relay->is_tired = true;
+	relay->reads.is_tired = true;
+	relay->reads.primary_us = loop_now_us(loop);
 	/* Or it is being told to ask again just now. */
 	if (pool_withdraw(relay->ticket.pool, &relay->ticket))
 		relay_on_moved(&relay->ticket);
@@ -250,9 +303,9 @@ void
 relay_note_route(struct relay *relay, bool is_replica)
 {
 	const struct ticket	*ticket = &relay->ticket;
-	enum route_why		 why = (enum route_why)relay->why;
+	enum route_why		 why = (enum route_why)relay->choice.why;
 
-	if (relay->need == NEED_READ && !is_replica)
+	if (relay->choice.need == NEED_READ && !is_replica)
 		why = (ticket->awaited_number != 0 ||
 		    ticket->awaited_timeline != 0) && cluster_has_reader(
 		    relay->client->pool->set->cluster) ? WHY_BEHIND :
@@ -264,7 +317,7 @@ relay_note_route(struct relay *relay, bool is_replica)
 void
 relay_reader_done(struct relay *relay)
 {
-	causal_leave(relay->causal);
-	causal_leave(relay->seen);
-	relay->causal = relay->seen = NULL;
+	causal_leave(relay->reads.causal);
+	causal_leave(relay->reads.seen);
+	relay->reads.causal = relay->reads.seen = NULL;
 }

@@ -15,7 +15,12 @@
 
 #include <string.h>
 
+#include "relay/relay_client.h"
+#include "relay/relay_learn.h"
 #include "relay/relay_private.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_server.h"
+#include "relay/relay_undo.h"
 
 size_t	relay_retry_bytes = 16 * 1024;
 
@@ -26,8 +31,8 @@ size_t	relay_retry_bytes = 16 * 1024;
 static bool
 relay_is_fresh(const struct relay *relay, const struct relay_message *message)
 {
-	return message->at[0] == MSG_PARSE && !relay->is_reading &&
-	    !relay->is_opening &&
+	return message->at[0] == MSG_PARSE && !relay->split.is_reading &&
+	    !relay->block.is_opening &&
 	    message->here > MSG_HEAD_BYTES &&
 	    message->at[MSG_HEAD_BYTES] == '\0';
 }
@@ -46,12 +51,12 @@ relay_keep_message(struct relay *relay, const struct relay_message *message,
 	}
 	if (session->batch_state != BATCH_GROWS)
 		return;
-	if ((message->at[0] == MSG_QUERY && !relay->is_reading &&
-	    !relay->is_opening) ||
+	if ((message->at[0] == MSG_QUERY && !relay->split.is_reading &&
+	    !relay->block.is_opening) ||
 	    message->here < message->total ||
 	    buf_length(batch) + message->total > relay_retry_bytes ||
 	    (relay->server->transaction_status != STATUS_IDLE &&
-	    !relay->is_opening)) {
+	    !relay->block.is_opening)) {
 		session->batch_state = BATCH_NONE;
 		return;
 	}
@@ -122,7 +127,7 @@ relay_may_retry(struct relay *relay, bool needs_describe)
 	size_t			 from;
 
 	if (session->batch_state != BATCH_WHOLE || relay->is_holding ||
-	    relay->skip > 0 || relay->is_leaving ||
+	    relay->input.skip > 0 || relay->ending.is_leaving ||
 	    relay->server->transaction_status != STATUS_IDLE)
 		return false;
 	answers = relay_count_answers(&session->expected);
@@ -167,7 +172,8 @@ relay_meets_again(struct relay *relay, const struct expectation *head,
 		statements_expire();
 	else
 		shelf_forget_number(&session->shelf, head->number);
-	if (!relay_may_retry(relay, has_changed && relay->knows_shapes))
+	if (!relay_may_retry(relay,
+	    has_changed && relay->prepared.knows_shapes))
 		return false;
 	if (has_changed)
 		relay_unlearn(relay, &session->batch);
@@ -211,10 +217,10 @@ relay_retry(struct relay *relay)
 	/* What has to wait once more is in front of what came since. */
 	buf_consume(&batch, used);
 	if (buf_length(&batch) > 0) {
-		buf_add(&batch, buf_bytes(&relay->held),
-		    buf_length(&relay->held));
-		buf_done(&relay->held);
-		relay->held = batch;
+		buf_add(&batch, buf_bytes(&relay->input.held),
+		    buf_length(&relay->input.held));
+		buf_done(&relay->input.held);
+		relay->input.held = batch;
 	} else
 		buf_done(&batch);
 }

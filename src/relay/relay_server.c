@@ -6,12 +6,25 @@
  * at the end, by which relay_read.c goes.
  */
 
-#include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "relay/relay_answers.h"
+#include "pool/monitor.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_copy.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_heal.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_server.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_timeouts.h"
+#include "relay/relay_undo.h"
 #include "session/words.h"
 #include "wire/error_fields.h"
 
@@ -154,7 +167,7 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 		relay_forget_session(relay);
 	else if (answer->length == sizeof sequences &&
 	    memcmp(answer->body, sequences, sizeof sequences) == 0)
-		relay->pins &= ~(uint32_t)PIN_SEQUENCE;
+		relay->ties.pins &= ~(uint32_t)PIN_SEQUENCE;
 	else if (answer->length == sizeof deallocate &&
 	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
 		relay_forget_names(relay);
@@ -248,6 +261,43 @@ relay_on_notification(struct relay *relay, struct relay_io *io,
 	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
+/*
+ * What servers say of their host; the monitor shall see for itself.
+ */
+
+static bool
+relay_hears_role(struct relay *relay, const uint8_t *body, size_t n)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL || n < sizeof name ||
+	    memcmp(body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
+static void
+relay_hears_error(struct relay *relay, const char *sqlstate)
+{
+	if (relay->server->pool->set != NULL &&
+	    strcmp(sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
+}
+
+static void
+relay_hears_life(struct relay *relay, int64_t now_us)
+{
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now_us,
+		    memory_order_relaxed);
+}
+
+/*
+ * Answers.
+ */
+
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -264,7 +314,7 @@ relay_on_parameter(struct relay *relay, struct relay_io *io,
 	}
 	buf_add(&session->reported, answer->body - MSG_HEAD_BYTES,
 	    answer->length + MSG_HEAD_BYTES);
-	return (relay->tells_settings &&
+	return (relay->settings.are_told &&
 	    answer->head->purpose == PURPOSE_SETTINGS) ||
 	    answer->head->purpose == PURPOSE_RESTORED ?
 	    ANSWER_PASS : ANSWER_DROP;
@@ -303,7 +353,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	}
 	if (answer->head->fate == FATE_SWALLOW)
 		buf_clear(&session->described);
-	if ((relay->is_reading || relay->is_opening) &&
+	if ((relay->split.is_reading || relay->block.is_opening) &&
 	    relay_heal(relay, io, &fields))
 		return ANSWER_DROP;
 	if (relay_meets_again(relay, answer->head, fields.sqlstate)) {
@@ -339,19 +389,20 @@ relay_count_ready(struct relay *relay)
 
 	relay_hears_life(relay, now);
 	COUNT(lane->counters.query_count, 1);
-	COUNT(lane->counters.query_time, now - relay->query_us);
-	histogram_record(&lane->times->query, now - relay->query_us);
-	if (relay_is_slow(now - relay->query_us))
+	COUNT(lane->counters.query_time, now - relay->times.query_us);
+	histogram_record(&lane->times->query, now - relay->times.query_us);
+	if (relay_is_slow(now - relay->times.query_us))
 		relay_log_slow(relay, now);
 	head = expected_head(&relay->server->session->expected);
-	relay->query_us = head != NULL && head->kind != EXPECT_COPY_END ?
+	relay->times.query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;
 	if (relay->server->transaction_status != STATUS_IDLE)
 		return;
 	COUNT(lane->counters.xact_count, 1);
-	COUNT(lane->counters.xact_time, now - relay->linked_us);
-	histogram_record(&lane->times->transaction, now - relay->linked_us);
-	relay->linked_us = now;
+	COUNT(lane->counters.xact_time, now - relay->times.linked_us);
+	histogram_record(&lane->times->transaction,
+	    now - relay->times.linked_us);
+	relay->times.linked_us = now;
 }
 
 /* A transaction is over: what it listens to has to be settled first? */
@@ -359,11 +410,11 @@ static bool
 relay_withholds_ready(struct relay *relay, struct relay_io *io)
 {
 	if (relay_listen_may_change(relay) && !relay_has_expected(relay) &&
-	    !relay->is_unsynced) {
-		relay->owes_ready = true;
+	    !relay->batch.is_unsynced) {
+		relay->listen.owes_ready = true;
 		return true;
 	}
-	if (relay->hearer != NULL)
+	if (relay->listen.hearer != NULL)
 		relay_listen_put_kept(relay, io);
 	return false;
 }
@@ -393,7 +444,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		return ANSWER_DROP;
 	}
 	server->session->batch_state = BATCH_NONE;
-	if (relay->begin_state == BEGIN_FIRST)
+	if (relay->block.state == BEGIN_FIRST)
 		relay_begin_answered(relay);
 	relay_count_ready(relay);
 	if (server->session->has_altered &&
@@ -401,17 +452,17 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		server->session->has_altered = false;
 		statements_expire();
 	}
-	if (server->pool->set != NULL && relay->need == NEED_WRITE &&
+	if (server->pool->set != NULL &&
 	    server->transaction_status == STATUS_IDLE)
-		relay_note_written(relay);
-	relay->may_commit &= server->session->expected.count > 0;
+		relay_note_done(relay);
+	relay->loss.may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
-	    (relay->touches != 0 || relay->hearer != NULL) &&
+	    (relay->touches != 0 || relay->listen.hearer != NULL) &&
 	    relay_withholds_ready(relay, io))
 		return ANSWER_DROP;
 	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
 	    relay_pins_of(relay->touches) != 0))
-		relay->has_changed = true;
+		relay->settings.have_changed = true;
 	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
 	    server->transaction_status != STATUS_IDLE) {
 		client_fail(relay->client, REASON_TRANSACTION_REFUSED,

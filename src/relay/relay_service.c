@@ -5,14 +5,27 @@
  * shell until the server arrives; relay.c gives it back and frees the shell.
  */
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "relay/hearer.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_client.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_read.h"
+#include "relay/relay_service.h"
+#include "relay/relay_simple.h"
+#include "relay/relay_split.h"
 
 /* More at a time tell PostgreSQL nothing, and cost it a process each. */
 enum { CANCELS_MAX = 8 };
@@ -44,10 +57,10 @@ relay_on_server_event(struct server *server, enum stream_event event)
 static void
 relay_empty_held(struct relay *relay)
 {
-	if (relay->held.capacity > HELD_KEPT_BYTES)
-		buf_done(&relay->held);
+	if (relay->input.held.capacity > HELD_KEPT_BYTES)
+		buf_done(&relay->input.held);
 	else
-		buf_clear(&relay->held);
+		buf_clear(&relay->input.held);
 }
 
 void
@@ -55,15 +68,16 @@ relay_go_on_with(struct relay *relay, struct relay_io *io)
 {
 	size_t	used = 0;
 
-	if (buf_length(&relay->held) > 0)
-		used = relay_read_client(relay, io, buf_bytes(&relay->held),
-		    buf_length(&relay->held));
+	if (buf_length(&relay->input.held) > 0)
+		used = relay_read_client(relay, io,
+		    buf_bytes(&relay->input.held),
+		    buf_length(&relay->input.held));
 	if (relay->state == RELAY_CLOSED)
 		return;
 	relay_io_flush(io, relay);
 	if (used > 0)
-		buf_consume(&relay->held, used);
-	if (buf_length(&relay->held) == 0)
+		buf_consume(&relay->input.held, used);
+	if (buf_length(&relay->input.held) == 0)
 		relay_empty_held(relay);
 	relay_pace(relay);
 	if (relay->state == RELAY_LINKED && !relay->is_holding)
@@ -90,14 +104,15 @@ relay_read_held(struct relay *relay)
 
 	n = stream_read(&client->stream, client->loop->buffer, want);
 	if (n > 0) {
-		room = buf_try_reserve(&relay->held, (size_t)n, UINT32_MAX / 2);
+		room = buf_try_reserve(&relay->input.held, (size_t)n,
+		    UINT32_MAX / 2);
 		if (room == NULL) {
 			client_fail(client, REASON_OUT_OF_MEMORY, "out of "
 			    "memory for a message of this client");
 			return STREAM_AGAIN;
 		}
 		memcpy(room, client->loop->buffer, (size_t)n);
-		buf_commit(&relay->held, (size_t)n);
+		buf_commit(&relay->input.held, (size_t)n);
 		COUNT(relay_lane(relay)->counters.received, n);
 	}
 	return n;
@@ -108,12 +123,12 @@ relay_read_shared(struct relay *relay)
 {
 	struct client	*client = relay->client;
 	struct loop	*loop = client->loop;
-	size_t		 held = buf_length(&relay->held), all, used;
+	size_t		 held = buf_length(&relay->input.held), all, used;
 	struct relay_io	 io;
 	ssize_t		 n;
 
 	if (held > 0)
-		memcpy(loop->buffer, buf_bytes(&relay->held), held);
+		memcpy(loop->buffer, buf_bytes(&relay->input.held), held);
 	n = stream_read(&client->stream, loop->buffer + held,
 	    LOOP_BUFFER_BYTES - held);
 	if (n <= 0)
@@ -126,8 +141,8 @@ relay_read_shared(struct relay *relay)
 		return n;
 	relay_io_send(&io, relay);
 	if (used < all) {
-		buf_clear(&relay->held);
-		buf_add(&relay->held, loop->buffer + used, all - used);
+		buf_clear(&relay->input.held);
+		buf_add(&relay->input.held, loop->buffer + used, all - used);
 		relay_pace(relay);
 	} else if (held > 0)
 		relay_empty_held(relay);
@@ -140,10 +155,10 @@ relay_on_client_readable(struct relay *relay)
 	struct client	*client = relay->client;
 	bool		 waits = relay->state == RELAY_WAITING ||
 			    relay->state == RELAY_GREETING ||
-			    relay->is_holding || relay->waits_for_end;
+			    relay->is_holding || relay->split.waits_for_end;
 	ssize_t		 n;
 
-	if (waits || buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
+	if (waits || buf_length(&relay->input.held) > LOOP_BUFFER_BYTES / 4)
 		n = relay_read_held(relay);
 	else
 		n = relay_read_shared(relay);
@@ -157,7 +172,7 @@ relay_on_client_readable(struct relay *relay)
 		    stream_error(&client->stream));
 	else if (waits)
 		relay_pace(relay);
-	else if (buf_length(&relay->held) > LOOP_BUFFER_BYTES / 4)
+	else if (buf_length(&relay->input.held) > LOOP_BUFFER_BYTES / 4)
 		relay_go_on(relay);
 	else if (relay->state == RELAY_LINKED)
 		relay_finish(relay);
@@ -174,7 +189,7 @@ relay_on_client_event(struct client *client, enum stream_event event)
 		break;
 	case STREAM_DRAINED:
 		relay_pace(relay);
-		if (relay->hearer != NULL)
+		if (relay->listen.hearer != NULL)
 			relay_listen_flush(relay);
 		break;
 	default:
@@ -209,10 +224,10 @@ relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
 		return true;
 	}
 	/* One will do. */
-	if (relay->cancelled != NULL)
+	if (relay->cancel.done != NULL)
 		return false;
-	relay->cancelled = done;
-	relay->cancelled_arg = arg;
+	relay->cancel.done = done;
+	relay->cancel.arg = arg;
 	return true;
 }
 
@@ -222,8 +237,8 @@ relay_on_cancel(struct client *client, void (*done)(struct loop *, void *),
 {
 	struct relay	*relay = relay_of_client(client);
 
-	if (relay->is_reading || relay->is_opening)
-		relay->has_told = true;	/* it must not run again */
+	if (relay->split.is_reading || relay->block.is_opening)
+		relay->split.has_told = true;	/* it must not run again */
 	if (relay->state == RELAY_LINKED && relay_has_expected(relay) &&
 	    relay->server->cancels < CANCELS_MAX &&
 	    relay_cancel_running(relay, done, arg))
@@ -245,8 +260,8 @@ relay_on_dismiss(struct client *client, enum reason reason, const char *text,
 	struct relay	*relay = relay_of_client(client);
 	bool		 rests = relay->state == RELAY_GREETING ||
 			    (relay->state == RELAY_IDLE &&
-			    relay->begin_state != BEGIN_HELD &&
-			    relay->skip == 0) ||
+			    relay->block.state != BEGIN_HELD &&
+			    relay->input.skip == 0) ||
 			    (relay_is_at_rest(relay) &&
 			    relay->server->transaction_status ==
 			    STATUS_IDLE);
@@ -255,9 +270,9 @@ relay_on_dismiss(struct client *client, enum reason reason, const char *text,
 		client_fail(client, reason, "%s", text);
 		return;
 	}
-	relay->dismissal = reason;
-	free(relay->dismissal_text);
-	relay->dismissal_text = mem_string(text);
+	relay->ending.reason = reason;
+	free(relay->ending.text);
+	relay->ending.text = mem_string(text);
 }
 
 bool
@@ -267,7 +282,7 @@ relay_may_speak(const struct client *client)
 	const struct server_session *session = relay->server == NULL ? NULL :
 	    relay->server->session;
 
-	return !relay->is_cut_off && (session == NULL ||
+	return !relay->ending.is_cut_off && (session == NULL ||
 	    session->skip == 0 || !session->skip_passes);
 }
 
@@ -283,11 +298,11 @@ relay_on_start(struct client *client, const struct client_start *start)
 	relay->ticket.granted = relay_on_granted;
 	relay->ticket.refused = relay_on_refused;
 	relay->ticket.moved = relay_on_moved;
-	buf_init(&relay->held);
-	buf_add(&relay->held, start->early, start->early_length);
-	relay->settings = settings_hold(settings_none());
-	relay->defaults = settings_hold(settings_none());
-	relay->naming = settings_hold(settings_none());
+	buf_init(&relay->input.held);
+	buf_add(&relay->input.held, start->early, start->early_length);
+	relay->settings.wanted = settings_hold(settings_none());
+	relay->settings.defaults = settings_hold(settings_none());
+	relay->settings.naming = settings_hold(settings_none());
 	COUNT(relay_lane(relay)->counters.client_login_count, 1);
 	histogram_record(&relay_lane(relay)->times->login,
 	    loop_now_us(client->loop) - client->connected_us);
@@ -313,17 +328,17 @@ relay_on_stop(struct client *client)
 	    !pool_leave(relay->ticket.pool, &relay->ticket);
 	relay_split_done(relay);
 	deadline_clear(client->loop, &client->deadline);
-	deadline_clear(client->loop, &relay->transaction_deadline);
+	deadline_clear(client->loop, &relay->times.deadline);
 	atomic_fetch_sub(&relay_lane(relay)->clients, 1);
-	buf_done(&relay->held);
+	buf_done(&relay->input.held);
 	relay_end_scan(relay);
-	free(relay->dismissal_text);
-	names_clear(&relay->names);
-	hearer_free(relay->hearer);
+	free(relay->ending.text);
+	names_clear(&relay->prepared.names);
+	hearer_free(relay->listen.hearer);
 	relay_set_unnamed(relay, NULL);
-	settings_release(relay->settings);
-	settings_release(relay->defaults);
-	settings_release(relay->naming);
+	settings_release(relay->settings.wanted);
+	settings_release(relay->settings.defaults);
+	settings_release(relay->settings.naming);
 	relay_drop_adopted(relay);
 	client->served = NULL;
 	relay->client = NULL;
@@ -339,8 +354,8 @@ relay_application(const struct client *client)
 {
 	const struct relay	*relay = client->served;
 
-	return relay->settings == NULL ? NULL :
-	    settings_get(relay->settings, "application_name");
+	return relay->settings.wanted == NULL ? NULL :
+	    settings_get(relay->settings.wanted, "application_name");
 }
 
 const struct client_service	relay_service = {

@@ -16,7 +16,13 @@
 
 #include <string.h>
 
+#include "relay/relay_answer.h"
+#include "relay/relay_finish.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_split.h"
 #include "session/verdict.h"
 #include "wire/error_fields.h"
 
@@ -43,13 +49,16 @@ relay_try_other_order(struct relay *relay, enum expect_purpose purpose)
 
 	error_fields_parse(buf_bytes(&session->error),
 	    buf_length(&session->error), &fields);
-	if (relay->has_tried_order || strcmp(fields.sqlstate, "42501") != 0 ||
-	    (settings_get(relay->settings, "role") == NULL &&
-	    settings_get(relay->settings, "session_authorization") == NULL))
+	if (relay->settings.has_tried_order ||
+	    strcmp(fields.sqlstate, "42501") != 0 ||
+	    (settings_get(relay->settings.wanted, "role") == NULL &&
+	    settings_get(relay->settings.wanted,
+	    "session_authorization") == NULL))
 		return false;
-	relay->has_tried_order = true;
-	relay->is_person_first = !relay->is_person_first;
-	relay_send_held(relay, session->settings, relay->settings, purpose);
+	relay->settings.has_tried_order = true;
+	relay->settings.is_person_first = !relay->settings.is_person_first;
+	relay_send_held(relay, session->settings, relay->settings.wanted,
+	    purpose);
 	return true;
 }
 
@@ -57,10 +66,10 @@ relay_try_other_order(struct relay *relay, enum expect_purpose purpose)
 bool
 relay_try_another(struct relay *relay)
 {
-	if (settings_get(relay->settings, "temp_buffers") == NULL ||
-	    relay->dropped_servers == DROPPED_MAX)
+	if (settings_get(relay->settings.wanted, "temp_buffers") == NULL ||
+	    relay->settings.dropped_servers == DROPPED_MAX)
 		return false;
-	relay->dropped_servers++;
+	relay->settings.dropped_servers++;
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 	    "it does not take a client's settings");
 	return true;
@@ -91,7 +100,7 @@ relay_settings_cleared(struct relay *relay)
 {
 	if (!relay->server->is_stale) {
 		relay_send_held(relay, relay->server->session->settings,
-		    relay->settings, PURPOSE_SETTINGS);
+		    relay->settings.wanted, PURPOSE_SETTINGS);
 		return;
 	}
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
@@ -102,8 +111,8 @@ relay_settings_cleared(struct relay *relay)
 void
 relay_settings_fit(struct relay *relay)
 {
-	relay->has_tried_order = false;
-	relay->dropped_servers = 0;
+	relay->settings.has_tried_order = false;
+	relay->settings.dropped_servers = 0;
 }
 
 /*
@@ -121,7 +130,7 @@ relay_settings_refused(struct relay *relay)
 	buf_init(&session->error);
 	error_fields_parse(buf_bytes(&error), buf_length(&error), &fields);
 	if (fields.hint == NULL &&
-	    settings_are_accepted(relay->settings, relay->client->pool))
+	    settings_are_accepted(relay->settings.wanted, relay->client->pool))
 		fields.hint = "A setting of this session cannot be applied "
 		    "to a server any more; RESET it.";
 	relay_settings_fit(relay);
@@ -141,11 +150,12 @@ relay_bring_back(struct relay *relay)
 {
 	struct server_session	*session = relay->server->session;
 
-	if (relay->pins == 0 || relay->pins & PIN_SETTINGS ||
-	    relay->is_leaving || session->settings == relay->settings ||
+	if (relay->ties.pins == 0 || relay->ties.pins & PIN_SETTINGS ||
+	    relay->ending.is_leaving ||
+	    session->settings == relay->settings.wanted ||
 	    relay->server->transaction_status != STATUS_IDLE)
 		return false;
-	relay_send_held(relay, session->settings, relay->settings,
+	relay_send_held(relay, session->settings, relay->settings.wanted,
 	    PURPOSE_SETTINGS);
 	return true;
 }
@@ -176,12 +186,14 @@ relay_sets_transaction(struct relay *relay, const struct relay_message *message)
 bool
 relay_restores(struct relay *relay, const struct relay_message *message)
 {
-	uint8_t		type = message->at[0];
-	struct relay_io	io;
+	static const char	types[] = { MSG_QUERY, MSG_PARSE, MSG_BIND,
+				    MSG_DESCRIBE, MSG_CLOSE,
+				    MSG_FUNCTION_CALL, '\0' };
+	struct relay_io		io;
 
-	if ((type != MSG_QUERY && type != MSG_PARSE && type != MSG_BIND &&
-	    type != MSG_FUNCTION_CALL) || !relay_is_at_rest(relay) ||
-	    relay->defaults == settings_none() ||
+	if (strchr(types, message->at[0]) == NULL ||
+	    !relay_is_at_rest(relay) ||
+	    relay->settings.defaults == settings_none() ||
 	    relay->server->transaction_status != STATUS_TRANSACTION ||
 	    relay->server->cancels > 0 ||
 	    relay_sets_transaction(relay, message))
@@ -227,8 +239,8 @@ relay_restore(struct relay *relay, enum expect_purpose purpose)
 	session->draft = NULL;
 	found = settings_draft_intern(draft);
 	draft = settings_draft_new(found);
-	settings_draft_add_missing(draft, relay->defaults);
-	settings_draft_restore_customs(draft, relay->defaults);
+	settings_draft_add_missing(draft, relay->settings.defaults);
+	settings_draft_restore_customs(draft, relay->settings.defaults);
 	wanted = settings_draft_intern(draft);
 	if (wanted != found)
 		relay_send_held(relay, found, wanted, PURPOSE_RESTORED);

@@ -20,7 +20,12 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
 #include "route/catalogue.h"
 #include "route/catalogue_source.h"
 #include "route/causal.h"
@@ -74,8 +79,8 @@ relay_catalogue(struct relay *relay)
 bool
 relay_is_split(const struct relay *relay)
 {
-	enum route	route = relay->route != ROUTE_DEFAULT ?
-			    relay->route : relay_limits(relay)->route;
+	enum route	route = relay->choice.route != ROUTE_DEFAULT ?
+			    relay->choice.route : relay_limits(relay)->route;
 
 	return route == ROUTE_SPLIT &&
 	    relay_limits(relay)->mode != POOL_MODE_SESSION &&
@@ -99,8 +104,8 @@ void
 relay_refuse_bound(struct relay *relay, const char *name)
 {
 	struct statement	*statement = name[0] == '\0' ?
-				    relay->unnamed :
-				    names_find(&relay->names, name);
+				    relay->prepared.unnamed :
+				    names_find(&relay->prepared.names, name);
 	uint64_t		 routed;
 
 	if (statement == NULL)
@@ -148,7 +153,7 @@ relay_statement_why(struct relay *relay, struct statement *statement)
 static enum route_why
 relay_parsed_why(struct relay *relay, const char *text, size_t n)
 {
-	struct statement	*last = relay->unnamed;
+	struct statement	*last = relay->prepared.unnamed;
 
 	if (last != NULL && last->text_bytes == n + 1 &&
 	    memcmp(last->text, text, n) == 0)
@@ -180,8 +185,8 @@ relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 	/* One that this batch has prepared was looked at there. */
 	if (name[0] == '\0' && was_parsed)
 		return WHY_READ;
-	statement = name[0] == '\0' ? relay->unnamed :
-	    names_find(&relay->names, name);
+	statement = name[0] == '\0' ? relay->prepared.unnamed :
+	    names_find(&relay->prepared.names, name);
 	if (statement != NULL)
 		return relay_statement_why(relay, statement);
 	return was_parsed ? WHY_READ : WHY_BATCH;
@@ -196,8 +201,8 @@ relay_body_statement(const struct relay *relay, const uint8_t *body, size_t n)
 	if (body_string(body, n, &after) == NULL ||
 	    (name = body_string(body, n, &after)) == NULL)
 		return NULL;
-	return name[0] == '\0' ? relay->unnamed :
-	    names_find(&relay->names, name);
+	return name[0] == '\0' ? relay->prepared.unnamed :
+	    names_find(&relay->prepared.names, name);
 }
 
 /* was_parsed: there was a Parse before in this batch. */
@@ -220,7 +225,7 @@ relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
 	case MSG_BIND:
 		if (body_string(body, n, &after) == NULL)
 			return WHY_BATCH;
-		relay->batch_fetches |= body[0] != '\0';
+		relay->batch.fetches |= body[0] != '\0';
 		return relay_named_why(relay, body_string(body, n, &after),
 		    *was_parsed);
 	case MSG_DESCRIBE:
@@ -230,7 +235,7 @@ relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
 		return body[0] != 'S' ? WHY_READ : relay_named_why(relay,
 		    body_string(body, n, &after), *was_parsed);
 	case MSG_EXECUTE:
-		relay->batch_fetches |= n != 5 || memcmp(body, "\0\0\0\0",
+		relay->batch.fetches |= n != 5 || memcmp(body, "\0\0\0\0",
 		    5) != 0;
 		return WHY_READ;
 	case MSG_CLOSE:
@@ -250,7 +255,7 @@ relay_begins_inside(struct relay *relay, const uint8_t *at, size_t total)
 	size_t			 n = total - MSG_HEAD_BYTES;
 	const char		*text;
 
-	if (relay->state != RELAY_IDLE || relay->begin_state != BEGIN_NONE)
+	if (relay->state != RELAY_IDLE || relay->block.state != BEGIN_NONE)
 		return false;
 	if (at[0] == MSG_PARSE)
 		text = (const char *)body + strlen((const char *)body) + 1;
@@ -259,9 +264,9 @@ relay_begins_inside(struct relay *relay, const uint8_t *at, size_t total)
 		text = statement->text;
 	else
 		return false;
-	sqlbegin_parse(&relay->begin, text, strlen(text));
-	relay->begins_inside = relay->begin.kind == SQLBEGIN_BEGIN;
-	return relay->begins_inside;
+	sqlbegin_parse(&relay->block.begin, text, strlen(text));
+	relay->batch.begins_inside = relay->block.begin.kind == SQLBEGIN_BEGIN;
+	return relay->batch.begins_inside;
 }
 
 /* WHY_READ: all of the batch is here, and reads. */
@@ -273,7 +278,7 @@ relay_batch_why(struct relay *relay, const uint8_t *at, size_t left)
 	bool		was_parsed = false, is_first = true;
 	enum route_why	why;
 
-	relay->batch_fetches = false;
+	relay->batch.fetches = false;
 	for (;; at += total, left -= total, is_first = false) {
 		if (msg_peek(at, left, &head) != MSG_OK)
 			return WHY_BATCH;
@@ -317,29 +322,29 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 {
 	uint8_t	type = message->at[0];
 
-	if (relay->is_unsynced)
+	if (relay->batch.is_unsynced)
 		return true;
 	if (relay->state == RELAY_IDLE) {
-		relay->is_batch = type != MSG_QUERY;
-		relay->batch_why = WHY_BATCH;
-		if (relay->begin_state == BEGIN_NONE)
-			relay->begins_inside = false;
-		if (relay->is_batch && relay_is_split(relay))
-			relay->batch_why = (uint8_t)relay_message_why(relay,
+		relay->choice.is_batch = type != MSG_QUERY;
+		relay->batch.why = WHY_BATCH;
+		if (relay->block.state == BEGIN_NONE)
+			relay->batch.begins_inside = false;
+		if (relay->choice.is_batch && relay_is_split(relay))
+			relay->batch.why = (uint8_t)relay_message_why(relay,
 			    message);
 		return true;
 	}
-	if (relay->is_opening || relay->begin_state > BEGIN_FIRST)
+	if (relay->block.is_opening || relay->block.state > BEGIN_FIRST)
 		return relay_begin_follows(relay, message);
-	if (!relay->is_reading || type == MSG_SYNC || type == MSG_FLUSH ||
+	if (!relay->split.is_reading || type == MSG_SYNC || type == MSG_FLUSH ||
 	    type == MSG_TERMINATE ||
 	    relay_message_why(relay, message) == WHY_READ)
 		return true;
-	relay->waits_for_end = true;
+	relay->split.waits_for_end = true;
 	return false;
 }
 
-void
+static void
 relay_note_written(struct relay *relay)
 {
 	struct cluster	*cluster = relay->client->pool->set->cluster;
@@ -351,10 +356,19 @@ relay_note_written(struct relay *relay)
 		if (writer != NULL)
 			monitor_look(writer);
 	}
-	if (relay->alters) {
-		relay->alters = false;
+	if (relay->split.alters) {
+		relay->split.alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
+}
+
+void
+relay_note_done(struct relay *relay)
+{
+	if (relay->choice.need == NEED_WRITE)
+		relay_note_written(relay);
+	else if (relay->choice.need == NEED_READ)
+		relay_note_read(relay);
 }
 
 /*
@@ -364,62 +378,51 @@ relay_note_written(struct relay *relay)
 static void
 relay_on_resume(struct loop *loop, struct task *task)
 {
-	struct relay	*relay = container_of(task, struct relay, resume);
+	struct relay	*relay = container_of(task, struct relay,
+			    split.resume);
 
 	(void)loop;
-	if (relay->state == RELAY_IDLE && relay->dismissal != REASON_NONE &&
-	    relay->begin_state != BEGIN_HELD)
-		client_fail(relay->client, relay->dismissal, "%s",
-		    relay->dismissal_text);
+	if (relay->state == RELAY_IDLE && relay->ending.reason != REASON_NONE &&
+	    relay->block.state != BEGIN_HELD)
+		client_fail(relay->client, relay->ending.reason, "%s",
+		    relay->ending.text);
 	else if ((relay->state == RELAY_IDLE ||
 	    relay->state == RELAY_LINKED) && !relay->is_holding &&
-	    !relay->waits_for_end)
+	    !relay->split.waits_for_end)
 		relay_go_on(relay);
 }
 
 void
 relay_resume_later(struct relay *relay)
 {
-	relay->resume.run = relay_on_resume;
-	loop_defer(relay->client->loop, &relay->resume);
+	relay->split.resume.run = relay_on_resume;
+	loop_defer(relay->client->loop, &relay->split.resume);
 }
 
 void
 relay_resume(struct relay *relay)
 {
-	if (!relay->waits_for_end)
+	if (!relay->split.waits_for_end)
 		return;
-	relay->waits_for_end = false;
+	relay->split.waits_for_end = false;
 	relay_resume_later(relay);
-}
-
-/* Of several statements each may be one that matters. */
-void
-relay_note_text(struct relay *relay, const char *text, size_t n)
-{
-	struct sqlscan	scan;
-
-	if (n == 0 || (strchr("cCaAdD/- \t\r\n(", text[0]) == NULL &&
-	    memchr(text, ';', n - 1) == NULL))
-		return;
-	sqlscan_text(&scan, text, n);
-	relay->alters |= scan.alters;
 }
 
 void
 relay_note_bound(struct relay *relay, const struct statement *statement)
 {
-	relay_note_statement(relay, statement);
-	if (statement != NULL)
-		relay->alters |= statement->verb == SQL_CREATE ||
-		    statement->verb == SQL_ALTER ||
-		    statement->verb == SQL_DROP;
+	if (statement == NULL) {
+		relay->loss.may_commit = true;
+		return;
+	}
+	relay_note_commit(relay, statement->verb, false);
+	relay->split.alters |= statement->alters;
 }
 
 void
 relay_split_done(struct relay *relay)
 {
 	if (relay->client != NULL)
-		loop_undefer(relay->client->loop, &relay->resume);
+		loop_undefer(relay->client->loop, &relay->split.resume);
 	relay_reader_done(relay);
 }

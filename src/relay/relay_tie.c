@@ -13,10 +13,14 @@
  * ended one.
  */
 
-#include <assert.h>
-
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_client.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_shelf.h"
+#include "relay/relay_tie.h"
 #include "wire/put.h"
 
 uint32_t
@@ -46,8 +50,8 @@ relay_asks_for_ties(const struct relay *relay, uint32_t touches)
 {
 	return touches & SQL_TOUCHES_UNKNOWN ||
 	    relay_pins_of(touches) & PINS_ASKED ||
-	    (touches & SQL_TOUCHES_UNTIES && relay->pins & PINS_ASKED) ||
-	    (touches & SQL_TOUCHES_UNLISTEN && relay->pins & PIN_LISTEN);
+	    (touches & SQL_TOUCHES_UNTIES && relay->ties.pins & PINS_ASKED) ||
+	    (touches & SQL_TOUCHES_UNLISTEN && relay->ties.pins & PIN_LISTEN);
 }
 
 /*
@@ -93,23 +97,23 @@ relay_take_place(struct relay *relay)
 	int		 places = relay_places(relay);
 	int		 taken = atomic_load(&pool->pinned);
 
-	if (relay->pin_place != NULL)
+	if (relay->ties.place != NULL)
 		return true;
 	do {
 		if (places > 0 && taken >= places)
 			return false;
 	} while (!atomic_compare_exchange_weak(&pool->pinned, &taken,
 	    taken + 1));
-	relay->pin_place = pool;
+	relay->ties.place = pool;
 	return true;
 }
 
 static void
 relay_leave_place(struct relay *relay)
 {
-	if (relay->pin_place != NULL)
-		atomic_fetch_sub(&relay->pin_place->pinned, 1);
-	relay->pin_place = NULL;
+	if (relay->ties.place != NULL)
+		atomic_fetch_sub(&relay->ties.place->pinned, 1);
+	relay->ties.place = NULL;
 }
 
 static void
@@ -140,13 +144,13 @@ relay_put_pin_notice(struct relay *relay, struct buf *buf, uint32_t pins)
 	    "%s", what);
 	fields.message = text;
 	put_notice(buf, &fields);
-	relay->has_pin_notice = true;
+	relay->ties.is_told = true;
 }
 
 static bool
 relay_wants_notice(const struct relay *relay)
 {
-	return relay_limits(relay)->pin_notice && !relay->has_pin_notice &&
+	return relay_limits(relay)->pin_notice && !relay->ties.is_told &&
 	    relay_limits(relay)->pin == PIN_POLICY_AUTO;
 }
 
@@ -194,7 +198,7 @@ relay_may_tie(struct relay *relay, struct relay_io *io, uint32_t pins,
 {
 	const struct pool_settings *limits = relay_limits(relay);
 
-	pins &= ~relay->pins;
+	pins &= ~relay->ties.pins;
 	if (pins == 0 || limits->mode == POOL_MODE_SESSION ||
 	    limits->pin == PIN_POLICY_OFF)
 		return true;
@@ -202,6 +206,23 @@ relay_may_tie(struct relay *relay, struct relay_io *io, uint32_t pins,
 		return relay_refuse_tie(relay, io, is_query, pins);
 	if (relay_wants_notice(relay) && !relay_has_expected(relay))
 		relay_announce_tie(relay, io, pins);
+	return true;
+}
+
+bool
+relay_note_touches(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, uint32_t touches, bool is_query)
+{
+	if (touches == 0)
+		return true;
+	if (!relay_may_tie(relay, io, relay_pins_of(touches), is_query)) {
+		relay_drop(relay, message);
+		return false;
+	}
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	relay->touches |= touches;
+	relay_forget_shelf(relay, touches);
 	return true;
 }
 /*
@@ -242,14 +263,15 @@ enum relay_tie
 relay_settle_ties(struct relay *relay)
 {
 	const struct pool_settings *limits = relay_limits(relay);
-	uint32_t		 fresh = relay->pins & ~relay->counted_pins;
+	uint32_t		 fresh = relay->ties.pins &
+				    ~relay->ties.counted;
 
-	relay->counted_pins = relay->pins;
-	if (relay->pins == 0) {
+	relay->ties.counted = relay->ties.pins;
+	if (relay->ties.pins == 0) {
 		relay_leave_place(relay);
 		return RELAY_FREE;
 	}
-	if (relay->pins & PIN_MODE)
+	if (relay->ties.pins & PIN_MODE)
 		return RELAY_TIED;
 	if (limits->pin == PIN_POLICY_OFF)
 		return RELAY_UNCLEAN;
@@ -261,6 +283,6 @@ relay_settle_ties(struct relay *relay)
 void
 relay_untie(struct relay *relay)
 {
-	relay->pins = relay->counted_pins = 0;
+	relay->ties.pins = relay->ties.counted = 0;
 	relay_leave_place(relay);
 }

@@ -9,7 +9,11 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_finish.h"
 #include "relay/relay_private.h"
+#include "relay/relay_timeouts.h"
 
 static struct relay *
 relay_of_deadline(struct deadline *deadline)
@@ -32,7 +36,7 @@ relay_describe_route(const struct relay *relay, char *text, size_t size)
 	text[0] = '\0';
 	if (pool_has_choice(relay->client->pool))
 		snprintf(text, size, "%s under route %s; ",
-		    needs[relay->need],
+		    needs[relay->choice.need],
 		    config_route_name(relay_route(relay)));
 }
 
@@ -41,12 +45,12 @@ void
 relay_log_slow(const struct relay *relay, int64_t now_us)
 {
 	const struct server	*server = relay->server;
-	int64_t			 waited_us = relay->linked_us -
-				    relay->query_us;
+	int64_t			 waited_us = relay->times.linked_us -
+				    relay->times.query_us;
 	char			 took[32], waited[32], route[64];
 
 	relay_describe_route(relay, route, sizeof route);
-	text_seconds(now_us - relay->query_us, took, sizeof took);
+	text_seconds(now_us - relay->times.query_us, took, sizeof took);
 	text_seconds(waited_us > 0 ? waited_us : 0, waited, sizeof waited);
 	log_info(relay_who(relay), "slow query: %s, of it %s in line for a "
 	    "server; %sserver %llu at %s, process %u", took, waited, route,
@@ -82,7 +86,7 @@ relay_on_idle_timeout(struct loop *loop, struct deadline *deadline)
 			    relay_limits(relay)->client_idle_timeout_us;
 
 	(void)loop;
-	pins_text(relay->pins, what, sizeof what);
+	pins_text(relay->ties.pins, what, sizeof what);
 	if (is_pinned)
 		client_fail(relay->client, REASON_IDLE_CLIENT, "the "
 		    "connection kept a server to itself (%s) and was idle "
@@ -108,7 +112,7 @@ void
 relay_on_transaction_timeout(struct loop *loop, struct deadline *deadline)
 {
 	struct relay	*relay = container_of(deadline, struct relay,
-			    transaction_deadline);
+			    times.deadline);
 
 	(void)loop;
 	client_fail(relay->client, REASON_TRANSACTION_TIMEOUT, "the "

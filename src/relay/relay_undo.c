@@ -8,6 +8,7 @@
  */
 
 #include "relay/relay_private.h"
+#include "relay/relay_undo.h"
 
 /*
  * Where the meaning of the unnamed statement is kept: with the first request
@@ -27,7 +28,7 @@ relay_unnamed_place(struct relay *relay, uint32_t from)
 		    entry->number == 0 && !entry->is_named))
 			return &entry->before;
 	}
-	return &relay->unnamed;
+	return &relay->prepared.unnamed;
 }
 
 void
@@ -35,8 +36,9 @@ relay_end_unnamed(struct relay *relay, struct expectation *entry)
 {
 	session_set_unnamed(relay->server->session, NULL);
 	entry->ends_unnamed = true;
-	entry->before = relay->unnamed;		/* its reference moves */
-	relay->unnamed = NULL;
+	/* Its reference moves. */
+	entry->before = relay->prepared.unnamed;
+	relay->prepared.unnamed = NULL;
 }
 
 /* Its meaning is what it was before this request. */
@@ -64,7 +66,7 @@ relay_undo_parse(struct relay *relay, const struct expectation *entry,
 		shelf_remove_number(&session->shelf, entry->statement,
 		    entry->number);
 	if (entry->is_named)
-		names_remove(&relay->names, entry->name);
+		names_remove(&relay->prepared.names, entry->name);
 	if (entry->number != 0 || entry->is_named)
 		return;
 	session_set_unnamed(session, NULL);
@@ -85,7 +87,8 @@ relay_undo(struct relay *relay, const struct expectation *entry, bool skipped,
 			shelf_restore(&relay->server->session->shelf,
 			    entry->statement, entry->number);
 		else if (entry->before != NULL && entry->name != NULL)
-			names_set(&relay->names, entry->name, entry->before);
+			names_set(&relay->prepared.names, entry->name,
+			    entry->before);
 	}
 }
 
@@ -107,6 +110,6 @@ relay_skip_batch(struct relay *relay)
 		relay_undo(relay, expected_at(expected, i), i > 0, n);
 	while (n-- > 0)
 		expected_strike(expected);
-	if (expected->count == 0 && relay->is_unsynced)
-		relay->is_refusing = true;
+	if (expected->count == 0 && relay->batch.is_unsynced)
+		relay->batch.is_refusing = true;
 }

@@ -1,10 +1,13 @@
 """Where programs are played: two databases of one PostgreSQL that hold the
 same, "app" for pgweir and "direct" without it; every client has a schema of
-its own in both.  What several clients may write does not exist."""
+its own in both.  What several clients may write does not exist.
+
+With a cluster that PostgreSQL has two replicas, and pgweir reads there."""
 
 import time
 
 import wire
+from cluster import Cluster
 from player import PATIENCE, Difference, Player
 
 CLIENTS = 40
@@ -31,6 +34,24 @@ insert into c{n}.t values ('of {n}'), ('old');
 grant usage on schema c{n} to r_reader, r_writer;
 grant select on c{n}.t to r_reader; grant all on c{n}.t to r_writer;
 """
+
+
+class Hosts(Cluster):
+    """What a Ground needs of a World, with replicas."""
+
+    def __enter__(self):
+        super().__enter__()
+        self.pg = self.nodes[0]
+        self.pg.sql("create role app login superuser password 'secret'")
+        self.pg.sql("alter database app owner to app")
+        return self
+
+    def settle(self):
+        self.world.settle()
+
+    def start(self, options):
+        self.caught_up()
+        return super().start(options)
 
 
 class Ground:

@@ -287,10 +287,11 @@ def key_of(message):
 
 
 def schema_differs(direct, pooled):
-    """A server that somebody had a temporary table on keeps its schema."""
+    """A server on which somebody had a temporary table keeps its schema."""
     return direct[0] == pooled[0] == "N" and \
-        direct[1]["M"] == 'schema "pg_temp" does not exist, skipping' and \
-        pooled[1]["M"] == 'table "tt" does not exist, skipping'
+        {direct[1]["M"], pooled[1]["M"]} == {
+            'schema "pg_temp" does not exist, skipping',
+            'table "tt" does not exist, skipping'}
 
 
 def compare(direct, pooled):
@@ -511,7 +512,8 @@ class Player:
         """In an open transaction what it has RESET to is told later."""
         if direct.status != "T":
             self.has_reset.discard(client)
-        elif any("reset" in text or "default" in text for text in texts(ops)):
+        elif any("reset" in text or "default" in text or
+                 "zone local" in text for text in texts(ops)):
             self.has_reset.add(client)
         return client in self.has_reset
 

@@ -137,6 +137,7 @@ class Side:
         self.parameters = {}
         self.status = "I"
         self.pid = self.key = 0
+        self.heard = []
         self.ended = self.listens = self.converts = False
         self.begin_login(parameters)
 
@@ -232,6 +233,9 @@ class Side:
             self.seen["done"] += 1
         elif kind == 0x4e:		# N
             self.seen["notice"] += 1
+        if kind == 0x41 and struct.unpack(">I", body[:4])[0] != self.pid:
+            self.heard.append(body[4:])
+            return
         self.messages.append((kind, body))
 
     def close(self):
@@ -264,8 +268,7 @@ def plain(message, pid):
     if kind == "T":
         return kind, plain_row_description(body)
     if kind == "A":
-        own = "own" if struct.unpack(">I", body[:4])[0] == pid else "other"
-        return kind, own, body[4:]
+        return kind, body[4:]
     if kind == "D":
         if len(body) > 3000:
             return kind, body
@@ -327,6 +330,13 @@ def compare_parameters(direct, pooled):
         raise Difference("S " + " ".join(names), "ParameterStatus: " + "; ".join(
             f"{n} is {one.get(n)!r}, with pgweir {two.get(n)!r}"
             for n in names))
+
+
+def compare_heard(direct, pooled):
+    """Of others; those of different ones have no order."""
+    one, two = sorted(direct.heard), sorted(pooled.heard)
+    if one != two:
+        raise Difference("A", f"heard of others: {one}, with pgweir {two}")
 
 
 def short(value, limit=700):
@@ -394,12 +404,17 @@ class Player:
 
     def play_round(self, events):
         """Plays what may be played; returns that."""
-        busy = {"held": set(), "ties": set()}
+        busy = {"held": set(), "ties": set(), "is_heard": False}
         played = []
         for event in events:
             _, client, ops = event
             if not self.may_play(client, ops, busy):
                 continue
+            # Who hears what is certain if only one speaks or begins to hear.
+            if any("everybody" in text for text in texts(ops)):
+                if busy["is_heard"]:
+                    continue
+                busy["is_heard"] = True
             ties = client in self.sides and self.may_tie(client, ops)
             if ties:
                 busy["ties"].add(client)
@@ -416,6 +431,8 @@ class Player:
                 self.settle(event)
             except Difference as difference:
                 self.meet(difference, event[1])
+        if busy["is_heard"]:
+            self.compare_others(events)
         for exit in self.exits:
             self.await_exit(*exit)
         self.exits = []
@@ -494,7 +511,7 @@ class Player:
         try:
             compare(direct, pooled)
             if not self.resets(client, ops, direct):
-                self.await_parameters(direct, pooled)
+                self.await_alike(direct, pooled, lambda side: side.parameters)
                 compare_parameters(direct, pooled)
         except Difference as difference:
             difference.event = event
@@ -517,15 +534,30 @@ class Player:
             self.has_reset.add(client)
         return client in self.has_reset
 
-    @staticmethod
-    def await_parameters(direct, pooled):
-        """What a RESET gave back comes behind ReadyForQuery."""
-        end = time.monotonic() + LATENESS
-        while pooled.parameters != direct.parameters and not pooled.ended:
-            if not select.select([pooled.socket], [], [],
-                                 max(0, end - time.monotonic()))[0]:
-                return
+    def compare_others(self, events):
+        """Notifications come by themselves."""
+        for client, (direct, pooled) in list(self.sides.items()):
+            direct.read()
             pooled.read()
+            self.await_alike(direct, pooled, lambda side: sorted(side.heard))
+            try:
+                compare_heard(direct, pooled)
+            except Difference as difference:
+                difference.event = events[-1]
+                self.meet(difference, client)
+
+    @staticmethod
+    def await_alike(direct, pooled, what):
+        """What comes behind ReadyForQuery, such as what a RESET gave back."""
+        end = time.monotonic() + LATENESS
+        while what(pooled) != what(direct) and not pooled.ended:
+            ready = select.select([direct.socket, pooled.socket], [], [],
+                                  max(0, end - time.monotonic()))[0]
+            if not ready:
+                return
+            for side in (direct, pooled):
+                if side.socket in ready:
+                    side.read()
 
     def drop(self, client, held=True):
         """What it held others may want in the next round."""
@@ -546,7 +578,7 @@ class Player:
 # What may keep a server behind its transaction, in any text.
 TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
         "nextval", "currval", "lastval",
-         "do $$", "call ")
+         "do $$", "call ", "keeps_", "public.sets(")
 # What may leave a transaction open.
 OPENS = ("begin", "start transaction", "chain")
 

@@ -234,6 +234,7 @@ struct pool_settings {
 	int64_t		transaction_timeout_us;
 	int64_t		client_idle_timeout_us;
 	int64_t		failover_wait_us;
+	enum causal_scope read_your_writes;
 	int64_t		read_your_writes_wait_us;
 	enum pin_policy	pin;
 	bool		pin_notice;

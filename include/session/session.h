@@ -56,6 +56,8 @@ struct server_session {
 						 * turn out to have changed */
 	bool			 has_altered;	/* something in the database */
 	struct settings_draft	*draft;		/* being read back */
+	struct buf		 row;		/* of that, what is here of a
+						 * long one */
 	uint64_t		 drawn_by;	/* a client's id: others have
 						 * not drawn from sequences */
 	struct words_draft	*words;		/* being read */

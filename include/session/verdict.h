@@ -10,10 +10,24 @@
 #ifndef SESSION_VERDICT_H
 #define SESSION_VERDICT_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
-/* Any thread.  SQL_TOUCHES_... of all statements of the text. */
-uint32_t	verdict_touches(const char *text, size_t n);
+struct verdict {
+	uint32_t	touches;	/* SQL_TOUCHES_ of all statements */
+	uint8_t		first;		/* enum sql_verb */
+	bool		is_several;	/* statements that are not empty */
+	bool		alters;		/* CREATE, ALTER, DROP */
+};
+
+/* Any thread. */
+struct verdict	verdict_of(const char *text, size_t n);
+
+static inline uint32_t
+verdict_touches(const char *text, size_t n)
+{
+	return verdict_of(text, n).touches;
+}
 
 #endif

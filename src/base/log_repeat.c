@@ -3,7 +3,6 @@
  */
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/hash.h"
 #include "base/log_repeat.h"

@@ -126,6 +126,8 @@ config_pool_settings(const struct config *config,
 	settings->replica_fallback = option->replica_fallback;
 	settings->split_transactions = option->split_transactions;
 	settings->failover_wait_us = option->failover_wait_us;
+	settings->read_your_writes =
+	    (enum causal_scope)option->read_your_writes;
 	settings->read_your_writes_wait_us = option->read_your_writes_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,
 	    database->pool_size, option->default_pool_size);

@@ -18,7 +18,6 @@
 #include <sys/socket.h>
 
 #include <arpa/inet.h>
-#include <assert.h>
 #include <errno.h>
 #include <pthread.h>
 #include <stdio.h>

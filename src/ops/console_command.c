@@ -6,7 +6,6 @@
  * answered as PgBouncer answers them.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

@@ -9,7 +9,6 @@
  * own.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 

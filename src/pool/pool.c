@@ -34,7 +34,6 @@
  */
 
 #include <assert.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "pool/backend.h"

@@ -6,7 +6,6 @@
  * every message is bounded, and what is out of order ends it.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"

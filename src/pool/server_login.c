@@ -9,7 +9,6 @@
  * message is bounded, and what is out of order ends it.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>

@@ -18,12 +18,21 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_service.h"
+#include "relay/relay_timeouts.h"
 
 
 static const struct {

@@ -6,14 +6,20 @@
  * and sent when it comes to the head; with nothing expected it goes out now.
  */
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/errors.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
+#include "relay/relay_undo.h"
 #include "wire/put.h"
 
 static uint8_t

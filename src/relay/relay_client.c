@@ -8,15 +8,31 @@
  * each type what it is and who handles it.
  */
 
-#include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_client.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_deallocate.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
+#include "relay/relay_own.h"
+#include "relay/relay_parse.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_timeouts.h"
+#include "relay/relay_undo.h"
 #include "session/verdict.h"
 #include "session/words.h"
-#include "wire/put.h"
 
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
     const struct relay_message *);
@@ -149,6 +165,7 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
 	size_t		 n = message->head.length;
+	struct verdict	 verdict;
 	uint32_t	 touches, by_words;
 	int		 own;
 
@@ -159,7 +176,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		return relay_bad_message(relay, message,
 		    "the query does not end with a zero byte");
 	by_words = words_touches(relay->client->pool, text, n - 1);
-	touches = verdict_touches(text, n - 1) | by_words;
+	verdict = verdict_of(text, n - 1);
+	touches = verdict.touches | by_words;
 	if (relay_refuse_block(relay, io, message, touches, true))
 		return RELAY_USED;
 	own = relay_may_own(text);
@@ -198,8 +216,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay_forget_shelf(relay, touches);
 	}
 	if (relay->server->pool->set != NULL) {
-		relay_note_commit(relay, text, n - 1);
-		relay_note_text(relay, text, n - 1);
+		relay_note_commit(relay, verdict.first, verdict.is_several);
+		relay->split.alters |= verdict.alters;
 	}
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);

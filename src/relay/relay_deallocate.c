@@ -9,7 +9,11 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_deallocate.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
 #include "wire/put.h"
 
 bool

@@ -29,6 +29,8 @@
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "pool/pool.h"
+#include "relay/relay_drain.h"
+#include "relay/relay_finish.h"
 #include "relay/relay_private.h"
 #include "wire/put.h"
 

@@ -27,7 +27,14 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_client.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_shelf.h"
 #include "wire/get.h"
 #include "wire/put.h"
 
@@ -189,46 +196,69 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 	    relay_refuse_count(relay, io, message, statement, name);
 }
 
-bool
-relay_may_bind(struct relay *relay, struct relay_io *io,
+static uint8_t
+relay_learns(const struct relay *relay, const struct relay_message *message,
+    enum expect_kind kind, const struct statement *statement)
+{
+	bool	is_alone;
+
+	if (kind != EXPECT_BIND || statement->shape <= SHAPE_NO_ROWS ||
+	    !relay->prepared.knows_shapes ||
+	    relay_describes_ahead(message, &is_alone))
+		return LEARN_ACCEPTS;
+	return is_alone && !relay->batch.is_unsynced &&
+	    statement->verb == SQL_SELECT &&
+	    relay->server->transaction_status == STATUS_IDLE ?
+	    LEARN_REPLACES : LEARN_REFUSES;
+}
+
+static uint32_t
+relay_prepare(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	uint8_t	learns = LEARN_ACCEPTS;
-	bool	is_alone, has_misfit = relay->prepared.misfit == statement;
+	uint32_t	number;
+	uint8_t		learns;
+
+	*verdict = RELAY_USED;
+	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
+	    kind, statement, name))
+		return 0;
+	learns = relay_learns(relay, message, kind, statement);
+	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
+	if (relay->touches & SQL_TOUCHES_MEANING)
+		return number;
+	relay_ask_shape(relay, io, statement, number, name, learns);
+	if (learns != LEARN_REFUSES)
+		return number;
+	relay->batch.is_unsynced = true;
+	relay_await_answers(relay, io);
+	*verdict = RELAY_LATER;
+	return 0;
+}
+
+uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	const struct statement	*misfit = relay->prepared.misfit;
+	struct shelf_entry	*shelved;
 
 	relay->prepared.misfit = NULL;
-	*verdict = RELAY_USED;
-	if (has_misfit) {
+	if (statement == misfit) {
 		relay_answer_error(relay, io, false,
 		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
 		    "cached plan must not change result type");
 		relay_drop(relay, message);
-		return false;
+		*verdict = RELAY_USED;
+		return 0;
 	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
-		return true;
-	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
-	    kind, statement, name))
-		return false;
-	if (relay->touches & SQL_TOUCHES_MEANING)
-		return true;
-	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
-	    relay->prepared.knows_shapes &&
-	    !relay_describes_ahead(message, &is_alone))
-		learns = is_alone && !relay->batch.is_unsynced &&
-		    statement->verb == SQL_SELECT &&
-		    relay->server->transaction_status == STATUS_IDLE ?
-		    LEARN_REPLACES : LEARN_REFUSES;
-	relay_ask_shape(relay, io, statement, relay_shelve(relay, io,
-	    statement, FATE_SWALLOW)->number, name, learns);
-	if (learns != LEARN_REFUSES)
-		return true;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
-	*verdict = RELAY_LATER;
-	return false;
+	shelved = shelf_find(&relay->server->session->shelf, statement);
+	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
+	    message, kind, statement, name, verdict);
 }
 
 /* To prepare it here would fail first, where the transaction has. */

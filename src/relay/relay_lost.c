@@ -19,12 +19,17 @@
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "pool/cluster.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_client.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
 #include "relay/replication.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
@@ -39,43 +44,16 @@
 
 /* In a transaction only its end is; else everything but its beginning. */
 void
-relay_note_commit(struct relay *relay, const char *text, size_t n)
+relay_note_commit(struct relay *relay, uint8_t first, bool is_several)
 {
-	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
-
-	if (relay->loss.may_commit)
-		return;
-	/* Only these letters begin an end, or a beginning. */
-	if (n == 0 || memchr(text, ';', n - 1) != NULL ||
-	    strchr("bBsScCeEpP/- \t\r\n", text[0]) != NULL) {
-		struct sqlscan	scan;
-
-		sqlscan_text(&scan, text, n);
-		if (!is_open && scan.statements <= 1 &&
-		    (scan.first == SQL_BEGIN || scan.first == SQL_START))
-			return;
-		if (is_open && scan.statements <= 1 &&
-		    scan.first != SQL_COMMIT &&
-		    scan.first != SQL_PREPARE_TRANSACTION)
-			return;
+	if (is_several)
 		relay->loss.may_commit = true;
-	} else
-		relay->loss.may_commit = !is_open;
-}
-
-void
-relay_note_statement(struct relay *relay, const struct statement *statement)
-{
-	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
-
-	if (statement == NULL)
-		relay->loss.may_commit = true;
-	else if (is_open)
-		relay->loss.may_commit |= statement->verb == SQL_COMMIT ||
-		    statement->verb == SQL_PREPARE_TRANSACTION;
+	else if (relay->server->transaction_status != STATUS_IDLE)
+		relay->loss.may_commit |= first == SQL_COMMIT ||
+		    first == SQL_PREPARE_TRANSACTION;
 	else
-		relay->loss.may_commit |= statement->verb != SQL_BEGIN &&
-		    statement->verb != SQL_START;
+		relay->loss.may_commit |= first != SQL_BEGIN &&
+		    first != SQL_START;
 }
 
 /*

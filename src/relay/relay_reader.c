@@ -17,7 +17,9 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_choose.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
 #include "route/causal.h"
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);
@@ -25,21 +27,18 @@ static void	relay_on_patience_over(struct loop *, struct deadline *);
 struct causal *
 relay_causal(struct relay *relay)
 {
-	struct client	*client = relay->client;
-	struct config	*config;
-	char		 address[ADDR_TEXT_BYTES];
-	struct addr	 peer;
+	struct client		*client = relay->client;
+	enum causal_scope	 scope = relay_limits(relay)->read_your_writes;
+	char			 address[ADDR_TEXT_BYTES];
+	struct addr		 peer;
 
-	if (relay->reads.causal != NULL)
+	if (scope == CAUSAL_OFF || relay->reads.causal != NULL)
 		return relay->reads.causal;
 	addr_of_peer(&peer, client->stream.fd);
-	config = config_current();
-	relay->reads.causal = causal_join((enum causal_scope)
-	    config->option.read_your_writes,
+	relay->reads.causal = causal_join(scope,
 	    &client->pool->set->cluster->tide, client->database,
 	    client->user, addr_is_unix(&peer) ? "" :
 	    addr_print_host(&peer, address, sizeof address));
-	config_release(config);
 	return relay->reads.causal;
 }
 

@@ -16,7 +16,13 @@
 
 #include <string.h>
 
+#include "relay/relay_answer.h"
+#include "relay/relay_finish.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_split.h"
 #include "session/verdict.h"
 #include "wire/error_fields.h"
 

@@ -20,7 +20,12 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
 #include "route/catalogue.h"
 #include "route/catalogue_source.h"
 #include "route/causal.h"
@@ -394,27 +399,15 @@ relay_resume(struct relay *relay)
 	relay_resume_later(relay);
 }
 
-/* Of several statements each may be one that matters. */
-void
-relay_note_text(struct relay *relay, const char *text, size_t n)
-{
-	struct sqlscan	scan;
-
-	if (n == 0 || (strchr("cCaAdD/- \t\r\n(", text[0]) == NULL &&
-	    memchr(text, ';', n - 1) == NULL))
-		return;
-	sqlscan_text(&scan, text, n);
-	relay->split.alters |= scan.alters;
-}
-
 void
 relay_note_bound(struct relay *relay, const struct statement *statement)
 {
-	relay_note_statement(relay, statement);
-	if (statement != NULL)
-		relay->split.alters |= statement->verb == SQL_CREATE ||
-		    statement->verb == SQL_ALTER ||
-		    statement->verb == SQL_DROP;
+	if (statement == NULL) {
+		relay->loss.may_commit = true;
+		return;
+	}
+	relay_note_commit(relay, statement->verb, false);
+	relay->split.alters |= statement->alters;
 }
 
 void

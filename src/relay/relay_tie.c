@@ -13,10 +13,11 @@
  * ended one.
  */
 
-#include <assert.h>
-
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_tie.h"
 #include "wire/put.h"
 
 uint32_t

@@ -2,7 +2,6 @@
  * See session/session.h.
  */
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +27,7 @@ session_of(struct server *server)
 	buf_init(&session->held);
 	buf_init(&session->batch);
 	buf_init(&session->described);
+	buf_init(&session->row);
 	buf_init(&session->reported);
 	buf_init(&session->error);
 	return session;
@@ -183,6 +183,7 @@ session_free(struct server *server)
 	buf_done(&session->held);
 	buf_done(&session->batch);
 	buf_done(&session->described);
+	buf_done(&session->row);
 	buf_done(&session->reported);
 	buf_done(&session->error);
 	free(session);

@@ -19,7 +19,8 @@
 #include "session/settings.h"
 #include "session/settings_private.h"
 
-enum { SETTINGS_KEPT = 1000 };
+/* And no longer ones than that. */
+enum { SETTINGS_KEPT = 1000, SETTINGS_KEPT_BYTES = 64 * 1024 };
 
 /* These cannot change what a statement means. */
 static const char	*const settings_meaningless[] = {
@@ -90,7 +91,8 @@ settings_drop_locked(struct settings *settings)
 {
 	struct settings	*meaning, *oldest;
 
-	if (settings->acceptances != NULL && !settings->is_kept) {
+	if (settings->acceptances != NULL && !settings->is_kept &&
+	    settings->bytes <= SETTINGS_KEPT_BYTES) {
 		settings->is_kept = true;
 		TAILQ_INSERT_TAIL(&all.kept, settings, kept);
 		if (++all.kept_count <= SETTINGS_KEPT)

@@ -53,7 +53,7 @@ sqlroute_on_for(struct sqlroute *route)
 {
 	uint8_t	flags = sqlroute_level(route)->flags;
 
-	if (flags & LEVEL_QUERY)
+	if (flags & LEVEL_QUERY || sqlroute_level(route)->has_query)
 		sqlroute_doubts(route, SQLROUTE_LOCKS);
 	else if (!(flags & LEVEL_CALL))
 		sqlroute_doubts(route, SQLROUTE_UNCLEAR);

@@ -120,6 +120,12 @@ peer_exists() {
 }
 
 new_cluster() {
+	for file in "${PGDATA%/*}/PG_VERSION" "${PGDATA%/*}"/*/PG_VERSION; do
+		[ -f "$file" ] || continue
+		say "${file%/*} in this volume has data already: it must be" \
+		    "$PGDATA to be used; nothing is touched"
+		exit 1
+	done
 	say "making a new cluster"
 	# shellcheck disable=SC2086
 	set -- ${INITDB_ARGS:-}

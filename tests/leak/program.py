@@ -12,7 +12,7 @@ packet before other statements of a query, Describe of an older statement where
 the open transaction has another search_path, names closed or given in a batch
 that fails when the next one is on its way already, a backslash in a statement
 that may outlive a change of standard_conforming_strings, temp_buffers after
-somebody's temporary table.  Rows have an order, since
+somebody's temporary table, a role in the startup packet.  Rows have an order, since
 that in which a table lies differs between two databases.
 """
 
@@ -177,16 +177,18 @@ class Writer:
             len(found) + 1))
         words = [(name, found.pop(name)) for name in told]
         words += self.dice.sample([
-            ("enable_seqscan", "off"), ("geqo", "off"), ("role", "r_reader"),
+            ("enable_seqscan", "off"), ("geqo", "off"),
             ("array_nulls", "off"), ("lock_timeout", "64s"),
-            ("app.tenant", "started"), ("enable_seqscan", "perhaps"),
-            ("nosuch", "1"), ("port", "7"), ("row_security", "off")],
+            ("app.tenant", "started"), ("row_security", "off")],
             self.dice.choice((0, 1, 1, 2)))
+        if self.dice.random() < 0.1:
+            words.append(self.dice.choice((
+                ("xmlbinary", "perhaps"), ("nosuch", "1"), ("port", "7"))))
         if "search_path" not in found and self.dice.random() < 0.5:
             words.append(("search_path", self.dice.choice((
                 "own, public", "own", "\"$user\", own", "\"o, w\", public"))))
         found["options"] = self.dice.choice((" ", "  ")).join(
-            self.startup_word(*word) for word in words)
+            self.startup_word(*word) for word in dict(words).items())
         return found
 
     def startup_word(self, name, value):

@@ -137,7 +137,7 @@ class Side:
         self.parameters = {}
         self.status = "I"
         self.pid = self.key = 0
-        self.heard = []
+        self.heard, self.tying = [], set()
         self.ended = self.listens = self.converts = False
         self.begin_login(parameters)
 
@@ -392,10 +392,12 @@ class Player:
             self.drop(client)
 
     def may_tie(self, client, ops):
-        """A client that listens in an encoding of its own keeps a server."""
-        if tie(ops):
-            return True
+        """A client that listens in an encoding of its own keeps a server; and
+        one that runs what it prepared before needs a place for that."""
         side = self.sides[client][0]
+        side.tying |= {op[1] for op in ops if op[0] == "P" and tie([op])}
+        if tie(ops) or side.tying & set(binds(ops)):
+            return True
         side.listens |= any("listen" in text for text in texts(ops))
         side.converts |= side.parameters["client_encoding"] != "UTF8" or \
             any(word in text for text in texts(ops)
@@ -539,17 +541,18 @@ class Player:
         for client, (direct, pooled) in list(self.sides.items()):
             direct.read()
             pooled.read()
-            self.await_alike(direct, pooled, lambda side: sorted(side.heard))
+            self.await_alike(direct, pooled, lambda side: sorted(side.heard),
+                             PATIENCE)
             try:
                 compare_heard(direct, pooled)
             except Difference as difference:
-                difference.event = events[-1]
+                difference.event = [events[-1][0], client, [["hears"]]]
                 self.meet(difference, client)
 
     @staticmethod
-    def await_alike(direct, pooled, what):
+    def await_alike(direct, pooled, what, patience=LATENESS):
         """What comes behind ReadyForQuery, such as what a RESET gave back."""
-        end = time.monotonic() + LATENESS
+        end = time.monotonic() + patience
         while what(pooled) != what(direct) and not pooled.ended:
             ready = select.select([direct.socket, pooled.socket], [], [],
                                   max(0, end - time.monotonic()))[0]

@@ -396,8 +396,7 @@ class Writer:
             "select 7 as a into temp tt", "insert into pg_temp.tt values (1)",
             "create temp sequence ts", "create temp view tv as select 1",
             "create table pg_temp.tt3 (b text)", "discard temp",
-            "create function pg_temp.f() returns int language sql as "
-            "'select 1'", "select pg_temp.f()", "load 'plpgsql'",
+            "load 'plpgsql'",
             "select public.keeps_temp()")))
 
     def lock(self):

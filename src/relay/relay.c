@@ -193,13 +193,6 @@ relay_refresh_pool(struct relay *relay)
 }
 
 static void
-relay_set_reader(struct relay *relay, struct pool *pool)
-{
-	relay->reads.pool = pool;
-	relay->reads.has_left = false;
-}
-
-static void
 relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);

@@ -45,6 +45,16 @@ enum {
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
 
+/* By the function of PostgreSQL's source drivers know to prepare again. */
+static struct error_fields
+relay_shape_error(void)
+{
+	return (struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_SHAPE_CHANGED),
+	    .message = "cached plan must not change result type",
+	    .routine = "RevalidateCachedQuery" };
+}
+
 /* A Describe of ours, by the name that the server knows. */
 static struct expectation *
 relay_ask_about(struct server_session *session, struct relay_io *io,
@@ -246,12 +256,12 @@ relay_number(struct relay *relay, struct relay_io *io,
 {
 	const struct statement	*misfit = relay->prepared.misfit;
 	struct shelf_entry	*shelved;
+	struct error_fields	 error;
 
 	relay->prepared.misfit = NULL;
 	if (statement == misfit) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
-		    "cached plan must not change result type");
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
 		relay_drop(relay, message);
 		*verdict = RELAY_USED;
 		return 0;
@@ -313,10 +323,9 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*entry;
+	struct error_fields	 error = relay_shape_error();
 
-	relay_put_answer_error(relay, io,
-	    reason_sqlstate(REASON_SHAPE_CHANGED),
-	    "cached plan must not change result type");
+	relay_put_answer_error(relay, io, &error);
 	relay->server->session->has_said_error = true;
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);

@@ -42,6 +42,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 import wire  # noqa: E402
 from program import PROBE  # noqa: E402
+from rules import (  # noqa: E402
+    CONVERTS, HEARD, OPENS, RESETS, TIES, Said, has)
 
 PATIENCE = 20
 LATENESS = 1
@@ -137,8 +139,8 @@ class Side:
         self.parameters = {}
         self.status = "I"
         self.pid = self.key = 0
-        self.heard, self.tying = [], set()
-        self.ended = self.listens = self.converts = False
+        self.heard, self.said = [], Said()
+        self.ended = self.listens = self.converts = self.speaks = False
         self.begin_login(parameters)
 
     def begin_login(self, parameters):
@@ -367,7 +369,13 @@ class Player:
         return {c for c, (direct, _) in self.sides.items()
                 if c in self.tied or direct.status != "I"}
 
-    def may_play(self, client, ops, busy):
+    def texts(self, client, ops):
+        """What these may run."""
+        if client not in self.sides:
+            return []
+        return self.sides[client][0].said.texts(ops)[0]
+
+    def may_play(self, client, ops, texts, busy):
         """busy: what earlier events of the round may come to hold."""
         if not ops or ops[0][0] == "login":
             return client not in self.sides
@@ -377,11 +385,11 @@ class Player:
             return True
         holds = self.holds() | busy["held"]
         ties = self.tied | busy["ties"]
-        ties_now = self.may_tie(client, ops)
+        ties_now = self.may_tie(client, texts)
         if ties_now and client not in ties and len(ties) >= self.most_ties:
             return False
         return not (client not in holds and
-                    (ties_now or holding(ops)) and
+                    (ties_now or has(texts, OPENS)) and
                     len(holds) >= self.most_held)
 
     def meet(self, difference, *clients):
@@ -391,18 +399,22 @@ class Player:
         for client in clients:
             self.drop(client)
 
-    def may_tie(self, client, ops):
-        """A client that listens in an encoding of its own keeps a server; and
-        one that runs what it prepared before needs a place for that."""
+    def may_tie(self, client, texts):
+        """A client that listens in an encoding of its own keeps a server."""
         side = self.sides[client][0]
-        side.tying |= {op[1] for op in ops if op[0] == "P" and tie([op])}
-        if tie(ops) or side.tying & set(binds(ops)):
+        if has(texts, TIES):
             return True
-        side.listens |= any("listen" in text for text in texts(ops))
+        side.listens |= has(texts, ("listen",))
         side.converts |= side.parameters["client_encoding"] != "UTF8" or \
-            any(word in text for text in texts(ops)
-                for word in ("client_encoding", "names '"))
+            has(texts, CONVERTS)
         return side.listens and side.converts
+
+    def is_heard(self, client, texts):
+        """Who hears what is certain if only one speaks or begins to hear."""
+        side = self.sides[client][0] if client in self.sides else None
+        if has(texts, HEARD):
+            return True
+        return side is not None and side.speaks and side.status != "I"
 
     def play_round(self, events):
         """Plays what may be played; returns that."""
@@ -410,17 +422,17 @@ class Player:
         played = []
         for event in events:
             _, client, ops = event
-            if not self.may_play(client, ops, busy):
+            texts = self.texts(client, ops)
+            if not self.may_play(client, ops, texts, busy):
                 continue
-            # Who hears what is certain if only one speaks or begins to hear.
-            if any("everybody" in text for text in texts(ops)):
-                if busy["is_heard"]:
-                    continue
-                busy["is_heard"] = True
-            ties = client in self.sides and self.may_tie(client, ops)
+            is_heard = self.is_heard(client, texts)
+            if is_heard and busy["is_heard"]:
+                continue
+            busy["is_heard"] |= is_heard
+            ties = client in self.sides and self.may_tie(client, texts)
             if ties:
                 busy["ties"].add(client)
-            if ties or holding(ops):
+            if ties or has(texts, OPENS):
                 busy["held"].add(client)
             self.start(client, ops)
             played.append(event)
@@ -450,6 +462,7 @@ class Player:
                 self.selector.register(side.socket, selectors.EVENT_READ,
                                        (client, side))
             return
+        texts = self.texts(client, ops)
         farewell = ops[-1][0] if ops[-1][0] in ("leave", "vanish") else ""
         said = ops[:-1] if farewell else ops
         for side in self.sides[client]:
@@ -459,7 +472,7 @@ class Player:
         if farewell:
             for side in self.sides[client]:
                 side.write()
-            self.drop(client, tie(ops) or holding(ops))
+            self.drop(client, has(texts, TIES + OPENS))
 
     def collect(self, events):
         """Until every side has ended its phases, all at once."""
@@ -510,9 +523,10 @@ class Player:
         if client not in self.sides:
             return
         direct, pooled = self.sides[client]
+        texts = self.texts(client, ops)
         try:
             compare(direct, pooled)
-            if not self.resets(client, ops, direct):
+            if not self.resets(client, texts, direct):
                 self.await_alike(direct, pooled, lambda side: side.parameters)
                 compare_parameters(direct, pooled)
         except Difference as difference:
@@ -521,18 +535,20 @@ class Player:
         if direct.ended:
             self.drop(client)
             return
-        if self.may_tie(client, ops):
+        direct.said.note(ops)
+        direct.speaks = direct.status != "I" and \
+            (direct.speaks or has(texts, HEARD))
+        if self.may_tie(client, texts):
             self.tied.add(client)
         if direct.status == "I" and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
 
-    def resets(self, client, ops, direct):
+    def resets(self, client, texts, direct):
         """In an open transaction what it has RESET to is told later."""
         if direct.status != "T":
             self.has_reset.discard(client)
-        elif any("reset" in text or "default" in text or
-                 "zone local" in text for text in texts(ops)):
+        elif has(texts, RESETS):
             self.has_reset.add(client)
         return client in self.has_reset
 
@@ -576,38 +592,3 @@ class Player:
         for client in list(self.sides):
             self.drop(client)
         self.exits = []
-
-
-# What may keep a server behind its transaction, in any text.
-TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
-        "nextval", "currval", "lastval",
-         "do $$", "call ", "keeps_", "public.sets(")
-# What may leave a transaction open.
-OPENS = ("begin", "start transaction", "chain")
-
-
-def texts(ops):
-    for op in ops:
-        if op[0] == "Q":
-            yield op[1].lower()
-        elif op[0] == "P" and op[1] != "probe":
-            yield op[2].lower()
-        elif op[0] == "B":
-            for value in op[3]:
-                yield (value or "").lower()
-
-
-def binds(ops):
-    return [op[2] for op in ops if op[0] == "B"]
-
-
-def tie(ops):
-    """A statement named b... may be anything, prepared in an event before."""
-    return any(name[:1] == "b" for name in binds(ops)) or \
-        any(word in text for text in texts(ops) for word in TIES)
-
-
-def holding(ops):
-    """So may the unnamed one, but for what ties."""
-    return "" in binds(ops) or \
-        any(word in text for text in texts(ops) for word in OPENS)

@@ -25,7 +25,6 @@
 #include "pool/server_login.h"
 #include "pool/server_login_private.h"
 #include "wire/error_fields.h"
-#include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/scram.h"
 

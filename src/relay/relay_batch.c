@@ -23,6 +23,7 @@
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_server.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_split.h"
@@ -87,8 +88,8 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 		touches = relay_note_names(relay, &names, touches,
 		    by_words & SQL_TOUCHES_NAMES, message, after);
 	}
-	if (touches != 0 && !relay_may_tie(relay, io, relay_pins_of(touches),
-	    false)) {
+	if (touches != 0 && !relay_may_tie(relay, io,
+	    relay_statement_pins(relay, touches), false)) {
 		relay_drop(relay, message);
 		return false;
 	}

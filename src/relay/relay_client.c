@@ -26,6 +26,7 @@
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
 #include "relay/relay_retry.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_split.h"
 #include "relay/relay_tie.h"
@@ -206,7 +207,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		touches = relay_note_text_names(relay, text, n - 1, touches,
 		    by_words);
 	if (touches != 0) {
-		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
+		if (!relay_may_tie(relay, io,
+		    relay_statement_pins(relay, touches), true)) {
 			relay_drop(relay, message);
 			return RELAY_USED;
 		}
@@ -478,6 +480,11 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
 		return RELAY_LATER;
+	if (relay->ties.pins & PIN_DRAWN) {
+		relay_end_drawn(relay, io, &message);
+		if (relay->state == RELAY_CLOSED)
+			return RELAY_GONE;
+	}
 	if (relay->touches & SQL_TOUCHES_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;

@@ -247,10 +247,13 @@ relay_settle_ties(struct relay *relay)
 				    ~relay->ties.counted;
 
 	relay->ties.counted = relay->ties.pins;
-	if (relay->ties.pins == 0) {
+	if (fresh & PIN_DRAWN)
+		relay_count_pins(relay_tied_lane(relay)->pins.tied, PIN_DRAWN);
+	if (!relay_is_tied(relay)) {
 		relay_leave_place(relay);
-		return RELAY_FREE;
+		return relay->ties.pins == 0 ? RELAY_FREE : RELAY_TIED;
 	}
+	fresh &= ~(uint32_t)PIN_DRAWN;
 	if (relay->ties.pins & PIN_MODE)
 		return RELAY_TIED;
 	if (limits->pin == PIN_POLICY_OFF)
@@ -258,6 +261,15 @@ relay_settle_ties(struct relay *relay)
 	if (fresh != 0 && !relay_tie_fresh(relay, fresh))
 		return RELAY_ENDED;
 	return RELAY_TIED;
+}
+
+void
+relay_tie_asker(struct relay *relay)
+{
+	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    relay_limits(relay)->pin == PIN_POLICY_AUTO &&
+	    relay_take_place(relay))
+		relay->ties.pins |= PIN_SEQUENCE;
 }
 
 void

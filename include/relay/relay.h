@@ -251,6 +251,8 @@ struct relay {
 struct relay_io {
 	struct parcel	 to_server;
 	struct parcel	 to_client;
+	const uint8_t	*unkept;	/* of a batch that grows: from here on
+					 * it is not in session->batch */
 };
 
 extern const struct client_service	relay_service;

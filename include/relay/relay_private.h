@@ -222,16 +222,33 @@ enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    struct buf *answer);
 
 /* relay_retry.c */
-void	relay_keep_message(struct relay *, const struct relay_message *,
-	    bool is_first);
+void	relay_keep_first(struct relay *, struct relay_io *,
+	    const struct relay_message *);
+/* What was used up to here is a part of the batch that grows. */
+void	relay_keep(struct relay *, struct relay_io *, const uint8_t *end,
+	    enum batch_state);
+
+static inline bool
+relay_keeps_batch(const struct relay *relay)
+{
+	return relay->state == RELAY_LINKED &&
+	    relay->server->session->batch_state == BATCH_GROWS;
+}
+
 /* A message of the client was used; is_first: no request of its ran before. */
 static inline void
-relay_note_message(struct relay *relay, const struct relay_message *message,
-    bool is_first)
+relay_note_message(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, bool is_first)
 {
-	if (relay->state == RELAY_LINKED && (is_first ||
-	    relay->server->session->batch_state == BATCH_GROWS))
-		relay_keep_message(relay, message, is_first);
+	if (is_first && relay->state == RELAY_LINKED)
+		relay_keep_first(relay, io, message);
+	if (!relay_keeps_batch(relay))
+		return;
+	if (message->here < message->total)
+		relay->server->session->batch_state = BATCH_NONE;
+	else if (message->at[0] == MSG_SYNC || message->at[0] == MSG_QUERY)
+		relay_keep(relay, io, message->at + message->here,
+		    BATCH_WHOLE);
 }
 /* This error is not for the client: its batch will be run again. */
 bool	relay_meets_again(struct relay *, const struct expectation *,
@@ -398,8 +415,8 @@ bool	relay_is_split(const struct relay *);
 /* Why this text is no read; WHY_READ: it is proven to be one. */
 enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
 /*
- * Before a message is handled.  False: it has to wait until the read that
- * runs at a replica is over.
+ * Before a message that does not stand in a batch is handled.  False: it has
+ * to wait until the read that runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
 /* relay_reader.c */

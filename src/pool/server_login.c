@@ -25,7 +25,6 @@
 #include "pool/server_login.h"
 #include "pool/server_login_private.h"
 #include "wire/error_fields.h"
-#include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/scram.h"
 
@@ -209,6 +208,8 @@ login_connect(struct server *server)
 	if (!stream_connect(&server->stream, server->loop, &login->addr,
 	    server_on_stream))
 		login_cannot_connect(server, errno);
+	else
+		server->stream.yields = true;
 }
 
 void

@@ -8,7 +8,6 @@
  * each type what it is and who handles it.
  */
 
-#include "base/mem.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_batch.h"
 #include "relay/relay_client.h"

@@ -22,7 +22,7 @@ struct show_table {
 	const char	*name;		/* upper case */
 	const char	*help;
 	bool		 is_admin_only;
-	/* "name:type name:type": i int4, l int8, t text */
+	/* "name:type name:type": i int4, l int8, n numeric, b bytea, t text */
 	const char	*columns;
 	void		(*fill)(struct show *);
 	/* Not NULL: called in every loop's thread, one after the other. */

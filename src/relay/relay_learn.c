@@ -152,7 +152,10 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/* A Bind with another number of values than the statement has parameters. */
+/*
+ * A Bind with another number of values than the statement has parameters,
+ * where that is known: to prepare it here could fail first.
+ */
 static bool
 relay_refuse_count(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const struct statement *statement,
@@ -165,7 +168,8 @@ relay_refuse_count(struct relay *relay, struct relay_io *io,
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
 	given = get_u16(&get);
-	if (get.bad)
+	if (get.bad || (statement->origin == NULL &&
+	    strchr(statement->text, '$') != NULL))
 		return false;
 	get_init(&get, statement->types, statement->types_bytes);
 	needed = get_u16(&get);
@@ -232,8 +236,7 @@ relay_prepare(struct relay *relay, struct relay_io *io,
 	uint8_t		learns;
 
 	*verdict = RELAY_USED;
-	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
-	    kind, statement, name))
+	if (relay_answer_learned(relay, io, message, kind, statement, name))
 		return 0;
 	learns = relay_learns(relay, message, kind, statement);
 	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
@@ -271,15 +274,12 @@ relay_number(struct relay *relay, struct relay_io *io,
 	    message, kind, statement, name, verdict);
 }
 
-/* To prepare it here would fail first, where the transaction has. */
 bool
 relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const struct statement *statement,
     const char *name)
 {
 	return relay->server->session->unnamed != statement &&
-	    (statement->origin != NULL ||
-	    strchr(statement->text, '$') == NULL) &&
 	    relay_refuse_count(relay, io, message, statement, name);
 }
 

@@ -29,7 +29,7 @@
  * Who reads at the primary for so long, without as long a pause, waits for a
  * replica as long as that, and no more often.
  */
-#define STUCK_US	US_PER_SECOND
+#define STUCK_US	(250 * US_PER_MS)
 #define PAUSE_US	(20 * US_PER_MS)
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);

@@ -20,6 +20,7 @@
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
+#include "ops/show.h"
 #include "ops/suspend.h"
 #include "ops/watch.h"
 #include "pool/cluster.h"
@@ -112,6 +113,7 @@ lifecycle_apply_limits(const struct config *config)
 	statement_memory_max =
 	    (size_t)config->option.max_statement_memory_bytes;
 	words_are_followed = config->option.follow_functions;
+	relay_no_queries = config->option.disable_pqexec;
 	relay_names_max = (size_t)config->option.max_client_statements;
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&scram_iterations, config->option.scram_iterations);
@@ -361,5 +363,6 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	process.started_us = clock_now_us();
 	process.config_read_us = clock_wall_us();
 	process.state = stop_state_name;
+	show_stats_start(loop);
 	config_release(config);
 }

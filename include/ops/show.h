@@ -46,6 +46,9 @@ const struct show_table	*show_each(size_t);	/* NULL behind the last */
 /* What was probably meant, for a name in capitals; NULL: no idea. */
 const char		*show_nearest(const char *name);
 
+/* Main thread: averages have a beginning from now on. */
+void	show_stats_start(struct loop *);
+
 /* Columns; is_text: all as text, for drivers that ask for binary. */
 size_t	show_columns(const struct show_table *, struct put_column *,
 	    char *room, size_t, bool is_text);

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "config/config.h"
 #include "front.h"
 #include "lifecycle.h"

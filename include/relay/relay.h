@@ -24,11 +24,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/pins.h"
 #include "base/reason.h"
 #include "client/client.h"
-#include "net/deadline.h"
 #include "pool/pool.h"
 #include "relay/relay_batch.h"
 #include "relay/relay_begin.h"
@@ -42,10 +40,7 @@
 #include "relay/relay_split.h"
 #include "relay/relay_tie.h"
 #include "relay/relay_timeouts.h"
-#include "session/prepared.h"
 #include "session/session.h"
-#include "session/settings.h"
-#include "wire/sqlbegin.h"
 #include "wire/sqlscan.h"
 
 enum relay_state {

@@ -255,7 +255,7 @@ explain_run(struct console *console, const char *text, bool waits)
 	if (explain_parse(console, &explain, text) &&
 	    explain_find(console, &explain, config)) {
 		if (explain.cluster != NULL) {
-			source = catalogue_source_find(config, explain.entry,
+			source = catalogue_source_find(explain.entry,
 			    explain.database);
 			catalogue_source_take(source, &catalogue);
 		}

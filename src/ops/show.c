@@ -523,12 +523,6 @@ static const struct show_table	show_tables[] = {
 };
 
 const struct show_table *
-show_each(size_t i)
-{
-	return i < ARRAY_LENGTH(show_tables) ? &show_tables[i] : NULL;
-}
-
-const struct show_table *
 show_find(const char *name)
 {
 	for (size_t i = 0; i < ARRAY_LENGTH(show_tables); i++)

@@ -8,7 +8,6 @@
  * each type what it is and who handles it.
  */
 
-#include "base/mem.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_batch.h"
 #include "relay/relay_client.h"
@@ -19,6 +18,7 @@
 #include "relay/relay_parse.h"
 #include "relay/relay_private.h"
 #include "relay/relay_retry.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_simple.h"
 #include "relay/relay_split.h"
@@ -302,6 +302,11 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
 		return RELAY_LATER;
+	if (relay->ties.pins & PIN_DRAWN) {
+		relay_end_drawn(relay, io, &message);
+		if (relay->state == RELAY_CLOSED)
+			return RELAY_GONE;
+	}
 	if (relay->touches & SQL_TOUCHES_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;

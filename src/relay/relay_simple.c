@@ -22,7 +22,6 @@
 #include "relay/relay_private.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_simple.h"
-#include "relay/relay_split.h"
 #include "relay/relay_tie.h"
 #include "relay/relay_undo.h"
 #include "session/verdict.h"

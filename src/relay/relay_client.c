@@ -80,7 +80,8 @@ relay_refuse_block(struct relay *relay, struct relay_io *io,
 	relay_answer_error(relay, io, is_query,
 	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
 	    "Use pool_mode = transaction for this database.",
-	    "transaction blocks are not allowed in pool_mode statement");
+	    "transaction blocks not allowed in statement "
+		    "pooling mode");
 	relay_drop(relay, message);
 	return true;
 }

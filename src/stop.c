@@ -17,6 +17,7 @@
 #include "daemon.h"
 #include "front.h"
 #include "net/loop.h"
+#include "ops/suspend.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
 #include "stop.h"
@@ -352,6 +353,7 @@ stop_begin(enum shutdown_mode mode)
 {
 	bool	again = atomic_load(&stop.state) != STOP_RUNNING;
 
+	suspend_end("it shuts down");
 	/* An end that waits for others, if need be for ever, gets a limit. */
 	if (again && mode == SHUTDOWN_DRAIN && !stop.is_limited) {
 		if (atomic_load(&stop.state) == STOP_PAUSING)

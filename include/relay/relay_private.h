@@ -4,7 +4,8 @@
  *	relay_service.c	 starting, reading, cancelling, closing
  *	relay.c		 states, linking, back-pressure
  *	relay_client.c	 what the client says
- *	relay_parse.c	 of it, Parse
+ *	relay_simple.c	 of it, the simple query protocol
+ *	relay_parse.c	 Parse
  *	relay_batch.c	 the rest of the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks

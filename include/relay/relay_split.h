@@ -31,8 +31,8 @@ enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
  * runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
-/* A transaction that is no read has ended on the primary. */
-void	relay_note_written(struct relay *);
+/* A transaction has ended, or nobody knows; where there are several hosts. */
+void	relay_note_done(struct relay *);
 /* A server was given back, or rests; what waited for that goes on. */
 void	relay_resume(struct relay *);
 /* As a task: the client is looked at again. */

@@ -170,6 +170,8 @@ client_accept(struct loop *loop, int fd, bool is_unix)
 	atomic_fetch_add(&client_numbers.logging_in, 1);
 	client->is_unix = is_unix;
 	stream_open(&client->stream, loop, fd, client_on_stream);
+	client->stream.yields = true;
+	stream_watch(&client->stream);
 	client->has_place = client_take_place(max);
 	client_login_start(client, !client->has_place);
 }

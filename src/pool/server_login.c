@@ -209,6 +209,8 @@ login_connect(struct server *server)
 	if (!stream_connect(&server->stream, server->loop, &login->addr,
 	    server_on_stream))
 		login_cannot_connect(server, errno);
+	else
+		server->stream.yields = true;
 }
 
 void

@@ -180,9 +180,10 @@ relay_rename_error(struct relay *relay, struct relay_io *io,
 	    relay->server->transaction_status == STATUS_FAILED &&
 	    (head->asked[0] == '\0' ||
 	    names_find(&relay->prepared.names, head->asked) != NULL)) {
-		relay_put_answer_error(relay, io, "25P02",
-		    "current transaction is aborted, commands ignored until "
-		    "end of transaction block");
+		relay_put_answer_error(relay, io, &(struct error_fields){
+		    .sqlstate = "25P02", .message = "current transaction is "
+		    "aborted, commands ignored until end of transaction "
+		    "block" });
 		return true;
 	}
 	if (head->number == 0 || (strcmp(fields->sqlstate, "26000") != 0 &&

@@ -465,6 +465,9 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	if (relay_heal_lost(relay))
 		return;
+	/* Perhaps it was done: who looks for it must not look too early. */
+	if (relay->server->pool->set != NULL)
+		relay_note_done(relay);
 	asked = relay_copy_is_asked(expected_head(&session->expected));
 	if (!asked && relay_survive(relay, reason, what, text))
 		return;

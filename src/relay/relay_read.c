@@ -8,8 +8,6 @@
  * bytes were used, in relay_finish().
  */
 
-#include <string.h>
-
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
@@ -212,14 +210,10 @@ relay_read_server(struct relay *relay)
 	struct server		*server = relay->server;
 	struct server_session	*session = server->session;
 	uint8_t			*buffer = relay->client->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
+	ssize_t			 n = session_read(server, buffer);
 	struct relay_io		 io;
-	ssize_t			 n;
+	size_t			 used;
 
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
 	if (n == STREAM_AGAIN)
 		return;
 	if (n <= 0) {
@@ -228,17 +222,12 @@ relay_read_server(struct relay *relay)
 		    stream_error(&server->stream), 0);
 		return;
 	}
-	all = held + (size_t)n;
 	relay_io_init(&io, relay);
-	used = relay_read_answers(relay, &io, buffer, all);
+	used = relay_read_answers(relay, &io, buffer, (size_t)n);
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
 	relay->split.has_told |= io.to_client.sent > 0;
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else if (held > 0)
-		buf_done(&session->held);
+	session_hold_back(session, buffer + used, (size_t)n - used);
 	relay_after_answers(relay);
 }

@@ -455,9 +455,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		server->session->has_altered = false;
 		statements_expire();
 	}
-	if (server->pool->set != NULL && relay->choice.need == NEED_WRITE &&
+	if (server->pool->set != NULL &&
 	    server->transaction_status == STATUS_IDLE)
-		relay_note_written(relay);
+		relay_note_done(relay);
 	relay->loss.may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->listen.hearer != NULL) &&

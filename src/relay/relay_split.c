@@ -344,7 +344,7 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	return false;
 }
 
-void
+static void
 relay_note_written(struct relay *relay)
 {
 	struct cluster	*cluster = relay->client->pool->set->cluster;
@@ -360,6 +360,15 @@ relay_note_written(struct relay *relay)
 		relay->split.alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
+}
+
+void
+relay_note_done(struct relay *relay)
+{
+	if (relay->choice.need == NEED_WRITE)
+		relay_note_written(relay);
+	else if (relay->choice.need == NEED_READ)
+		relay_note_read(relay);
 }
 
 /*

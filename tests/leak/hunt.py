@@ -95,7 +95,7 @@ def hunt(field, seed, statements, seconds, goes_on):
             events += wanted
             player.play_round(wanted)
     except Difference as difference:
-        if difference.key == "stall":
+        if difference.key == "stall" or "53300" in difference.key:
             print(field.who(), flush=True)
         return events, options, difference, player.statements
     finally:

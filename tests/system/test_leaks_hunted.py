@@ -348,3 +348,17 @@ def test_a_reset_goes_back_before_a_batch_that_begins_with_close(world):
     same(direct, pooled, close("S", "s") + parse("s", "show search_path") +
          bind("s") + execute() + SYNC)
     same(direct, pooled, query("rollback"))
+
+
+def test_a_role_of_the_startup_packet_ends_with_another_authorization(world):
+    world.pg.sql("create role hunted_r; create role hunted_w")
+    weir = world.start(ONE)
+    shown = query("select current_user, session_user, "
+                  "current_setting('role')")
+    for texts in (["set session authorization default"],
+                  ["set session authorization hunted_w", "set role none"]):
+        direct, pooled = (Client(port, options="-c role=hunted_r")
+                          for port in (world.pg.port, weir.port))
+        for text in texts:
+            same(direct, pooled, query(text))
+            same(direct, pooled, shown)

@@ -34,6 +34,9 @@ def seen(messages):
         if kind == "E":
             error = error_of([(kind, body)])
             found.append((error["S"], error["C"], error["M"]))
+            # By this function of its source drivers know to prepare again.
+            if error["C"] == "0A000":
+                found[-1] += (error.get("R"),)
         elif kind == "T":
             found.append(("T", columns(body)))
         else:

@@ -127,6 +127,8 @@ uint32_t	 pid_of(const struct peer *);
 uint32_t	 secret_of(const struct peer *);
 /* The clients of this loop are told to go, over this time. */
 void		 dismisses(int loop, const char *text, int64_t spread_us);
+/* SUSPEND and RESUME, in all loops. */
+void		 suspends(bool);
 /* Whatever it was: counts as heard. */
 void		 ignores(struct peer *);
 

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "client/client_leave.h"
@@ -18,7 +17,6 @@
 #include "front.h"
 #include "net/loop.h"
 #include "ops/suspend.h"
-#include "pool/peers.h"
 #include "pool/pool.h"
 #include "stop.h"
 #include "worker.h"

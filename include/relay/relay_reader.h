@@ -33,8 +33,6 @@ struct relay_reads {
 struct causal	*relay_causal(struct relay *);
 /* A server that may serve a read; as relay_ask(). */
 struct server	*relay_ask_for_reader(struct relay *);
-/* The pool for a read, or NULL: only the primary has what it may see. */
-struct pool	*relay_reader(struct relay *);
 /* LINKED now: it is counted where this transaction goes. */
 void		 relay_note_route(struct relay *, bool is_replica);
 /* One that was to read is over; perhaps it was served by the primary. */

@@ -29,7 +29,6 @@
 #include <openssl/x509v3.h>
 
 #include "net/stream_private.h"
-#include "net/tls.h"
 #include "net/tls_private.h"
 
 /* Negative errors: these, or an OpenSSL code, or a verification's result. */

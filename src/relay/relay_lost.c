@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pool/cluster.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_client.h"
 #include "relay/relay_finish.h"

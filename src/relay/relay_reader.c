@@ -155,7 +155,7 @@ relay_reader_is_usable(const struct relay *relay)
 }
 
 /* NULL: none is there, or none has replayed as much as the ticket says. */
-struct pool *
+static struct pool *
 relay_reader(struct relay *relay)
 {
 	struct pool_set	*set = relay->client->pool->set;

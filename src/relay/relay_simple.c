@@ -22,7 +22,6 @@
 #include "relay/relay_private.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_simple.h"
-#include "relay/relay_split.h"
 #include "relay/relay_tie.h"
 #include "relay/relay_undo.h"
 #include "session/verdict.h"
@@ -123,6 +122,12 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	struct verdict	 verdict;
 	uint32_t	 touches, by_words;
 
+	if (relay_no_queries) {
+		client_fail(relay->client, REASON_UNSUPPORTED, "PQexec "
+		    "disallowed: only the extended protocol is, by "
+		    "disable_pqexec");
+		return RELAY_GONE;
+	}
 	if (message->here < message->total)
 		return message->total > LOOP_BUFFER_BYTES ?
 		    relay_stream_query(relay, io, message) : RELAY_LATER;

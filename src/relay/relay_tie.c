@@ -227,6 +227,7 @@ relay_note_touches(struct relay *relay, struct relay_io *io,
 	relay_forget_shelf(relay, touches);
 	return true;
 }
+
 /*
  * What is there now: counted, told, and allowed or not.
  */

@@ -220,7 +220,8 @@ void
 settings_switch_query(struct buf *buf, const struct settings *from,
     const struct settings *to, bool is_person_first, bool is_for_transaction)
 {
-	const char	*name, *is_local = is_for_transaction ? "true" : "false";
+	const char	*is_local = is_for_transaction ? "true" : "false";
+	const char	*name;
 
 	if (settings_get(from, "role") != NULL)
 		settings_put_reset(buf, "role");

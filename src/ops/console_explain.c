@@ -168,8 +168,7 @@ explain_find(struct console *console, struct explain *explain,
 		if (explain->database[0] != '\0')
 			console_error(console,
 			    reason_sqlstate(REASON_NO_DATABASE),
-			    "there is no database \"%s\" in the "
-			    "configuration", explain->database);
+			    "no such database: %s", explain->database);
 		else
 			console_error(console,
 			    reason_sqlstate(REASON_BAD_COMMAND), "which "

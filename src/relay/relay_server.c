@@ -469,8 +469,8 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
 	    server->transaction_status != STATUS_IDLE) {
 		client_fail(relay->client, REASON_TRANSACTION_REFUSED,
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
+		    "transaction blocks not allowed in statement "
+		    "pooling mode");
 		return ANSWER_DROP;
 	}
 	return fate;

@@ -61,8 +61,11 @@ expected_strike(struct expected *expected)
 	struct expectation	*entry = expected_head(expected);
 
 	assert(entry != NULL);
-	if (entry->statement != NULL)
+	if (entry->statement != NULL) {
+		expected->parses -= entry->kind == EXPECT_PARSE &&
+		    entry->number != 0;
 		statement_release(entry->statement);
+	}
 	if (entry->before != NULL)
 		statement_release(entry->before);
 	if (entry->name != NULL) {

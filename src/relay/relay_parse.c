@@ -18,7 +18,6 @@
 #include "relay/relay_own.h"
 #include "relay/relay_parse.h"
 #include "relay/relay_private.h"
-#include "relay/relay_query.h"
 #include "relay/relay_tie.h"
 #include "session/verdict.h"
 #include "wire/put.h"

@@ -161,6 +161,13 @@ front_apply(const struct config *config)
 }
 
 void
+front_set_accepting(bool accepts)
+{
+	for (int i = 0; i < front.count; i++)
+		listener_set_accepting(front.listeners[i], accepts);
+}
+
+void
 front_drain(bool keeps)
 {
 	struct config	*config = config_current();

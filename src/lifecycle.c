@@ -14,12 +14,12 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "config/config.h"
 #include "front.h"
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
+#include "ops/suspend.h"
 #include "ops/watch.h"
 #include "pool/cluster.h"
 #include "pool/peers.h"
@@ -293,8 +293,10 @@ lifecycle_pause_all(bool pauses)
 {
 	if (pauses)
 		pools_pause(NULL);
-	else
+	else {
+		suspend_end("SIGUSR2");
 		pools_resume(NULL);
+	}
 	log_info(NULL, "all pools are %s", pauses ? "paused" : "resumed");
 }
 
@@ -355,6 +357,7 @@ lifecycle_start(struct loop *loop, const char *config_file)
 	process.reload = process_reload;
 	process.apply = process_apply;
 	process.shutdown = process_shutdown;
+	process.set_accepting = front_set_accepting;
 	process.loop_count = workers_loops();
 	process.loop = process_loop;
 	process.started_us = clock_now_us();

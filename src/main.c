@@ -19,9 +19,7 @@
 #include <event2/event.h>
 #include <openssl/opensslv.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "client/auth_query.h"
 #include "config/config.h"
 #include "daemon.h"

@@ -42,6 +42,7 @@
 	X(REASON_TRANSACTION_REFUSED,	"0A000", "transaction_refused")	\
 	X(REASON_LISTEN_QUEUE,		"53400", "listen_queue")	\
 	X(REASON_SHUTDOWN,		"57P01", "shutdown")		\
+	X(REASON_SUSPEND_TIMEOUT,	"57P01", "suspend_timeout")	\
 	X(REASON_KILLED,		"57P01", "killed")		\
 	X(REASON_RELOADED,		"57P01", "reloaded")		\
 	X(REASON_CONNECT_FAILED,	"08001", "connect_failed")	\
@@ -54,6 +55,7 @@
 	X(REASON_SERVER_LOST,		"08006", "server_lost")		\
 	X(REASON_SERVER_RUBBISH,	"08P01", "server_rubbish")	\
 	X(REASON_NO_SECRET,		"28000", "no_secret")		\
+	X(REASON_SECRET_CHANGED,	"57P01", "secret_changed")	\
 	X(REASON_NO_STATEMENT,		"26000", "no_statement")	\
 	X(REASON_STATEMENT_EXISTS,	"42P05", "statement_exists")	\
 	X(REASON_SHAPE_CHANGED,		"0A000", "shape_changed")	\

@@ -159,6 +159,9 @@ X(TIME, client_login_timeout, client_login_timeout_us, "60", "60", 0,	\
     3600, true, "close a client that has not logged in by then; 0: never")\
 X(TIME, cancel_wait_timeout, cancel_wait_timeout_us, "10", "10", 0,	\
     3600, true, "give up a cancel request after this long")		\
+X(TIME, suspend_timeout, suspend_timeout_us, "10", "10", 0, 3600, true,	\
+    "SUSPEND closes who does not take what was read for it by then; "	\
+    "0: never")								\
 X(TEXT, peers, peers, "", "", 0, 0, true,				\
     "names or addresses, with :PORT if it is not listen_port, of the "	\
     "pgweir processes of one service, as a headless Service has them: a "\
@@ -348,7 +351,6 @@ X(conffile, "the file given on the command line is read again")	\
 X(autodb_idle_timeout, "databases made from * are kept")		\
 X(pool_idle_timeout, "pools without servers cost nothing")		\
 X(dns_zone_check_period, "names are looked up again, see dns_max_ttl")	\
-X(suspend_timeout, "there is no online restart by handing over sockets")\
 X(server_fast_close, "servers are closed at their transaction's end")	\
 X(log_stats, "ask the console, SHOW STATS")				\
 X(stats_period, "averages are over the life of the process")		\

@@ -31,6 +31,7 @@ struct process {
 	/* Any thread: from now on this configuration; takes it over. */
 	void		(*apply)(struct config *);
 	void		(*shutdown)(enum shutdown_mode);	/* any thread */
+	void		(*set_accepting)(bool);	/* clients; main thread */
 	/* All loops; 0 is main's and serves if it is the only one. */
 	int		 loop_count;
 	struct loop	*(*loop)(int index);

@@ -42,7 +42,6 @@ struct show {
 };
 
 const struct show_table	*show_find(const char *name);
-const struct show_table	*show_each(size_t);	/* NULL behind the last */
 /* What was probably meant, for a name in capitals; NULL: no idea. */
 const char		*show_nearest(const char *name);
 

@@ -31,6 +31,8 @@ enum {
 	CATALOGUE_BAD_FUNCTION = 1 << 3,	/* one of them does not pass */
 	CATALOGUE_BAD_RELATION = 1 << 4,
 	CATALOGUE_BAD_TYPE = 1 << 5,
+	CATALOGUE_BAD = CATALOGUE_BAD_FUNCTION | CATALOGUE_BAD_RELATION |
+	    CATALOGUE_BAD_TYPE,
 };
 
 /*
@@ -52,7 +54,10 @@ void			 catalogue_draft_free(struct catalogue_draft *);
 const struct catalogue	*catalogue_hold(const struct catalogue *);
 void			 catalogue_release(const struct catalogue *);
 
-/* CATALOGUE_..., 0 for a name that nothing has. */
+/*
+ * CATALOGUE_..., 0 for a name that nothing has.  One that is not ASCII may be
+ * any of that kind: the client's encoding, and the case, may be another.
+ */
 unsigned		 catalogue_find(const struct catalogue *,
 			    const char *name);
 /* These characters may have an operator in them that does not pass. */

@@ -47,6 +47,7 @@ struct statement {
 	uint64_t		 shape;		/* of its rows; 0: not known */
 	uint32_t		 touches;	/* sqlscan's, of the text */
 	enum sql_verb		 verb;
+	bool			 alters;	/* sqlscan's, as well */
 	uint8_t			 may_be_ours;	/* relay/own.h */
 	/* Where it goes: a catalogue's number, and below it why. */
 	_Atomic uint64_t	 routed;

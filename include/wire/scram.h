@@ -46,6 +46,7 @@ enum scram_result {
 	SCRAM_CONTINUE,		/* something was appended; read on */
 	SCRAM_DONE,		/* the peer proved itself */
 	SCRAM_REFUSED,		/* it did not: wrong password, or unknown */
+	SCRAM_STALE,		/* our keys are of another salt than its */
 	SCRAM_BAD,		/* it broke the protocol: see the error */
 };
 

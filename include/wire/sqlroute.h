@@ -66,6 +66,7 @@ struct sqlroute_name {
 struct sqlroute_level {
 	uint8_t		flags;
 	uint8_t		from;		/* how far an item of FROM is read */
+	bool		has_query;	/* a parenthesis in it is a query */
 };
 
 struct sqlroute {

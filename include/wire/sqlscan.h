@@ -101,7 +101,9 @@ struct sqlscan {
 	uint32_t	 touches;
 	uint32_t	 statements;	/* that are not empty */
 	uint8_t		 first, last;	/* enum sql_verb */
-	bool		 alters;	/* CREATE, ALTER, DROP */
+	bool		 alters;	/* CREATE, ALTER or DROP of something
+					 * that can make another client's
+					 * statement a write */
 
 	/* The lexer. */
 	uint8_t		 state;
@@ -134,6 +136,8 @@ struct sqlscan {
 	bool		 is_assigned;	/* SET: behind the name */
 	bool		 is_dotted;	/* SET LOCAL: the name has a dot */
 	uint16_t	 words;		/* since the inner verb */
+	uint16_t	 adjectives;	/* of them, right behind CREATE */
+	bool		 is_private;	/* CREATE TEMP, an index, DROP TABLE */
 	uint16_t	 parens;
 };
 

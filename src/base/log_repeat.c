@@ -3,11 +3,9 @@
  */
 
 #include <stdio.h>
-#include <string.h>
 
 #include "base/hash.h"
 #include "base/log_repeat.h"
-#include "base/mem.h"
 
 enum { LOG_REPEAT_PLACES = 64 };
 

@@ -519,6 +519,7 @@ auth_step_scram(struct client *client, const uint8_t *body, size_t n)
 		auth_refuse(client, login->auth.is_known ?
 		    "wrong password" : "unknown user");
 		break;
+	case SCRAM_STALE:
 	case SCRAM_BAD:
 		client_fail(client, REASON_BAD_MESSAGE,
 		    "SCRAM authentication failed: %s",

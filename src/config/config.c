@@ -469,12 +469,12 @@ config_free(struct config *config)
 	for (size_t i = 0; i < config->peer_count; i++)
 		peer_free(config->peers[i]);
 	free(config->peers);
-	tls_context_release(config->peers_tls);
+	tls_context_free(config->peers_tls);
 	option_values_done(&config->option);
 	userlist_free(config->userlist);
 	hba_free(config->hba);
-	tls_context_release(config->front_tls);
-	tls_context_release(config->back_tls);
+	tls_context_free(config->front_tls);
+	tls_context_free(config->back_tls);
 	for (size_t i = 0; i < config->set_count; i++)
 		free(config->sets[i]);
 	free(config->sets);

@@ -490,20 +490,6 @@ option_values_init(struct option_values *values, bool is_pgbouncer)
 }
 
 void
-option_values_copy(struct option_values *to,
-    const struct option_values *from)
-{
-	char	**text;
-
-	*to = *from;
-	for (size_t i = 0; i < option_count; i++)
-		if (option_is_text(&options[i])) {
-			text = option_at(&options[i], to);
-			*text = mem_string(*text);
-		}
-}
-
-void
 option_values_done(struct option_values *values)
 {
 	for (size_t i = 0; i < option_count; i++)

@@ -6,7 +6,6 @@
  * answered as PgBouncer answers them.
  */
 
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,10 +18,13 @@
 #include "ops/process.h"
 #include "ops/show.h"
 #include "ops/show_private.h"
+#include "ops/suspend.h"
 #include "pool/pool.h"
 #include "wire/put.h"
 
 #define POLL_US		(50 * US_PER_MS)
+#define NOT_NOW		"55000"		/* object_not_in_prerequisite_state */
+
 struct command {
 	const char	*name;
 	const char	*arguments;	/* for SHOW HELP */
@@ -172,12 +174,23 @@ command_wait(struct console *console, const char *database, const char *tag)
 	    command_on_poll);
 }
 
+/* All that PAUSE or SUSPEND could stop is stopped; that was said. */
+static bool
+command_is_stopped(struct console *console)
+{
+	if (!suspend_is_on() && !pools_are_paused(NULL))
+		return false;
+	console_error(console, NOT_NOW, "already suspended/paused");
+	return true;
+}
+
 static void
 command_pause(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, database) ||
+	    command_is_stopped(console))
 		return;
 	pools_pause(database);
 	command_wait(console, database, "PAUSE");
@@ -190,6 +203,18 @@ command_resume(struct console *console, const struct words *words)
 
 	if (!command_knows(console, database))
 		return;
+	if (database != NULL && !pools_are_paused(database)) {
+		console_error(console, NOT_NOW, "database %s is not paused",
+		    database);
+		return;
+	}
+	if (!suspend_is_on() && !pools_have_paused()) {
+		console_error(console, NOT_NOW,
+		    "pooler is not paused/suspended");
+		return;
+	}
+	if (database == NULL)
+		suspend_end("RESUME");
 	pools_resume(database);
 	console_done(console, "RESUME");
 }
@@ -215,14 +240,19 @@ command_wait_close(struct console *console, const struct words *words)
 		console_wait_close(console, command_database(words));
 }
 
-/* Its one use is to hand sockets to a new process. */
 static void
 command_suspend(struct console *console, const struct words *words)
 {
 	(void)words;
-	console_error(console, reason_sqlstate(REASON_UNSUPPORTED),
-	    "SUSPEND is not supported: sockets are not handed to a new "
-	    "process; PAUSE stops the work");
+	if (command_is_stopped(console))
+		return;
+	if (pools_have_paused()) {
+		console_error(console, NOT_NOW,
+		    "cannot suspend with paused databases");
+		return;
+	}
+	suspend_begin();
+	console_wait_suspend(console);
 }
 
 static void
@@ -247,106 +277,6 @@ command_enable(struct console *console, const struct words *words)
 	command_set_disabled(console, words, false);
 }
 
-/*
- * Commands about clients: a letter to every loop.
- */
-
-struct kill_letter {
-	struct letter	letter;
-	char		*database;	/* NULL: by id */
-	uint64_t	id;
-	/* By id the letter goes round, and home to say whether it was there. */
-	struct loop	*home;
-	uint64_t	asking;		/* the console's client */
-	int		next_loop;
-	bool		is_found;
-};
-
-static bool
-kill_is_meant(const struct kill_letter *kill, const struct client *client)
-{
-	if (client->pool == NULL && kill->database != NULL)
-		return false;
-	return kill->database != NULL ?
-	    strcmp(client->database, kill->database) == 0 :
-	    client->id == kill->id;
-}
-
-static void
-kill_on_loop(struct loop *loop, struct kill_letter *kill)
-{
-	struct client	*client, *next;
-
-	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
-	    client = next) {
-		next = TAILQ_NEXT(client, all);
-		if (kill_is_meant(kill, client)) {
-			kill->is_found = true;
-			client_dismiss(client, REASON_KILLED, "the "
-			    "connection was closed by an administrator",
-			    true);
-		}
-	}
-}
-
-static void
-kill_on_letter(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-
-	kill_on_loop(loop, kill);
-	free(kill->database);
-	free(kill);
-}
-
-static void
-kill_on_home(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-	struct console		*console = console_find(loop, kill->asking);
-
-	if (console != NULL) {
-		if (kill->is_found)
-			console_done(console, "KILL_CLIENT");
-		else
-			console_error(console,
-			    reason_sqlstate(REASON_BAD_PARAMETER),
-			    "there is no client with the id %llu",
-			    (unsigned long long)kill->id);
-		console_go_on(console);
-	}
-	free(kill);
-}
-
-static void
-kill_on_round(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-
-	kill_on_loop(loop, kill);
-	if (kill->next_loop < process.loop_count) {
-		loop_post(process.loop(kill->next_loop++), letter);
-		return;
-	}
-	kill->letter.read = kill_on_home;
-	loop_post(kill->home, letter);
-}
-
-static void
-kill_everywhere(const char *database)
-{
-	for (int i = 0; i < process.loop_count; i++) {
-		struct kill_letter	*kill = mem_new(sizeof *kill);
-
-		kill->database = mem_string(database);
-		kill->letter.read = kill_on_letter;
-		loop_post(process.loop(i), &kill->letter);
-	}
-}
-
 /* As in PgBouncer: the database is paused, and all its connections go. */
 static void
 command_kill(struct console *console, const struct words *words)
@@ -359,7 +289,7 @@ command_kill(struct console *console, const struct words *words)
 	pools_pause(database);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (command_is_about(pool, database)) {
-			kill_everywhere(pool->database);
+			console_kill_all(pool->database);
 			pool_reconnect(pool);
 		}
 	console_done(console, "KILL");
@@ -368,8 +298,7 @@ command_kill(struct console *console, const struct words *words)
 static void
 command_kill_client(struct console *console, const struct words *words)
 {
-	struct kill_letter	*kill;
-	int64_t			 id;
+	int64_t	id;
 
 	if (!text_to_integer(words->list[1], &id) || id <= 0) {
 		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
@@ -377,14 +306,7 @@ command_kill_client(struct console *console, const struct words *words)
 		    words->list[1]);
 		return;
 	}
-	console->is_busy = true;
-	kill = mem_new(sizeof *kill);
-	kill->id = (uint64_t)id;
-	kill->home = console->client->loop;
-	kill->asking = console->client->id;
-	kill->next_loop = 2;
-	kill->letter.read = kill_on_round;
-	loop_post(process.loop(1), &kill->letter);
+	console_kill_one(console, (uint64_t)id);
 }
 
 /*
@@ -505,7 +427,8 @@ static const struct command	commands[] = {
 	    true, command_kill },
 	{ "KILL_CLIENT", "id: close one client", 2, 2, true,
 	    command_kill_client },
-	{ "SUSPEND", "not supported: see PAUSE", 1, 1, true,
+	{ "SUSPEND", "nothing is read and nobody accepted until RESUME; waits "
+	    "until what was read has gone out", 1, 1, true,
 	    command_suspend },
 	{ "WAIT_CLOSE", "[database]: waits until the servers that are to be "
 	    "closed have been", 1, 2, true, command_wait_close },

@@ -4,7 +4,6 @@
  * them.
  */
 
-#include <stdlib.h>
 #include <string.h>
 
 #include <event2/http.h>

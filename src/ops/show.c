@@ -4,7 +4,6 @@
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/clock.h"
@@ -17,6 +16,7 @@
 #include "ops/process.h"
 #include "ops/show.h"
 #include "ops/show_private.h"
+#include "ops/suspend.h"
 #include "pool/backend.h"
 #include "pool/budget.h"
 #include "pool/peers.h"
@@ -355,16 +355,16 @@ show_fill_mem(struct show *show)
 static void
 show_fill_state(struct show *show)
 {
-	bool	paused = pools_are_paused(NULL);
+	bool	paused = pools_are_paused(NULL), suspended = suspend_is_on();
 
 	show_text(show, "active");
-	show_text(show, paused ? "no" : "yes");
+	show_text(show, paused || suspended ? "no" : "yes");
 	show_row(show);
 	show_text(show, "paused");
 	show_text(show, paused ? "yes" : "no");
 	show_row(show);
 	show_text(show, "suspended");
-	show_text(show, "no");
+	show_text(show, suspended ? "yes" : "no");
 	show_row(show);
 	show_text(show, "process");
 	show_text(show, process.state());
@@ -485,12 +485,6 @@ static const struct show_table	show_tables[] = {
 	{ "VERSION", "the version", false, "version:t", show_fill_version,
 	    NULL },
 };
-
-const struct show_table *
-show_each(size_t i)
-{
-	return i < ARRAY_LENGTH(show_tables) ? &show_tables[i] : NULL;
-}
 
 const struct show_table *
 show_find(const char *name)

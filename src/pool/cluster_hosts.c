@@ -11,8 +11,6 @@
  * where there are IPv4 addresses, they are the members.
  */
 
-#include <string.h>
-
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"

@@ -7,8 +7,6 @@
  * told at once when waiting cannot heal it.
  */
 
-#include <assert.h>
-
 #include "base/mem.h"
 #include "pool/backend.h"
 #include "pool/pool.h"

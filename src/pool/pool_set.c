@@ -13,7 +13,6 @@
 #include <limits.h>
 #include <stdio.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
 #include "config/config.h"
@@ -76,7 +75,8 @@ pool_set_remember(struct pool_set *set, struct pool *pool)
 	pthread_mutex_unlock(&set->shared.mutex);
 }
 
-struct pool *
+/* The pool of this set at that host; made if there is none yet. */
+static struct pool *
 pool_set_pool(struct pool_set *set, struct backend *backend)
 {
 	struct config	*config;

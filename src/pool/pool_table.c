@@ -9,7 +9,6 @@
  * next transaction.
  */
 
-#include <assert.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>

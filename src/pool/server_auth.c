@@ -6,7 +6,6 @@
  * every message is bounded, and what is out of order ends it.
  */
 
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
@@ -119,6 +118,11 @@ static void
 login_on_sasl(struct server *server, uint32_t code, const uint8_t *data,
     size_t n)
 {
+	static const enum reason reasons[] = {
+		[SCRAM_REFUSED] = REASON_SERVER_REFUSED,
+		[SCRAM_STALE] = REASON_SECRET_CHANGED,
+		[SCRAM_BAD] = REASON_SERVER_RUBBISH,
+	};
 	struct server_login	*login = server->login;
 	struct buf		 answer;
 	enum scram_result	 result;
@@ -142,8 +146,7 @@ login_on_sasl(struct server *server, uint32_t code, const uint8_t *data,
 		return;
 	}
 	buf_wipe(&answer);
-	login_fail(server, result == SCRAM_REFUSED ? REASON_SERVER_REFUSED :
-	    REASON_SERVER_RUBBISH, NULL, result == SCRAM_REFUSED,
+	login_fail(server, reasons[result], NULL, result != SCRAM_BAD,
 	    "SCRAM failed: %s", scram_client_error(login->scram));
 }
 

@@ -9,7 +9,6 @@
  * message is bounded, and what is out of order ends it.
  */
 
-#include <assert.h>
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
@@ -26,7 +25,6 @@
 #include "pool/server_login.h"
 #include "pool/server_login_private.h"
 #include "wire/error_fields.h"
-#include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/scram.h"
 
@@ -210,6 +208,8 @@ login_connect(struct server *server)
 	if (!stream_connect(&server->stream, server->loop, &login->addr,
 	    server_on_stream))
 		login_cannot_connect(server, errno);
+	else
+		server->stream.yields = true;
 }
 
 void

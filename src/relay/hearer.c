@@ -13,8 +13,9 @@
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
-#include "relay/hub.h"
 #include "relay/hearer.h"
+#include "relay/hub.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_private.h"
 
 /* The hub was away when it should have said it again. */

@@ -18,12 +18,22 @@
 
 #include <assert.h>
 #include <stdlib.h>
-#include <string.h>
 
 #include "base/mem.h"
+#include "client/auth_cache.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_service.h"
+#include "relay/relay_timeouts.h"
 
 
 static const struct {
@@ -181,13 +191,6 @@ relay_refresh_pool(struct relay *relay)
 	client->pool = pool;
 	atomic_fetch_add(&relay_lane(relay)->clients, 1);
 	return true;
-}
-
-static void
-relay_set_reader(struct relay *relay, struct pool *pool)
-{
-	relay->reads.pool = pool;
-	relay->reads.has_left = false;
 }
 
 static void
@@ -368,18 +371,27 @@ void
 relay_on_refused(struct ticket *ticket, const struct pool_error *error)
 {
 	struct relay	*relay = relay_of_ticket(ticket);
+	struct client	*client = relay->client;
 
 	if (relay->state == RELAY_CLOSED) {
 		relay_free(relay);
 		return;
 	}
+	/* Only who logs in anew can tell us the new one. */
+	if (error->reason == REASON_SECRET_CHANGED)
+		auth_cache_forget(client->database, client->user);
 	if (relay->state == RELAY_GREETING) {
 		relay_greet_refused(relay, error);
 		return;
 	}
-	deadline_clear(relay->client->loop, &relay->client->deadline);
+	deadline_clear(client->loop, &client->deadline);
 	relay_set_state(relay, RELAY_IDLE);
-	relay_refuse_held(relay, error->sqlstate, error->text, error->hint);
+	if (error->reason == REASON_SECRET_CHANGED)
+		client_fail_as(client, error->reason, error->sqlstate,
+		    error->text, error->hint);
+	else
+		relay_refuse_held(relay, error->sqlstate, error->text,
+		    error->hint);
 }
 
 const struct log_who *

@@ -6,14 +6,20 @@
  * and sent when it comes to the head; with nothing expected it goes out now.
  */
 
-#include <assert.h>
 #include <stdarg.h>
 #include <stdio.h>
-#include <string.h>
 
 #include "base/errors.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
+#include "relay/relay_undo.h"
 #include "wire/put.h"
 
 static uint8_t
@@ -92,23 +98,14 @@ relay_put_fields(const struct relay *relay, struct buf *buf,
 	put_error(buf, &fields);
 }
 
-static void
-relay_put_error(const struct relay *relay, struct buf *buf,
-    const char *sqlstate, const char *text, const char *hint)
-{
-	relay_put_fields(relay, buf, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
-}
-
 void
 relay_put_answer_error(struct relay *relay, struct relay_io *io,
-    const char *sqlstate, const char *text)
+    const struct error_fields *fields)
 {
 	struct buf	answer;
 
 	buf_init(&answer);
-	relay_put_error(relay, &answer, sqlstate, text, NULL);
+	relay_put_fields(relay, &answer, fields);
 	parcel_piece(&io->to_client, buf_bytes(&answer),
 	    buf_length(&answer));
 	buf_done(&answer);
@@ -165,7 +162,7 @@ relay_has_begun(const struct relay *relay)
 	    relay->server->transaction_status != STATUS_IDLE);
 }
 
-static void
+void
 relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
     const struct error_fields *fields)
 {
@@ -293,7 +290,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
-	relay_put_error(relay, &error, sqlstate, text, NULL);
+	relay_put_fields(relay, &error, &(struct error_fields){
+	    .sqlstate = sqlstate, .message = text });
 	for (uint32_t i = expected->count; i-- > 0;)
 		relay_undo(relay, expected_at(expected, i), true,
 		    expected->count);

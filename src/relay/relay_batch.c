@@ -1,283 +1,34 @@
 /*
- * The extended query protocol: statements that clients name are shared, so
- * names are changed on the way, and what this server lacks is prepared in
- * front of the message that needs it.
+ * The extended query protocol but for Parse (relay_parse.c): Bind, Describe
+ * and Close.  Statements that clients name are shared, so names are changed on
+ * the way, and what this server lacks is prepared in front of the message that
+ * needs it.
  *
  * The unnamed statement stays unnamed.  A server holds one for whoever used
  * it last; if that is not this client's text, it is parsed again first.
  */
 
-#include <assert.h>
-#include <stdlib.h>
 #include <string.h>
 
 #include "base/buf.h"
 #include "base/mem.h"
-#include "config/config.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_client.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
+#include "relay/relay_own.h"
 #include "relay/relay_private.h"
-#include "session/verdict.h"
+#include "relay/relay_server.h"
+#include "relay/relay_shelf.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_undo.h"
 #include "session/words.h"
 #include "wire/put.h"
-
-/* The name that the body begins with; NULL: its end is not here. */
-static const char *
-relay_body_name(const struct relay_message *message, size_t offset,
-    size_t *after)
-{
-	const uint8_t	*at = message->at + MSG_HEAD_BYTES + offset;
-	const uint8_t	*end = message->at + message->here;
-	const uint8_t	*zero;
-
-	if (at >= end || (zero = memchr(at, '\0', (size_t)(end - at))) == NULL)
-		return NULL;
-	*after = (size_t)(zero + 1 - message->at) - MSG_HEAD_BYTES;
-	return (const char *)at;
-}
-
-/* A name that is not here yet: wait for it, within reason. */
-static enum relay_verdict
-relay_name_missing(struct relay *relay, const struct relay_message *message)
-{
-	if (message->here == message->total)
-		return relay_bad_message(relay, message,
-		    "a name in it does not end");
-	if (message->here >= LOOP_BUFFER_BYTES / 2)
-		return relay_bad_message(relay, message,
-		    "a name in it is too long");
-	return RELAY_LATER;
-}
-
-/* Begin the message anew under a changed name: type, length, first bytes. */
-static void
-relay_put_renamed(struct relay_io *io, const struct relay_message *message,
-    size_t keep, const char *name, size_t old_after)
-{
-	uint8_t		head[MSG_HEAD_BYTES];
-	size_t		name_bytes = strlen(name) + 1;
-	uint32_t	length = (uint32_t)(message->total - 1 - old_after +
-			    keep + name_bytes);
-
-	head[0] = message->at[0];
-	head[1] = (uint8_t)(length >> 24);
-	head[2] = (uint8_t)(length >> 16);
-	head[3] = (uint8_t)(length >> 8);
-	head[4] = (uint8_t)length;
-	parcel_piece(&io->to_server, head, sizeof head);
-	if (keep > 0)
-		parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES,
-		    keep);
-	parcel_piece(&io->to_server, name, name_bytes);
-}
-
-/*
- * Parse.
- */
-
-static enum relay_verdict
-relay_parse_unnamed(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, struct statement *statement)
-{
-	struct server_session	*session = relay->server->session;
-	struct expectation	*entry;
-
-	entry = expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
-	relay->batch.has_parsed = true;
-	if (relay->prepared.unnamed != statement) {
-		/* Its reference moves. */
-		entry->before = relay->prepared.unnamed;
-		relay->prepared.unnamed = statement_hold(statement);
-	} else
-		entry->before = statement_hold(statement);
-	session_set_unnamed(session, statement);
-	relay->batch.unnamed_use = UNNAMED_PARSED;
-	relay->ties.pins &= ~(uint32_t)PIN_STATEMENT;
-	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
-/*
- * What is wrong with its text comes first, so PostgreSQL is asked about that;
- * it knows names of ours only.
- */
-static enum relay_verdict
-relay_refuse_duplicate(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name)
-{
-	size_t	after = strlen(name) + 1;
-
-	relay_put_renamed(io, message, 0, "", after);
-	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
-	    message->total - MSG_HEAD_BYTES - after);
-	expected_add(&relay->server->session->expected, EXPECT_PARSE,
-	    FATE_SWALLOW);
-	session_set_unnamed(relay->server->session, NULL);
-	relay_answer_error(relay, io, false,
-	    reason_sqlstate(REASON_STATEMENT_EXISTS), NULL,
-	    "prepared statement \"%s\" already exists", name);
-	relay_drop(relay, message);
-	return RELAY_USED;
-}
-
-static enum relay_verdict
-relay_parse_named(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name,
-    struct statement *statement)
-{
-	struct server_session	*session = relay->server->session;
-	struct expectation	*entry;
-	struct statement	*known;
-	struct buf		 nothing;
-
-	if (names_find(&relay->prepared.names, name) != NULL)
-		return relay_refuse_duplicate(relay, io, message, name);
-	if (relay_names_max > 0 &&
-	    names_count(&relay->prepared.names) >= relay_names_max) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
-		    "Close or DEALLOCATE what is not needed any more, or "
-		    "raise max_client_statements.", "this client has %zu "
-		    "prepared statements already, as many as "
-		    "max_client_statements allows", relay_names_max);
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	entry = relay_learn_parsed(relay, io, statement, name, &known);
-	if (entry == NULL) {
-		buf_init(&nothing);
-		put_empty(&nothing, MSG_PARSE_COMPLETE);
-		relay_answer(relay, io, EXPECT_PARSE, &nothing);
-		buf_done(&nothing);
-		entry = session->expected.count == 0 ? NULL :
-		    expected_at(&session->expected,
-		    session->expected.count - 1);
-	}
-	if (entry != NULL) {
-		entry->is_named = true;
-		entry->name = mem_string(name);
-	}
-	names_set(&relay->prepared.names, name, known);
-	statement_release(known);
-	relay_drop(relay, message);
-	return RELAY_USED;
-}
-
-/* Nobody keeps the text to look for names in it. */
-static uint32_t
-relay_long_touches(const char *text, size_t n)
-{
-	uint32_t	touches = verdict_touches(text, n);
-
-	return touches & SQL_TOUCHES_NAMES ? touches | SQL_TOUCHES_CUSTOM :
-	    touches;
-}
-
-/*
- * Too long to be kept, or all that may be kept is there already: an unnamed
- * one passes, and the client keeps this server.
- */
-static enum relay_verdict
-relay_parse_long(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, const char *name, bool is_full)
-{
-	struct server_session	*session;
-
-	if (name[0] != '\0' && is_full) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
-		    "Raise max_statement_memory.", "prepared statement "
-		    "\"%s\" cannot be kept: the texts of all of them take "
-		    "max_statement_memory (%zu bytes) already", name,
-		    statement_memory_max);
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	if (name[0] != '\0') {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_MESSAGE_TOO_LONG),
-		    "Raise max_statement_bytes, or do not name it.",
-		    "prepared statement \"%s\" is longer than "
-		    "max_statement_bytes (%zu)", name, statement_bytes_max);
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	if (!relay_may_tie(relay, io, PIN_STATEMENT, false)) {
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
-	session = relay->server->session;
-	expected_add(&session->expected, EXPECT_PARSE, FATE_PASS);
-	session_set_unnamed(session, NULL);
-	relay_set_unnamed(relay, NULL);
-	relay->ties.pins |= PIN_STATEMENT;
-	relay->prepared.long_touches = SQL_TOUCHES_UNKNOWN;
-	if (is_full)
-		relay->prepared.long_touches = relay_long_touches(
-		    (const char *)message->at + MSG_HEAD_BYTES + 1,
-		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
-enum relay_verdict
-relay_on_parse(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	struct statement	*statement;
-	enum relay_verdict	 verdict;
-	const uint8_t		*body;
-	const char		*name;
-	size_t			 after, n;
-
-	if ((name = relay_body_name(message, 0, &after)) == NULL)
-		return relay_name_missing(relay, message);
-	n = message->head.length - after;
-	if (n > statement_bytes_max)
-		return relay_parse_long(relay, io, message, name, false);
-	if (message->here < message->total)
-		return RELAY_LATER;
-	body = message->at + MSG_HEAD_BYTES + after;
-	if (!statement_body_is_valid(body, n))
-		return relay_bad_message(relay, message,
-		    "its text or its parameter types do not fit");
-	if (relay_owns_batch(relay, relay_may_own((const char *)body)) &&
-	    relay_own_batch(relay, io, message))
-		return RELAY_OWN;
-	if (relay->state == RELAY_IDLE) {
-		relay_choose(relay, (const char *)body,
-		    strlen((const char *)body));
-		if (atomic_load_explicit(&session_has_customs,
-		    memory_order_relaxed))
-			relay_adopt_parsed(relay, (const char *)body);
-	}
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
-		return RELAY_LATER;
-	if (relay->touches & SQL_TOUCHES_MEANING)
-		statement = statement_new_private(body, n,
-		    settings_meaning(relay->settings.wanted));
-	else
-		statement = statement_intern(body, n,
-		    settings_meaning(relay->settings.wanted),
-	    relay->prepared.unnamed);
-	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
-	if (statement == NULL)
-		return relay_parse_long(relay, io, message, name, true);
-	if (statement->touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
-	verdict = name[0] == '\0' ?
-	    relay_parse_unnamed(relay, io, message, statement) :
-	    relay_parse_named(relay, io, message, name, statement);
-	statement_release(statement);
-	return verdict;
-}
-
-/*
- * Bind, Describe, Close.
- */
 
 /*
  * The statement that a Bind or Describe names, or NULL: *passes says whether
@@ -294,16 +45,6 @@ relay_statement_named(const struct relay *relay, const char *name,
 	*passes = ((relay->ties.pins | relay_pins_of(relay->touches)) &
 	    PIN_PREPARE) != 0;
 	return names_find(&relay->prepared.names, name);
-}
-
-/* Once it is executed the server has none of its statements any more. */
-static void
-relay_forget_shelf(struct relay *relay, const struct statement *statement,
-    enum expect_kind kind)
-{
-	if (kind == EXPECT_BIND && statement != NULL && statement->touches &
-	    (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
-		shelf_clear(&relay->server->session->shelf);
 }
 
 /* What a Bind leaves on its server; false: it was refused. */
@@ -335,26 +76,21 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 		touches = relay_note_names(relay, &names, touches,
 		    by_words & SQL_TOUCHES_NAMES, message, after);
 	}
-	if (touches != 0 && !relay_may_tie(relay, io, relay_pins_of(touches),
-	    false)) {
-		relay_drop(relay, message);
-		return false;
-	}
-	if (touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
-	relay->touches |= touches;
-	return true;
+	return relay_note_touches(relay, io, message, touches, false);
 }
 
 /* About the unnamed statement, or one that PostgreSQL knows by this name. */
 static enum relay_verdict
 relay_pass_unchanged(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement)
+    struct statement *statement, const char *name)
 {
 	struct expectation	*entry;
 
 	if (statement != NULL) {
+		if (kind == EXPECT_BIND && relay_refuse_unnamed(relay, io,
+		    message, statement, name))
+			return RELAY_USED;
 		relay_ensure_unnamed(relay, io);
 		relay_note_unnamed(relay, kind);
 	}
@@ -363,7 +99,6 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 	if (statement != NULL && kind == EXPECT_DESCRIBE)
 		entry->statement = statement_hold(statement);
 	relay_pass(relay, io, message);
-	relay_forget_shelf(relay, statement, kind);
 	return RELAY_USED;
 }
 
@@ -371,14 +106,12 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 static enum relay_verdict
 relay_pass_renamed(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement, uint32_t number, const char *name,
-    size_t before, size_t after)
+    uint32_t number, const char *name, size_t before, size_t after)
 {
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
 
 	statement_server_name(number, server_name);
-	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
 	entry->number = number;
@@ -391,26 +124,6 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	relay->input.skip_passes = true;
 	relay->input.skip_type = message->head.type;
 	return RELAY_USED;
-}
-
-/* The server's number of it, which gets it now if need be; 0: not now. */
-static uint32_t
-relay_number(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement, const char *name,
-    enum relay_verdict *verdict)
-{
-	struct shelf_entry	*shelved = relay->prepared.misfit != NULL ?
-				    NULL :
-				    shelf_find(&relay->server->session->shelf,
-				    statement);
-
-	if (shelved != NULL)
-		return shelved->number;
-	if (!relay_may_bind(relay, io, message, kind, statement, name,
-	    verdict))
-		return 0;
-	return relay_ensure(relay, io, statement);
 }
 
 /* The shared part of Bind and Describe: put the statement's name right. */
@@ -453,9 +166,9 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 	    statement, name, before, after))
 		return RELAY_USED;
 	return number == 0 ?
-	    relay_pass_unchanged(relay, io, message, kind, statement) :
-	    relay_pass_renamed(relay, io, message, kind, statement, number,
-	    name, before, after);
+	    relay_pass_unchanged(relay, io, message, kind, statement, name) :
+	    relay_pass_renamed(relay, io, message, kind, number, name, before,
+	    after);
 }
 
 enum relay_verdict

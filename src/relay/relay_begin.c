@@ -35,10 +35,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
+#include "relay/relay_timeouts.h"
+#include "session/own.h"
 #include "wire/error_fields.h"
-#include "wire/put.h"
 
 void
 relay_begin_hold(struct relay *relay, const struct sqlbegin *begin)

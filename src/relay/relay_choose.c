@@ -21,9 +21,15 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_greet.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_split.h"
+#include "relay/relay_timeouts.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -238,74 +244,4 @@ relay_on_moved(struct ticket *ticket)
 		relay_on_granted(ticket, server);
 	else
 		relay_watch_wait(relay);
-}
-
-/*
- * What servers say of their host; the monitor shall see for itself.
- */
-
-bool
-relay_hears_role(struct relay *relay, const uint8_t *body, size_t n)
-{
-	static const char	name[] = "in_hot_standby";
-
-	if (relay->server->pool->set == NULL || n < sizeof name ||
-	    memcmp(body, name, sizeof name) != 0)
-		return false;
-	monitor_look(relay->server->pool->backend);
-	return true;
-}
-
-void
-relay_hears_error(struct relay *relay, const char *sqlstate)
-{
-	if (relay->server->pool->set != NULL &&
-	    strcmp(sqlstate, "25006") == 0)
-		monitor_look(relay->server->pool->backend);
-}
-
-/*
- * The greeting.
- */
-
-struct pool_welcome *
-relay_welcome_hold(const struct relay *relay)
-{
-	struct pool	*pool = relay->client->pool;
-
-	return pool->set != NULL ? pool_set_welcome_hold(pool->set) :
-	    pool_welcome_hold(pool);
-}
-
-void
-relay_add_welcome(const struct relay *relay, struct buf *greeting,
-    const struct pool_welcome *welcome)
-{
-	static const char	 name[] = "in_hot_standby";
-	const uint8_t		*at = welcome->bytes;
-	const uint8_t		*end = at + welcome->length;
-	enum route		 route = relay_route(relay);
-	struct buf		 kept;
-	struct msg_head		 head;
-	size_t			 total;
-
-	if (relay->client->pool->set == NULL) {
-		settings_greeting(greeting, relay->settings.wanted,
-		    relay->client->pool, at, welcome->length);
-		return;
-	}
-	buf_init(&kept);
-	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
-	    at += total) {
-		total = MSG_HEAD_BYTES + (size_t)head.length;
-		if (head.length >= sizeof name &&
-		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
-			put_parameter_status(&kept, name,
-			    route == ROUTE_REPLICA ? "on" : "off");
-		else
-			buf_add(&kept, at, total);
-	}
-	settings_greeting(greeting, relay->settings.wanted, relay->client->pool,
-	    buf_bytes(&kept), buf_length(&kept));
-	buf_done(&kept);
 }

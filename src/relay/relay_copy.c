@@ -15,9 +15,9 @@
 
 #include <string.h>
 
-#include "relay/relay_answers.h"
+#include "relay/relay_copy.h"
 #include "relay/relay_private.h"
-#include "wire/put.h"
+#include "relay/relay_query.h"
 
 /* 'G': what was sent with the Execute is no end of the batch. */
 void

@@ -17,7 +17,7 @@
 
 #include <string.h>
 
-#include "base/mem.h"
+#include "relay/relay_custom.h"
 #include "relay/relay_private.h"
 #include "session/verdict.h"
 #include "session/words.h"

@@ -9,13 +9,22 @@
  * leaves, the server is reset before anybody else gets it.
  */
 
-#include <assert.h>
-#include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
 #include "pool/cancel.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_drain.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
+#include "relay/relay_shelf.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_timeouts.h"
 #include "session/words.h"
 
 bool

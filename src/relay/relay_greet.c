@@ -9,13 +9,19 @@
  */
 
 #include <assert.h>
-#include <stdio.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/text.h"
 #include "pool/pool_set.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
@@ -24,6 +30,49 @@ enum { GREETING_BYTES = 256 };
 
 static void	relay_greet_take(struct relay *);
 static void	relay_on_greet_timeout(struct loop *, struct deadline *);
+
+struct pool_welcome *
+relay_welcome_hold(const struct relay *relay)
+{
+	struct pool	*pool = relay->client->pool;
+
+	return pool->set != NULL ? pool_set_welcome_hold(pool->set) :
+	    pool_welcome_hold(pool);
+}
+
+/* What another host would report of its role is not told. */
+static void
+relay_add_welcome(const struct relay *relay, struct buf *greeting,
+    const struct pool_welcome *welcome)
+{
+	static const char	 name[] = "in_hot_standby";
+	const uint8_t		*at = welcome->bytes;
+	const uint8_t		*end = at + welcome->length;
+	enum route		 route = relay_route(relay);
+	struct buf		 kept;
+	struct msg_head		 head;
+	size_t			 total;
+
+	if (relay->client->pool->set == NULL) {
+		settings_greeting(greeting, relay->settings.wanted,
+		    relay->client->pool, at, welcome->length);
+		return;
+	}
+	buf_init(&kept);
+	for (; at < end && msg_peek(at, (size_t)(end - at), &head) == MSG_OK;
+	    at += total) {
+		total = MSG_HEAD_BYTES + (size_t)head.length;
+		if (head.length >= sizeof name &&
+		    memcmp(at + MSG_HEAD_BYTES, name, sizeof name) == 0)
+			put_parameter_status(&kept, name,
+			    route == ROUTE_REPLICA ? "on" : "off");
+		else
+			buf_add(&kept, at, total);
+	}
+	settings_greeting(greeting, relay->settings.wanted, relay->client->pool,
+	    buf_bytes(&kept), buf_length(&kept));
+	buf_done(&kept);
+}
 
 static void
 relay_greet_now(struct relay *relay)

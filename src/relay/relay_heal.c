@@ -15,7 +15,13 @@
 #include <string.h>
 
 #include "pool/monitor.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_heal.h"
 #include "relay/relay_private.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
+#include "relay/relay_undo.h"
 #include "route/heal.h"
 #include "wire/error_fields.h"
 

@@ -27,7 +27,14 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_batch.h"
+#include "relay/relay_client.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_shelf.h"
 #include "wire/get.h"
 #include "wire/put.h"
 
@@ -37,6 +44,16 @@ enum {
 	LEARN_REFUSES,		/* it will not have sent what they belong to */
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
+
+/* By the function of PostgreSQL's source drivers know to prepare again. */
+static struct error_fields
+relay_shape_error(void)
+{
+	return (struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_SHAPE_CHANGED),
+	    .message = "cached plan must not change result type",
+	    .routine = "RevalidateCachedQuery" };
+}
 
 /* A Describe of ours, by the name that the server knows. */
 static struct expectation *
@@ -136,6 +153,36 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 }
 
 /*
+ * A Bind with another number of values than the statement has parameters,
+ * where that is known: to prepare it here could fail first.
+ */
+static bool
+relay_refuse_count(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
+{
+	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
+	uint16_t	 given, needed;
+	struct get	 get;
+
+	get_init(&get, behind, (size_t)(message->at + message->here - behind));
+	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
+	given = get_u16(&get);
+	if (get.bad || (statement->origin == NULL &&
+	    strchr(statement->text, '$') != NULL))
+		return false;
+	get_init(&get, statement->types, statement->types_bytes);
+	needed = get_u16(&get);
+	if (given == needed)
+		return false;
+	relay_answer_error(relay, io, false, "08P01", NULL, "bind message "
+	    "supplies %u parameters, but prepared statement \"%s\" requires "
+	    "%u", given, name, needed);
+	relay_drop(relay, message);
+	return true;
+}
+
+/*
  * The server lacks it, and could perhaps not prepare it now: in a failed
  * transaction, or where its tables are others.  PostgreSQL would not have to;
  * what it would say without that is known.
@@ -145,9 +192,6 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
     const struct statement *statement, const char *name)
 {
-	const uint8_t	*behind = (const uint8_t *)name + strlen(name) + 1;
-	uint16_t	 given, needed;
-	struct get	 get;
 	struct buf	 answer;
 	size_t		 mark;
 
@@ -162,64 +206,81 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 		relay_drop(relay, message);
 		return true;
 	}
-	if (kind != EXPECT_BIND)
-		return false;
-	get_init(&get, behind, (size_t)(message->at + message->here - behind));
-	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
-	given = get_u16(&get);
-	if (get.bad)
-		return false;
-	get_init(&get, statement->types, statement->types_bytes);
-	needed = get_u16(&get);
-	if (given == needed)
-		return false;
-	relay_answer_error(relay, io, false, "08P01", NULL, "bind message "
-	    "supplies %u parameters, but prepared statement \"%s\" requires "
-	    "%u", given, name, needed);
-	relay_drop(relay, message);
-	return true;
+	return kind == EXPECT_BIND &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
-bool
-relay_may_bind(struct relay *relay, struct relay_io *io,
+static uint8_t
+relay_learns(const struct relay *relay, const struct relay_message *message,
+    enum expect_kind kind, const struct statement *statement)
+{
+	bool	is_alone;
+
+	if (kind != EXPECT_BIND || statement->shape <= SHAPE_NO_ROWS ||
+	    !relay->prepared.knows_shapes ||
+	    relay_describes_ahead(message, &is_alone))
+		return LEARN_ACCEPTS;
+	return is_alone && !relay->batch.is_unsynced &&
+	    statement->verb == SQL_SELECT &&
+	    relay->server->transaction_status == STATUS_IDLE ?
+	    LEARN_REPLACES : LEARN_REFUSES;
+}
+
+static uint32_t
+relay_prepare(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
     struct statement *statement, const char *name,
     enum relay_verdict *verdict)
 {
-	uint8_t	learns = LEARN_ACCEPTS;
-	bool	is_alone, has_misfit = relay->prepared.misfit == statement;
+	uint32_t	number;
+	uint8_t		learns;
 
-	relay->prepared.misfit = NULL;
 	*verdict = RELAY_USED;
-	if (has_misfit) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
-		    "cached plan must not change result type");
-		relay_drop(relay, message);
-		return false;
-	}
-	if (shelf_find(&relay->server->session->shelf, statement) != NULL)
-		return true;
-	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
-	    kind, statement, name))
-		return false;
+	if (relay_answer_learned(relay, io, message, kind, statement, name))
+		return 0;
+	learns = relay_learns(relay, message, kind, statement);
+	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
 	if (relay->touches & SQL_TOUCHES_MEANING)
-		return true;
-	if (kind == EXPECT_BIND && statement->shape > SHAPE_NO_ROWS &&
-	    relay->prepared.knows_shapes &&
-	    !relay_describes_ahead(message, &is_alone))
-		learns = is_alone && !relay->batch.is_unsynced &&
-		    statement->verb == SQL_SELECT &&
-		    relay->server->transaction_status == STATUS_IDLE ?
-		    LEARN_REPLACES : LEARN_REFUSES;
-	relay_ask_shape(relay, io, statement, relay_shelve(relay, io,
-	    statement, FATE_SWALLOW)->number, name, learns);
+		return number;
+	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
-		return true;
+		return number;
 	relay->batch.is_unsynced = true;
 	relay_await_answers(relay, io);
 	*verdict = RELAY_LATER;
-	return false;
+	return 0;
+}
+
+uint32_t
+relay_number(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, enum expect_kind kind,
+    struct statement *statement, const char *name,
+    enum relay_verdict *verdict)
+{
+	const struct statement	*misfit = relay->prepared.misfit;
+	struct shelf_entry	*shelved;
+	struct error_fields	 error;
+
+	relay->prepared.misfit = NULL;
+	if (statement == misfit) {
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
+		relay_drop(relay, message);
+		*verdict = RELAY_USED;
+		return 0;
+	}
+	shelved = shelf_find(&relay->server->session->shelf, statement);
+	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
+	    message, kind, statement, name, verdict);
+}
+
+bool
+relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct statement *statement,
+    const char *name)
+{
+	return relay->server->session->unnamed != statement &&
+	    relay_refuse_count(relay, io, message, statement, name);
 }
 
 void
@@ -262,10 +323,9 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*entry;
+	struct error_fields	 error = relay_shape_error();
 
-	relay_put_answer_error(relay, io,
-	    reason_sqlstate(REASON_SHAPE_CHANGED),
-	    "cached plan must not change result type");
+	relay_put_answer_error(relay, io, &error);
 	relay->server->session->has_said_error = true;
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);

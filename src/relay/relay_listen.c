@@ -28,10 +28,16 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "pool/pool_set.h"
 #include "relay/hearer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
 #include "wire/error_fields.h"
 #include "wire/get.h"
 #include "wire/put.h"

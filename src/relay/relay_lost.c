@@ -19,12 +19,16 @@
  */
 
 #include <stdio.h>
-#include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "pool/cluster.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_client.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
 #include "relay/replication.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"

@@ -14,9 +14,63 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_client.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
+
+/*
+ * Names in messages.
+ */
+
+const char *
+relay_body_name(const struct relay_message *message, size_t offset,
+    size_t *after)
+{
+	const uint8_t	*at = message->at + MSG_HEAD_BYTES + offset;
+	const uint8_t	*end = message->at + message->here;
+	const uint8_t	*zero;
+
+	if (at >= end || (zero = memchr(at, '\0', (size_t)(end - at))) == NULL)
+		return NULL;
+	*after = (size_t)(zero + 1 - message->at) - MSG_HEAD_BYTES;
+	return (const char *)at;
+}
+
+enum relay_verdict
+relay_name_missing(struct relay *relay, const struct relay_message *message)
+{
+	if (message->here == message->total)
+		return relay_bad_message(relay, message,
+		    "a name in it does not end");
+	if (message->here >= LOOP_BUFFER_BYTES / 2)
+		return relay_bad_message(relay, message,
+		    "a name in it is too long");
+	return RELAY_LATER;
+}
+
+void
+relay_put_renamed(struct relay_io *io, const struct relay_message *message,
+    size_t keep, const char *name, size_t old_after)
+{
+	uint8_t		head[MSG_HEAD_BYTES];
+	size_t		name_bytes = strlen(name) + 1;
+	uint32_t	length = (uint32_t)(message->total - 1 - old_after +
+			    keep + name_bytes);
+
+	head[0] = message->at[0];
+	head[1] = (uint8_t)(length >> 24);
+	head[2] = (uint8_t)(length >> 16);
+	head[3] = (uint8_t)(length >> 8);
+	head[4] = (uint8_t)length;
+	parcel_piece(&io->to_server, head, sizeof head);
+	if (keep > 0)
+		parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES,
+		    keep);
+	parcel_piece(&io->to_server, name, name_bytes);
+}
 
 void
 relay_await_answers(struct relay *relay, struct relay_io *io)
@@ -86,6 +140,9 @@ enum relay_verdict
 relay_no_statement(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name)
 {
+	/* The transaction that has begun fails where it would be. */
+	if (relay->block.state == BEGIN_HELD && !relay_need_server(relay, io))
+		return RELAY_LATER;
 	if (name[0] == '\0')
 		relay_answer_error(relay, io, false,
 		    reason_sqlstate(REASON_NO_STATEMENT), NULL,
@@ -118,12 +175,15 @@ relay_rename_error(struct relay *relay, struct relay_io *io,
 	size_t		 length, mark;
 	struct buf	 changed;
 
-	/* It could not be prepared, and that was on its way already. */
+	/* It could not be prepared here, and that was on its way already. */
 	if (head->number != 0 && strcmp(fields->sqlstate, "26000") == 0 &&
-	    relay->server->transaction_status == STATUS_FAILED) {
-		relay_put_answer_error(relay, io, "25P02",
-		    "current transaction is aborted, commands ignored until "
-		    "end of transaction block");
+	    relay->server->transaction_status == STATUS_FAILED &&
+	    (head->asked[0] == '\0' ||
+	    names_find(&relay->prepared.names, head->asked) != NULL)) {
+		relay_put_answer_error(relay, io, &(struct error_fields){
+		    .sqlstate = "25P02", .message = "current transaction is "
+		    "aborted, commands ignored until end of transaction "
+		    "block" });
 		return true;
 	}
 	if (head->number == 0 || (strcmp(fields->sqlstate, "26000") != 0 &&

@@ -11,9 +11,16 @@
 #include <string.h>
 
 #include "base/buf.h"
-#include "base/mem.h"
 #include "config/config.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_own.h"
 #include "relay/relay_private.h"
+#include "relay/relay_server.h"
+#include "relay/relay_split.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 

@@ -10,15 +10,26 @@
  * query does.
  */
 
-#include <assert.h>
 #include <stdio.h>
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "pool/cancel.h"
 #include "pool/monitor.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_copy.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_heal.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_tie.h"
 #include "session/words.h"
 #include "wire/error_fields.h"
 #include "wire/put.h"
@@ -166,6 +177,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_draft_free(session->draft);
 	session->draft = settings_draft_new(settings_none());
 	session->inventory = 0;
+	buf_done(&session->row);
 	buf_init(&query);
 	buf_add_text(&query, settings_read_back_query);
 	settings_ask_customs(&query, relay->settings.wanted);
@@ -483,6 +495,9 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	if (relay_heal_lost(relay))
 		return;
+	/* Perhaps it was done: who looks for it must not look too early. */
+	if (relay->server->pool->set != NULL)
+		relay_note_done(relay);
 	asked = relay_copy_is_asked(expected_head(&session->expected));
 	if (!asked && relay_survive(relay, reason, what, text))
 		return;

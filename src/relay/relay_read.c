@@ -2,15 +2,25 @@
  * The bytes of a server, taken apart.
  *
  * Rows and copy data are passed on as runs without a look; a message that is
- * larger than the buffer streams through; all others go by the table of
- * relay_server.c.  The transaction is over at ReadyForQuery 'I' with nothing
- * expected; that is acted upon after all bytes were used, in relay_finish().
+ * larger than the buffer streams through, but for a long setting that is read
+ * back; all others go by the table of relay_server.c.  The transaction is over
+ * at ReadyForQuery 'I' with nothing expected; that is acted upon after all
+ * bytes were used, in relay_finish().
  */
 
-#include <string.h>
-
-#include "relay/relay_answers.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_read.h"
+#include "relay/relay_server.h"
+#include "relay/relay_service.h"
+
+/* A setting that is longer keeps its client on its server. */
+enum { SETTING_ROW_BYTES = 1024 * 1024 };
 
 /* The end of the run of whole rows that begins here. */
 static const uint8_t *
@@ -35,6 +45,15 @@ relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
 	relay_io_send(io, relay);
 	relay_lose_server(relay, REASON_SERVER_RUBBISH,
 	    "the server sent a message that was not expected", type);
+}
+
+static bool
+relay_collects_row(const struct answer *answer, size_t total)
+{
+	return answer->type == MSG_DATA_ROW && answer->head != NULL &&
+	    (answer->head->purpose == PURPOSE_READ_BACK ||
+	    answer->head->purpose == PURPOSE_RESTORE) &&
+	    total <= SETTING_ROW_BYTES;
 }
 
 /* Use one message; 0: more bytes are needed, or the relay is done with. */
@@ -68,6 +87,12 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	    (answer.head->purpose != PURPOSE_NONE ||
 	    answer.head->statement != NULL))))
 		return 0;
+	if (here < total && relay_collects_row(&answer, total)) {
+		buf_add(&session->row, answer.body, answer.length);
+		session->skip = (uint32_t)(total - here);
+		session->skip_passes = false;
+		return here;
+	}
 	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
 	    answers[at[0]].handle(relay, io, &answer);
 	if (relay->state == RELAY_CLOSED)
@@ -87,6 +112,24 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	return here;
 }
 
+/* More of a row that is collected. */
+static void
+relay_read_row(struct relay *relay, struct relay_io *io, const uint8_t *at,
+    size_t n)
+{
+	struct server_session	*session = relay->server->session;
+	struct answer		 answer = { .type = MSG_DATA_ROW };
+
+	buf_add(&session->row, at, n);
+	if (session->skip > 0)
+		return;
+	answer.body = buf_bytes(&session->row);
+	answer.length = buf_length(&session->row);
+	answer.head = expected_head(&session->expected);
+	answers[MSG_DATA_ROW].handle(relay, io, &answer);
+	buf_done(&session->row);
+}
+
 static size_t
 relay_read_rest(struct relay *relay, struct relay_io *io, const uint8_t *at,
     size_t n)
@@ -98,6 +141,8 @@ relay_read_rest(struct relay *relay, struct relay_io *io, const uint8_t *at,
 	if (session->skip_passes)
 		parcel_run(&io->to_client, at, n);
 	session->skip -= (uint32_t)n;
+	if (buf_length(&session->row) > 0)
+		relay_read_row(relay, io, at, n);
 	return n;
 }
 
@@ -165,14 +210,10 @@ relay_read_server(struct relay *relay)
 	struct server		*server = relay->server;
 	struct server_session	*session = server->session;
 	uint8_t			*buffer = relay->client->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
+	ssize_t			 n = session_read(server, buffer);
 	struct relay_io		 io;
-	ssize_t			 n;
+	size_t			 used;
 
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
 	if (n == STREAM_AGAIN)
 		return;
 	if (n <= 0) {
@@ -181,17 +222,12 @@ relay_read_server(struct relay *relay)
 		    stream_error(&server->stream), 0);
 		return;
 	}
-	all = held + (size_t)n;
 	relay_io_init(&io, relay);
-	used = relay_read_answers(relay, &io, buffer, all);
+	used = relay_read_answers(relay, &io, buffer, (size_t)n);
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
 	relay->split.has_told |= io.to_client.sent > 0;
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else if (held > 0)
-		buf_done(&session->held);
+	session_hold_back(session, buffer + used, (size_t)n - used);
 	relay_after_answers(relay);
 }

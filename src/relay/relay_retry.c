@@ -15,7 +15,12 @@
 
 #include <string.h>
 
+#include "relay/relay_client.h"
+#include "relay/relay_learn.h"
 #include "relay/relay_private.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_server.h"
+#include "relay/relay_undo.h"
 
 size_t	relay_retry_bytes = 16 * 1024;
 

@@ -6,12 +6,25 @@
  * at the end, by which relay_read.c goes.
  */
 
-#include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
-#include "relay/relay_answers.h"
+#include "pool/monitor.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_copy.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_heal.h"
+#include "relay/relay_learn.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_retry.h"
+#include "relay/relay_server.h"
+#include "relay/relay_split.h"
+#include "relay/relay_tie.h"
+#include "relay/relay_timeouts.h"
+#include "relay/relay_undo.h"
 #include "session/words.h"
 #include "wire/error_fields.h"
 
@@ -248,6 +261,43 @@ relay_on_notification(struct relay *relay, struct relay_io *io,
 	    answer->length) ? ANSWER_PASS : ANSWER_DROP;
 }
 
+/*
+ * What servers say of their host; the monitor shall see for itself.
+ */
+
+static bool
+relay_hears_role(struct relay *relay, const uint8_t *body, size_t n)
+{
+	static const char	name[] = "in_hot_standby";
+
+	if (relay->server->pool->set == NULL || n < sizeof name ||
+	    memcmp(body, name, sizeof name) != 0)
+		return false;
+	monitor_look(relay->server->pool->backend);
+	return true;
+}
+
+static void
+relay_hears_error(struct relay *relay, const char *sqlstate)
+{
+	if (relay->server->pool->set != NULL &&
+	    strcmp(sqlstate, "25006") == 0)
+		monitor_look(relay->server->pool->backend);
+}
+
+static void
+relay_hears_life(struct relay *relay, int64_t now_us)
+{
+	if (relay->server->pool->set != NULL)
+		atomic_store_explicit(
+		    &relay->server->pool->backend->alive_us, now_us,
+		    memory_order_relaxed);
+}
+
+/*
+ * Answers.
+ */
+
 static enum answer_fate
 relay_on_parameter(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -402,9 +452,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		server->session->has_altered = false;
 		statements_expire();
 	}
-	if (server->pool->set != NULL && relay->choice.need == NEED_WRITE &&
+	if (server->pool->set != NULL &&
 	    server->transaction_status == STATUS_IDLE)
-		relay_note_written(relay);
+		relay_note_done(relay);
 	relay->loss.may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->listen.hearer != NULL) &&

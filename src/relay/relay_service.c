@@ -5,14 +5,27 @@
  * shell until the server arrives; relay.c gives it back and frees the shell.
  */
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "pool/cancel.h"
 #include "relay/hearer.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_client.h"
+#include "relay/relay_custom.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_listen.h"
+#include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_read.h"
+#include "relay/relay_service.h"
+#include "relay/relay_simple.h"
+#include "relay/relay_split.h"
 
 /* More at a time tell PostgreSQL nothing, and cost it a process each. */
 enum { CANCELS_MAX = 8 };

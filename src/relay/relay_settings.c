@@ -16,7 +16,13 @@
 
 #include <string.h>
 
+#include "relay/relay_answer.h"
+#include "relay/relay_finish.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_service.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_split.h"
 #include "session/verdict.h"
 #include "wire/error_fields.h"
 
@@ -180,11 +186,13 @@ relay_sets_transaction(struct relay *relay, const struct relay_message *message)
 bool
 relay_restores(struct relay *relay, const struct relay_message *message)
 {
-	uint8_t		type = message->at[0];
-	struct relay_io	io;
+	static const char	types[] = { MSG_QUERY, MSG_PARSE, MSG_BIND,
+				    MSG_DESCRIBE, MSG_CLOSE,
+				    MSG_FUNCTION_CALL, '\0' };
+	struct relay_io		io;
 
-	if ((type != MSG_QUERY && type != MSG_PARSE && type != MSG_BIND &&
-	    type != MSG_FUNCTION_CALL) || !relay_is_at_rest(relay) ||
+	if (strchr(types, message->at[0]) == NULL ||
+	    !relay_is_at_rest(relay) ||
 	    relay->settings.defaults == settings_none() ||
 	    relay->server->transaction_status != STATUS_TRANSACTION ||
 	    relay->server->cancels > 0 ||

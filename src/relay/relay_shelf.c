@@ -3,10 +3,9 @@
  * the message that needs it, under names of the server's own.
  */
 
-#include <string.h>
-
 #include "base/buf.h"
 #include "relay/relay_private.h"
+#include "relay/relay_shelf.h"
 #include "wire/put.h"
 
 void
@@ -55,6 +54,13 @@ relay_close_private(struct relay *relay, struct relay_io *io)
 	session->shelf.has_private = false;
 }
 
+void
+relay_forget_shelf(struct relay *relay, uint32_t touches)
+{
+	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
+		shelf_clear(&relay->server->session->shelf);
+}
+
 static size_t
 relay_shelf_size(void)
 {
@@ -75,6 +81,9 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 
 	relay_trim_shelf(session, io, relay_shelf_size());
 	shelved = shelf_add(&session->shelf, statement);
+	/* A shared one, parsed now, has the meaning of the settings now. */
+	if (fate == FATE_SWALLOW && relay->touches & SQL_TOUCHES_MEANING)
+		shelved->is_private = session->shelf.has_private = true;
 	bytes = statement_server_name(shelved->number, name) + 1;
 	length = (uint32_t)(4 + bytes + statement->text_bytes +
 	    statement->types_bytes);
@@ -92,25 +101,6 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	entry->number = shelved->number;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	return entry;
-}
-
-uint32_t
-relay_ensure(struct relay *relay, struct relay_io *io,
-    struct statement *statement)
-{
-	struct server_session	*session = relay->server->session;
-	struct shelf_entry	*shelved;
-
-	shelved = shelf_find(&session->shelf, statement);
-	if (shelved == NULL) {
-		relay_shelve(relay, io, statement, FATE_SWALLOW);
-		shelved = shelf_find(&session->shelf, statement);
-		/* Parsed now, it has the meaning of the settings now. */
-		if (relay->touches & SQL_TOUCHES_MEANING)
-			shelved->is_private =
-			    session->shelf.has_private = true;
-	}
-	return shelved->number;
 }
 
 void

@@ -20,7 +20,12 @@
 #include "pool/cluster.h"
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
+#include "relay/relay_begin.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
+#include "relay/relay_reader.h"
+#include "relay/relay_service.h"
+#include "relay/relay_split.h"
 #include "route/catalogue.h"
 #include "route/catalogue_source.h"
 #include "route/causal.h"
@@ -341,7 +346,7 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	return false;
 }
 
-void
+static void
 relay_note_written(struct relay *relay)
 {
 	struct cluster	*cluster = relay->client->pool->set->cluster;
@@ -357,6 +362,15 @@ relay_note_written(struct relay *relay)
 		relay->split.alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
+}
+
+void
+relay_note_done(struct relay *relay)
+{
+	if (relay->choice.need == NEED_WRITE)
+		relay_note_written(relay);
+	else if (relay->choice.need == NEED_READ)
+		relay_note_read(relay);
 }
 
 /*
@@ -404,8 +418,7 @@ relay_note_bound(struct relay *relay, const struct statement *statement)
 		return;
 	}
 	relay_note_commit(relay, statement->verb, false);
-	relay->split.alters |= statement->verb == SQL_CREATE ||
-	    statement->verb == SQL_ALTER || statement->verb == SQL_DROP;
+	relay->split.alters |= statement->alters;
 }
 
 void

@@ -13,10 +13,14 @@
  * ended one.
  */
 
-#include <assert.h>
-
 #include "base/mem.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_client.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_shelf.h"
+#include "relay/relay_tie.h"
 #include "wire/put.h"
 
 uint32_t
@@ -202,6 +206,23 @@ relay_may_tie(struct relay *relay, struct relay_io *io, uint32_t pins,
 		return relay_refuse_tie(relay, io, is_query, pins);
 	if (relay_wants_notice(relay) && !relay_has_expected(relay))
 		relay_announce_tie(relay, io, pins);
+	return true;
+}
+
+bool
+relay_note_touches(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, uint32_t touches, bool is_query)
+{
+	if (touches == 0)
+		return true;
+	if (!relay_may_tie(relay, io, relay_pins_of(touches), is_query)) {
+		relay_drop(relay, message);
+		return false;
+	}
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	relay->touches |= touches;
+	relay_forget_shelf(relay, touches);
 	return true;
 }
 /*

@@ -9,7 +9,11 @@
 #include "base/text.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
+#include "relay/relay_answer.h"
+#include "relay/relay_choose.h"
+#include "relay/relay_finish.h"
 #include "relay/relay_private.h"
+#include "relay/relay_timeouts.h"
 
 static struct relay *
 relay_of_deadline(struct deadline *deadline)

@@ -8,6 +8,7 @@
  */
 
 #include "relay/relay_private.h"
+#include "relay/relay_undo.h"
 
 /*
  * Where the meaning of the unnamed statement is kept: with the first request

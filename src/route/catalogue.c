@@ -27,6 +27,8 @@ struct catalogue {
 	atomic_int	 references;
 	uint64_t	 number;
 	bool		 is_hopeless;
+	uint16_t	 foreign;	/* CATALOGUE_BAD_..., of names that are
+					 * not ASCII */
 	struct entry	*entries;
 	uint32_t	 mask;		/* entries less one */
 	uint32_t	 count;
@@ -98,6 +100,14 @@ catalogue_grow(struct catalogue *catalogue)
 }
 
 static bool
+is_ascii(const char *name)
+{
+	while (*name != '\0' && (uint8_t)*name < 0x80)
+		name++;
+	return *name == '\0';
+}
+
+static bool
 catalogue_add(struct catalogue *catalogue, const char *name, uint16_t flags)
 {
 	uint64_t	 hash = hash_text(name);
@@ -112,6 +122,8 @@ catalogue_add(struct catalogue *catalogue, const char *name, uint16_t flags)
 		catalogue->count++;
 	}
 	entry->flags |= flags;
+	if (!is_ascii(name))
+		catalogue->foreign |= flags & CATALOGUE_BAD;
 	if (catalogue->count * 2 > catalogue->mask)
 		catalogue_grow(catalogue);
 	return true;
@@ -202,7 +214,11 @@ catalogue_release(const struct catalogue *constant)
 unsigned
 catalogue_find(const struct catalogue *catalogue, const char *name)
 {
-	return catalogue_entry(catalogue, name, hash_text(name))->flags;
+	unsigned	flags;
+
+	flags = catalogue_entry(catalogue, name, hash_text(name))->flags;
+	return catalogue->foreign == 0 || is_ascii(name) ? flags :
+	    flags | catalogue->foreign;
 }
 
 /*

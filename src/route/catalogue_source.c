@@ -188,17 +188,6 @@ catalogue_source_find(const struct config *config,
 	return &source->source;
 }
 
-struct catalogue_source *
-catalogue_source_named(const char *dbname)
-{
-	struct source	*source;
-
-	pthread_mutex_lock(&catalogues.mutex);
-	source = source_find_locked(NULL, dbname);
-	pthread_mutex_unlock(&catalogues.mutex);
-	return source == NULL ? NULL : &source->source;
-}
-
 /*
  * Closing.
  */
@@ -449,16 +438,4 @@ void
 catalogues_init(struct loop *main_loop)
 {
 	catalogues.loop = main_loop;
-}
-
-void
-catalogues_done(void)
-{
-	struct source	*source;
-
-	for (source = catalogues.sources; source != NULL;
-	    source = source->next) {
-		source_close(source, RETRY_US);
-		deadline_clear(catalogues.loop, &source->deadline);
-	}
 }

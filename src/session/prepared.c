@@ -108,6 +108,7 @@ statement_new(const uint8_t *body, size_t n, const struct settings *meaning)
 	sqlscan_text(&scan, body, statement->text_bytes - 1);
 	statement->touches = scan.touches;
 	statement->verb = (enum sql_verb)scan.first;
+	statement->alters = scan.alters;
 	statement->may_be_ours = (uint8_t)relay_may_own(statement->text);
 	return statement;
 }
@@ -181,6 +182,7 @@ statement_new_learned(struct statement *origin, const uint8_t *types,
 	statement->shape = shape;
 	statement->touches = origin->touches;
 	statement->verb = origin->verb;
+	statement->alters = origin->alters;
 	statement->may_be_ours = origin->may_be_ours;
 	statement->text = origin->text;
 	statement->text_bytes = origin->text_bytes;

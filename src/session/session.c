@@ -2,7 +2,6 @@
  * See session/session.h.
  */
 
-#include <assert.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,6 +27,7 @@ session_of(struct server *server)
 	buf_init(&session->held);
 	buf_init(&session->batch);
 	buf_init(&session->described);
+	buf_init(&session->row);
 	buf_init(&session->reported);
 	buf_init(&session->error);
 	return session;
@@ -123,6 +123,30 @@ session_set_deallocate(struct server_session *session,
 	session_hold(&session->deallocate, statement);
 }
 
+ssize_t
+session_read(struct server *server, uint8_t *buffer)
+{
+	struct buf	*held = &server->session->held;
+	size_t		 before = buf_length(held);
+	ssize_t		 n;
+
+	if (before > 0)
+		memcpy(buffer, buf_bytes(held), before);
+	n = stream_read(&server->stream, buffer + before,
+	    LOOP_BUFFER_BYTES - before);
+	return n > 0 ? n + (ssize_t)before : n;
+}
+
+void
+session_hold_back(struct server_session *session, const uint8_t *at, size_t n)
+{
+	buf_clear(&session->held);
+	if (n > 0)
+		buf_add(&session->held, at, n);
+	else
+		buf_done(&session->held);
+}
+
 /*
  * DISCARD ALL and the like: only custom names are left, which are empty.  Of
  * those in its residue some may never have come to be on it.
@@ -183,6 +207,7 @@ session_free(struct server *server)
 	buf_done(&session->held);
 	buf_done(&session->batch);
 	buf_done(&session->described);
+	buf_done(&session->row);
 	buf_done(&session->reported);
 	buf_done(&session->error);
 	free(session);

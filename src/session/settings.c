@@ -19,7 +19,8 @@
 #include "session/settings.h"
 #include "session/settings_private.h"
 
-enum { SETTINGS_KEPT = 1000 };
+/* And no longer ones than that. */
+enum { SETTINGS_KEPT = 1000, SETTINGS_KEPT_BYTES = 64 * 1024 };
 
 /* These cannot change what a statement means. */
 static const char	*const settings_meaningless[] = {
@@ -90,7 +91,8 @@ settings_drop_locked(struct settings *settings)
 {
 	struct settings	*meaning, *oldest;
 
-	if (settings->acceptances != NULL && !settings->is_kept) {
+	if (settings->acceptances != NULL && !settings->is_kept &&
+	    settings->bytes <= SETTINGS_KEPT_BYTES) {
 		settings->is_kept = true;
 		TAILQ_INSERT_TAIL(&all.kept, settings, kept);
 		if (++all.kept_count <= SETTINGS_KEPT)
@@ -227,21 +229,28 @@ settings_draft_new(const struct settings *base)
 	return draft;
 }
 
+static bool
+settings_draft_has(const struct settings_draft *draft, const char *name)
+{
+	for (size_t i = 0; i < draft->count; i++)
+		if (strcasecmp(draft->pairs[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Who has become somebody else has no role until he takes one. */
 void
 settings_draft_add_missing(struct settings_draft *draft,
     const struct settings *settings)
 {
-	size_t	at;
+	bool	is_other = settings_draft_has(draft, "session_authorization");
 
-	for (size_t i = 0; i < settings->count; i++) {
-		for (at = 0; at < draft->count; at++)
-			if (strcasecmp(draft->pairs[at].name,
-			    settings->pairs[i].name) == 0)
-				break;
-		if (at == draft->count)
+	for (size_t i = 0; i < settings->count; i++)
+		if (!settings_draft_has(draft, settings->pairs[i].name) &&
+		    !(is_other &&
+		    strcmp(settings->pairs[i].name, "role") == 0))
 			settings_draft_set(draft, settings->pairs[i].name,
 			    settings->pairs[i].value);
-	}
 }
 
 void

@@ -7,7 +7,6 @@
  */
 
 #include <ctype.h>
-#include <string.h>
 
 #include "wire/error_fields.h"
 #include "wire/get.h"

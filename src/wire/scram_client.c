@@ -40,6 +40,7 @@ struct scram_client {
 	size_t			 binding_length;	/* 0: no TLS */
 	uint8_t			 binding[SCRAM_BINDING_BYTES_MAX];
 	bool			 is_plus;
+	bool			 is_stale;	/* the keys are */
 	const char		*gs2_header;
 	char			*nonce;		/* ours */
 	char			*first;		/* without the header */
@@ -194,10 +195,11 @@ scram_client_read_first(struct scram_client *client, char *at, char **nonce)
 		    "malformed";
 	if (iterations < 1 || iterations > SCRAM_ITERATIONS_MAX)
 		return "the server's SCRAM iteration count is out of range";
-	if (client->password == NULL)
-		return scram_client_is_same_salt(client, salt, salt_length,
-		    iterations) ? NULL : "the server's SCRAM secret is not "
-		    "the one that is stored here";
+	if (client->password == NULL) {
+		client->is_stale = !scram_client_is_same_salt(client, salt,
+		    salt_length, iterations);
+		return NULL;
+	}
 	if (!scram_keys_derive(client->password, salt, salt_length,
 	    (int)iterations, &client->keys))
 		return "the cryptographic library failed";
@@ -248,12 +250,15 @@ scram_client_continue(struct scram_client *client, const uint8_t *data,
 		    "message from the server");
 	copy = mem_string(text);
 	error = scram_client_read_first(client, copy, &nonce);
-	if (error == NULL)
+	if (error == NULL && !client->is_stale)
 		error = scram_client_put_final(client, text, nonce, out);
 	free(copy);
 	free(text);
 	if (error != NULL)
 		return scram_client_bad(client, error);
+	if (client->is_stale)
+		return scram_client_fail(client, SCRAM_STALE,
+		    "the password was set anew there");
 	client->state = SCRAM_CLIENT_FINAL;
 	return SCRAM_CONTINUE;
 }

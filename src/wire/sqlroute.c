@@ -219,8 +219,8 @@ static void
 sqlroute_on_open(struct sqlroute *route)
 {
 	struct sqlroute_level	*level = sqlroute_level(route);
-	struct sqlroute_level	 inner = { LEVEL_START | LEVEL_CALL,
-				    FROM_NOTHING };
+	struct sqlroute_level	 inner = { .flags = LEVEL_START |
+				    LEVEL_CALL, .from = FROM_NOTHING };
 	bool			 was_pending = route->is_pending;
 
 	sqlroute_settle(route, BEHIND_OPEN);
@@ -249,7 +249,8 @@ sqlroute_on_open(struct sqlroute *route)
 static void
 sqlroute_on_close(struct sqlroute *route)
 {
-	bool	is_item = sqlroute_level(route)->flags & LEVEL_ITEM;
+	struct sqlroute_level	*inner = sqlroute_level(route);
+	bool			 is_item = inner->flags & LEVEL_ITEM;
 
 	sqlroute_settle(route, BEHIND_NOTHING);
 	if (route->depth == 0) {
@@ -257,6 +258,8 @@ sqlroute_on_close(struct sqlroute *route)
 		return;
 	}
 	route->depth--;
+	sqlroute_level(route)->has_query |= inner->has_query ||
+	    inner->flags & LEVEL_QUERY;
 	if (is_item)
 		sqlroute_level(route)->from = FROM_ITEM;
 }

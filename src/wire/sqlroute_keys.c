@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "wire/sqlroute_private.h"
 #include "wire/sqlroute_words.h"
 
@@ -53,7 +52,7 @@ sqlroute_on_for(struct sqlroute *route)
 {
 	uint8_t	flags = sqlroute_level(route)->flags;
 
-	if (flags & LEVEL_QUERY)
+	if (flags & LEVEL_QUERY || sqlroute_level(route)->has_query)
 		sqlroute_doubts(route, SQLROUTE_LOCKS);
 	else if (!(flags & LEVEL_CALL))
 		sqlroute_doubts(route, SQLROUTE_UNCLEAR);

@@ -289,7 +289,10 @@ sqlscan_step_comment(struct sqlscan *scan, uint8_t byte)
 	if (scan->state == IN_COMMENT_STAR && byte == '/')
 		return --scan->comment_depth == 0 ? IN_TEXT : IN_COMMENT;
 	if (scan->state == IN_COMMENT_SLASH && byte == '*') {
-		scan->comment_depth += scan->comment_depth < UINT16_MAX;
+		/* Deeper than is counted: where it ends is not sure. */
+		if (++scan->comment_depth == UINT16_MAX)
+			scan->touches |= SQL_TOUCHES_SETTINGS |
+			    SQL_TOUCHES_UNKNOWN;
 		return IN_COMMENT;
 	}
 	if (byte == '*')

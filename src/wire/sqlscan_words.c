@@ -244,6 +244,25 @@ word_defines(const struct sqlscan *scan)
 	    word_is(scan, "extension") || word_is(scan, "view"));
 }
 
+/*
+ * What of DDL is nobody's business but the client's, or changes no statement's
+ * meaning for the worse: temporary relations, indexes, and a table's end.
+ */
+static void
+sqlscan_follow_ddl(struct sqlscan *scan)
+{
+	static const char *const	adjectives[] = { "or", "replace",
+	    "local", "global", "unique" };
+
+	if (scan->word_is_quoted || scan->words != scan->adjectives + 2)
+		return;
+	scan->is_private = word_is(scan, "index") || (scan->verb ==
+	    SQL_CREATE ? word_is_temp(scan) : word_is(scan, "table"));
+	for (size_t i = 0; i < ARRAY_LENGTH(adjectives); i++)
+		if (word_is(scan, adjectives[i]))
+			scan->adjectives++;
+}
+
 /* BEGIN ATOMIC ... END, with CASE ... END inside, in CREATE FUNCTION. */
 static void
 sqlscan_follow_atomic(struct sqlscan *scan)
@@ -293,6 +312,8 @@ sqlscan_later_word(struct sqlscan *scan)
 	    word_is(scan, "all"))
 		scan->touches |= SQL_TOUCHES_CLOSE_ALL;
 	sqlscan_follow_atomic(scan);
+	if (scan->verb == SQL_CREATE || scan->verb == SQL_DROP)
+		sqlscan_follow_ddl(scan);
 }
 
 void
@@ -376,8 +397,9 @@ sqlscan_on_end(struct sqlscan *scan)
 		/* Or a statement of that name. */
 		if (scan->verb == SQL_PREPARE_TRANSACTION && scan->words > 2)
 			scan->touches |= SQL_TOUCHES_PREPARE;
-		scan->alters |= scan->verb == SQL_CREATE ||
-		    scan->verb == SQL_ALTER || scan->verb == SQL_DROP;
+		scan->alters |= !scan->is_private &&
+		    (scan->verb == SQL_CREATE || scan->verb == SQL_ALTER ||
+		    scan->verb == SQL_DROP);
 		if (scan->statements++ == 0)
 			scan->first = scan->verb;
 		scan->last = scan->verb;
@@ -391,5 +413,6 @@ sqlscan_on_end(struct sqlscan *scan)
 	scan->has_tokens = false;
 	scan->before = BEFORE_NOTHING;
 	scan->atomic = 0;
-	scan->words = scan->parens = 0;
+	scan->words = scan->adjectives = scan->parens = 0;
+	scan->is_private = false;
 }

@@ -359,7 +359,7 @@ public class Story {
 		});
 		thread.start();
 		tell("cancel", errorOf(() -> sleeping.execute(
-		    "select pg_sleep(60)")));
+		    "select nap(60)")));
 		thread.join();
 		Statement limited = db.createStatement();
 		limited.setQueryTimeout(1);

@@ -9,6 +9,11 @@ mode, whose pool is smaller than the number of clients.  The lines must be the
 same, and afterwards no server may be left in use.  A story that fails
 directly is a fault of the story.
 
+With --cluster the PostgreSQL is a primary with two streaming replicas, all of
+them behind pgweir, which sends reads to the replicas: every story must see
+what it sees at the primary alone.  How many of its transactions were at a
+replica is in the table; none at all, of all stories, is a failure.
+
 A program is told where to go by DATABASE_URL (percent-encoded, no
 parameters) and by PGHOST, PGPORT, PGUSER, PGPASSWORD and PGDATABASE;
 STORY_CA is the certificate that vouches for the server, STORY_CLIENTS how
@@ -19,6 +24,7 @@ live there too.
 """
 
 import argparse
+import contextlib
 import difflib
 import os
 import shutil
@@ -32,7 +38,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
 sys.dont_write_bytecode = True
 
-from cluster import World, wait_until  # noqa: E402
+from cluster import Node, World, wait_until  # noqa: E402
 from secure import postgres_with_tls  # noqa: E402
 
 USER = "me.app"
@@ -232,10 +238,13 @@ class Needs:
 class Stage:
     """PostgreSQL with TLS and passwords, and a pgweir for each story."""
 
-    def __init__(self, world, made, needs):
+    def __init__(self, world, made, needs, replicas, options):
         self.world = world
         self.made = made
         self.needs = needs
+        self.replicas = replicas
+        self.options = "\n".join(options) + "\n"
+        self.reads = 0
         quoted = PASSWORD.replace("'", "''")
         world.pg.sql([f'create role "{USER}" login superuser '
                       f"password '{quoted}'", "create database story_origin"])
@@ -252,12 +261,20 @@ class Stage:
                            "story_origin strategy file_copy"])
 
     def pgweir(self):
-        return self.world.start(
+        primary = str(self.world.pg.port)
+        ports = [primary, *[str(node.port) for node in self.replicas]]
+        weir = self.world.start(
             f"default_pool_size = {POOL}\nauth_type = scram-sha-256\n"
-            "query_wait_timeout = 30\n" + self.made.front("server"),
-            databases=f"{DIRECT} = host=127.0.0.1 port={self.world.pg.port} "
-                      f"dbname={BEHIND}",
+            "query_wait_timeout = 30\n" + self.options +
+            self.made.front("server"),
+            databases=f"{DIRECT} = host={','.join(['127.0.0.1'] * len(ports))}"
+                      f" port={','.join(ports)} dbname={BEHIND}",
             users=f'"{USER}" "{PASSWORD}"\n"postgres" "pw"\n')
+        if self.replicas:
+            wait_until("reads go to a replica", lambda: weir.sql(
+                "select inet_server_port()", dbname=DIRECT,
+                password="pw") != primary)
+        return weir
 
     def environment(self, driver, port):
         password = urllib.parse.quote(PASSWORD, safe="")
@@ -299,11 +316,13 @@ class Stage:
         """Direct lines, pgweir's lines, what went wrong."""
         self.fresh(DIRECT)
         self.fresh(BEHIND)
-        weir = self.pgweir()
         try:
+            weir = self.pgweir()
             stories = [self.play(driver, self.world.pg.port),
                        self.play(driver, weir.port)]
+            before = self.count_reads(weir)
             told = [self.heard(driver, story) for story in stories]
+            self.reads = self.count_reads(weir) - before
             return told[0][0], told[1][0], \
                 self.compare(*told) or self.left_over(weir)
         finally:
@@ -336,6 +355,28 @@ class Stage:
             return f"{error}:\n{servers()}\n"
 
 
+    def count_reads(self, weir):
+        """How many transactions were at a replica."""
+        rows = [row.split("|") for row in weir.console(
+            "show routes", password="pw").splitlines()]
+        return sum(int(row[3]) for row in rows if row[1] == "replica")
+
+
+@contextlib.contextmanager
+def replicas_of(world, count):
+    world.pg.address = "127.0.0.1"
+    nodes = [Node(world.top, f"replica{i}") for i in range(count)]
+    started = []
+    try:
+        for node in nodes:
+            node.follow(world.pg)
+            started.append(node)
+        yield nodes
+    finally:
+        for node in started:
+            node.stop("immediate")
+
+
 def chosen(arguments):
     for driver in DRIVERS:
         if arguments.only:
@@ -350,6 +391,10 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--cluster", action="store_true",
+                        help="a primary and two replicas, reads split")
+    parser.add_argument("--option", action="append", default=[],
+                        help="a line for pgweir's file")
     parser.add_argument("--show", action="store_true",
                         help="print the lines too")
     parser.add_argument("only", nargs="*")
@@ -357,15 +402,20 @@ def main():
     os.makedirs(arguments.scratch, exist_ok=True)
     needs = Needs(os.path.abspath(arguments.scratch))
     world = World(os.path.abspath(arguments.binary))
-    counts = {"same": 0, "different": 0, "skipped": 0}
+    counts = {"same": 0, "different": 0, "skipped": 0, "reads": 0}
     try:
         hba = "hostssl all all all scram-sha-256\n" \
-              "hostnossl all all all scram-sha-256"
-        with postgres_with_tls(world, hba=hba) as made:
-            stage = Stage(world, made, needs)
+              "hostnossl all all all scram-sha-256\n" \
+              "host replication postgres 127.0.0.1/32 trust"
+        with postgres_with_tls(world, hba=hba) as made, replicas_of(
+                world, 2 if arguments.cluster else 0) as replicas:
+            stage = Stage(world, made, needs, replicas, arguments.option)
             print(f"{'driver':30}{'direct':>10}{'pgweir':>10}  result")
             for driver in chosen(arguments):
                 tell(stage, driver, counts, arguments.show)
+            if replicas and counts["reads"] == 0:
+                print("nothing was read at a replica")
+                counts["different"] += 1
     finally:
         world.close()
     print(f"{counts['same']} passed, {counts['different']} failed, "
@@ -386,8 +436,10 @@ def tell(stage, driver, counts, is_shown):
     except AssertionError as error:
         result, wrong = "different", str(error)
     counts[result] += 1
+    counts["reads"] += stage.reads
+    reads = f", {stage.reads} at replicas" if stage.replicas else ""
     print(f"{driver.name:30}{len(direct):4} lines{len(through):4} lines  "
-          f"{result} ({time.monotonic() - start:.1f} s)", flush=True)
+          f"{result} ({time.monotonic() - start:.1f} s{reads})", flush=True)
     if is_shown:
         print("\n".join(direct))
     if wrong:

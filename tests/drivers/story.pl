@@ -162,7 +162,7 @@ sub copies {
 sub asynchronous {
 	my $db = open_db();
 	my $watcher = open_db();
-	$db->do('select pg_sleep(60)', { pg_async => PG_ASYNC });
+	$db->do('select nap(60)', { pg_async => PG_ASYNC });
 	tell_of('cancel', $db->pg_ready);
 	while (!one($watcher, 'select count(*) from sleeper')) {
 	}

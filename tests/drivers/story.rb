@@ -218,7 +218,7 @@ end
 def cancels
   db = connect
   watcher = connect
-  db.send_query('select pg_sleep(60)')
+  db.send_query('select nap(60)')
   until one(watcher, 'select count(*) from sleeper') == '1'
   end
   tell 'cancel', db.cancel

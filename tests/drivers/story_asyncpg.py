@@ -237,7 +237,7 @@ async def cancels():
     except asyncio.TimeoutError:
         tell("cancel", "time is up")
     tell("cancel", await connection.fetchval("select 1"))
-    task = asyncio.create_task(connection.fetchval("select pg_sleep(60)"))
+    task = asyncio.create_task(connection.fetchval("select nap(60)"))
     await asyncio.sleep(0.2)
     task.cancel()
     try:

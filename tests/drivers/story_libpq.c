@@ -261,7 +261,7 @@ story_cancel(void)
 
 	PQenterPipelineMode(conn);
 	story_say(conn, "select 'before'", NULL);
-	story_say(conn, "select pg_sleep($1)", "60");
+	story_say(conn, "select nap($1)", "60");
 	story_say(conn, "select 'behind'", NULL);
 	PQpipelineSync(conn);
 	story_say(conn, "select 'next'", NULL);

@@ -258,7 +258,7 @@ cancels()
 	tell("cancel", error_of([&] {
 		pqxx::nontransaction	work(db);
 
-		work.exec("select pg_sleep(60)");
+		work.exec("select nap(60)");
 	}));
 	thread.join();
 	pqxx::nontransaction	work(db);

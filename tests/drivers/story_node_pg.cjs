@@ -217,7 +217,7 @@ async function notifications() {
 
 async function cancels() {
 	const client = await connect(), watcher = await connect();
-	const sleeping = errorOf(client.query('select pg_sleep(60)'));
+	const sleeping = errorOf(client.query('select nap(60)'));
 	while (await one(watcher, 'select count(*) from sleeper') !== '1')
 		;
 	const { host, port } = client;

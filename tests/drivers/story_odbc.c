@@ -226,7 +226,7 @@ story_sleep(void *argument)
 	SQLHSTMT	statement = argument;
 
 	story_tell("cancel", statement, SQLExecDirect(statement,
-	    (SQLCHAR *)"select pg_sleep(60)", SQL_NTS));
+	    (SQLCHAR *)"select nap(60)", SQL_NTS));
 	return NULL;
 }
 

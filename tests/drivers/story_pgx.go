@@ -317,7 +317,7 @@ func cancels() {
 	defer watcher.Close(every)
 	told := make(chan string)
 	go func() {
-		_, err := conn.Exec(every, "select pg_sleep(60)")
+		_, err := conn.Exec(every, "select nap(60)")
 		told <- code(err)
 	}()
 	for one(watcher, "select count(*) from sleeper") == int64(0) {

@@ -164,7 +164,7 @@ async function notifications(db) {
 }
 
 async function cancels(db) {
-	const query = db`select pg_sleep(60)`;
+	const query = db`select nap(60)`;
 	const seen = errorOf(query);
 	for (;;) {
 		const rows = await db`select 1 from sleeper`;

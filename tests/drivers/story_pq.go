@@ -193,7 +193,7 @@ func cancels() {
 	limit, cancel := context.WithCancel(every)
 	told := make(chan string)
 	go func() {
-		_, err := db.ExecContext(limit, "select pg_sleep(60)")
+		_, err := db.ExecContext(limit, "select nap(60)")
 		told <- code(err)
 	}()
 	for one(watcher, "select count(*) from sleeper") == "0" {

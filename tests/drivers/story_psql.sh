@@ -144,7 +144,7 @@ run -c 'select count(*) from account where id = 201' | tell one
 run -c 'vacuum account' -c 'vacuum; select 1' | tell one
 
 # Cancelling, as Ctrl-C does it.
-psql -X -A -q -t -c 'select pg_sleep(60)' \
+psql -X -A -q -t -c 'select nap(60)' \
     >"${TMPDIR:-/tmp}/story.$$" 2>&1 &
 sleeper=$!
 until [ "$(psql -X -A -t -c 'select count(*) from sleeper')" = 1 ]; do :; done

@@ -308,7 +308,7 @@ def cancels():
         connection.cancel()
     thread = threading.Thread(target=cancel)
     thread.start()
-    tell("cancel", error_of(connection, "select pg_sleep(60)"))
+    tell("cancel", error_of(connection, "select nap(60)"))
     thread.join()
     connection.rollback()
     tell("cancel", one(connection, "select 1"))

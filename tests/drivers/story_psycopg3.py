@@ -314,7 +314,7 @@ def notifications():
 async def cancels():
     connection = await psycopg.AsyncConnection.connect(URL, autocommit=True)
     watcher = await psycopg.AsyncConnection.connect(URL, autocommit=True)
-    task = asyncio.create_task(connection.execute("select pg_sleep(60)"))
+    task = asyncio.create_task(connection.execute("select nap(60)"))
     while True:
         cursor = await watcher.execute("select count(*) from sleeper")
         if (await cursor.fetchone())[0]:

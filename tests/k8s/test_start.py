@@ -69,7 +69,7 @@ class Group:
     def volumes(self):
         for i in range(3):
             for name in f"volume-{i}", f"run-{i}":
-                os.makedirs(self.path(name))
+                os.makedirs(self.path(name), exist_ok=True)
                 shutil.chown(self.path(name), "postgres", "postgres")
         os.chmod(self.dir, 0o755)
 
@@ -501,6 +501,33 @@ def test_a_new_cluster_is_made_only_where_no_peer_exists(tools):
     group.start(0, START_ATTEMPTS="2")
     assert "none of them is primary" in group.ended(0)
     assert not os.path.exists(group.path("volume-0", "postgres"))
+    group.close()
+
+
+def test_data_that_another_image_made_is_gone_on_with_or_left_alone(tools):
+    group = Group(tools)
+    volume = group.path("volume-0")
+    subprocess.run(group.inside(f"{BIN}/initdb", "--no-sync", "-U",
+                                group.owner, "-D", f"{volume}/pgdata"),
+                   check=True, capture_output=True, cwd="/")
+
+    def refuses(folder):
+        group.start(0)
+        assert f"{folder} in this volume has data" in group.ended(0)
+
+    refuses(f"{volume}/pgdata")
+    os.rmdir(group.path("volume-2"))
+    os.rename(f"{volume}/pgdata", group.path("volume-2"))
+    os.rmdir(volume)
+    os.rename(group.path("volume-2"), volume)
+    refuses(volume)
+    # Where the document of the petstore has it.
+    os.rename(volume, group.path("volume-2"))
+    group.volumes()
+    os.rename(group.path("volume-2"), f"{volume}/postgres")
+    group.started(0, "primary")
+    assert "making" not in group.log(0)
+    group.started(1, "replica")
     group.close()
 
 

@@ -3,6 +3,9 @@
 pgweir with forty clients on five servers; every answer is compared.
 
     hunt.py --binary PGWEIR [--seed N] [--statements N] [--seconds N]
+            [--cluster]
+
+With --cluster pgweir is in front of a primary and two replicas.
 
 The seed is printed and makes the same program again.  A difference is cut
 down (shrink.py) and printed as a program, which --replay FILE plays; the exit
@@ -10,6 +13,7 @@ status is 1.  program.py makes the programs, player.py plays and compares.
 """
 
 import argparse
+import contextlib
 import json
 import os
 import random
@@ -28,11 +32,15 @@ from shrink import shrink  # noqa: E402
 import ground  # noqa: E402
 
 
-def options_of(dice):
+def options_of(dice, has_replicas):
     """pgweir's options, too, are the seed's."""
-    return {"default_pool_size": 5, "workers": dice.choice((1, 2, 2)),
-            "max_prepared_statements": dice.choice((2, 10, 200)),
-            "max_client_conn": 100}
+    found = {"default_pool_size": 5, "workers": dice.choice((1, 2, 2)),
+             "max_prepared_statements": dice.choice((2, 10, 200)),
+             "max_client_conn": 100}
+    if has_replicas:
+        found["read_your_writes"] = dice.choice(("session", "application"))
+        found["split_transactions"] = dice.choice(("on", "off"))
+    return found
 
 
 class Census:
@@ -62,7 +70,7 @@ class Census:
 def hunt(field, seed, statements, seconds, goes_on):
     """(events, options, difference or None, how many were played)"""
     dice = random.Random(seed)
-    options = options_of(dice)
+    options = options_of(dice, isinstance(field.world, ground.Hosts))
     writers = [Writer(c, random.Random(f"{seed}-{c}"))
                for c in range(ground.CLIENTS)]
     player = field.begin(options)
@@ -87,7 +95,7 @@ def hunt(field, seed, statements, seconds, goes_on):
             events += wanted
             player.play_round(wanted)
     except Difference as difference:
-        if difference.key == "stall":
+        if difference.key == "stall" or "53300" in difference.key:
             print(field.who(), flush=True)
         return events, options, difference, player.statements
     finally:
@@ -141,12 +149,16 @@ def main():
     parser.add_argument("--seconds", type=float, default=1e9)
     parser.add_argument("--all", action="store_true",
                         help="go on behind a difference, without its client")
+    parser.add_argument("--cluster", action="store_true")
     parser.add_argument("--shrink-seconds", type=float, default=60)
     parser.add_argument("--replay", help="a file with a program")
     parser.add_argument("--save", help="where to write what was cut down")
     arguments = parser.parse_args()
     world = World(os.path.abspath(arguments.binary))
-    try:
+    with contextlib.ExitStack() as stack:
+        stack.callback(world.close)
+        if arguments.cluster:
+            world = stack.enter_context(ground.Hosts(world))
         field = ground.Ground(world)
         if arguments.replay:
             return replay(field, arguments.replay)
@@ -161,8 +173,6 @@ def main():
             return 0
         report(field, found, arguments)
         return 1
-    finally:
-        world.close()
 
 
 if __name__ == "__main__":

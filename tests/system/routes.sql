@@ -87,6 +87,21 @@ create function to_weight(int) returns weight immutable language sql
     as 'select row($1)::weight';
 create cast (int as weight) with function to_weight(int);
 
+create function asks(int default busy()) returns int stable language sql
+    as 'select $1';
+create function asks_that(int default asks()) returns int immutable
+    language sql as 'select $1';
+create view on_default as select asks_that() as n;
+create function takes_loud(loud) returns int immutable language sql
+    as 'select 1';
+create function gives_loud() returns loud stable language sql as 'select 1';
+create function quiet_default(int default abs(-1)) returns int immutable
+    language sql as 'select $1';
+create function loud_plus(loud, text) returns int immutable language sql
+    as 'select 1';
+create operator <+!> (leftarg = loud, rightarg = text, function = loud_plus);
+
+create extension tablefunc;
 create extension file_fdw;
 create server nowhere foreign data wrapper file_fdw;
 create foreign table abroad (id int) server nowhere

@@ -106,6 +106,28 @@ def test_a_changed_password_opens_servers_that_ask_for_it(world):
         assert let_in(weir, "changed")
 
 
+def test_who_logged_in_before_a_password_was_set_anew_is_told_to_return(world):
+    import psycopg
+    with postgres_hba(world, "host all all all scram-sha-256"):
+        weir = asking(world, "auth_cache_ttl = 1h\nserver_idle_timeout = 1h")
+        who = {"host": "127.0.0.1", "port": weir.port, "dbname": "app",
+               "user": "asked", "password": "found"}
+        clients = [psycopg.connect(**who) for _ in range(2)]
+        # The same password has another salt then.
+        world.pg.sql("alter role asked password 'found'")
+        weir.console("reconnect", user="postgres", password="pw")
+        for client in clients:
+            try:
+                client.execute("select 1")
+            except psycopg.OperationalError as error:
+                assert "set anew" in str(error), error
+                assert client.closed
+            else:
+                raise AssertionError("it opened a server")
+        with psycopg.connect(**who) as client:
+            client.execute("select 1")
+
+
 def test_md5_secrets_are_found_too(world):
     weir = asking(world, auth_type="md5")
     world.pg.sql(["set password_encryption = 'md5'",

@@ -306,6 +306,8 @@ def test_savepoints_and_errors_behind_a_held_begin_are_as_ever(world):
         assert error_of(messages)["C"] == "26000"
         assert status(messages) == "E"
         assert error_of(client.ask(query("select 1")))["C"] == "25P02"
+        assert error_of(client.ask(query("selec")))["C"] == "42601"
+        assert error_of(client.ask(bind("nothing"), SYNC))["C"] == "26000"
         assert ask(client, "commit") == ("ROLLBACK", "I")
         assert client.one("/* pgweir.route=primary */ "
                           "select count(*) from t") == "1"

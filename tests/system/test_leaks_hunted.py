@@ -308,3 +308,57 @@ def test_too_few_values_are_postgresqls_to_refuse_and_tie_nobody(world):
             same(direct, pooled, bind(name, values=values) + execute() + SYNC)
         same(direct, pooled, bind(name, values=("x", "app.hunted", "f")) +
              execute() + SYNC)
+
+
+def test_what_a_failed_batch_would_have_named_does_not_exist(world):
+    direct, pooled, _ = pair(world)
+    for client in (direct, pooled):
+        client.ask(query("begin"))
+        client.send(bind("s") + SYNC, parse("s", "select 1") + SYNC,
+                    bind("s") + SYNC)
+        answers = [plain(client.until_ready()) for _ in range(3)]
+        assert [a[0][1][:5] for a in answers] == ["26000", "25P02", "26000"]
+        assert '"s"' in answers[2][0][1]
+    same(direct, pooled, query("rollback"))
+
+
+def test_in_a_failed_transaction_the_values_of_an_unnamed_are_counted(world):
+    direct, pooled, other = pair(world)
+    texts = ("table pg_am", "select $1::int, $2::text")
+    for text in texts:
+        for client in (direct, pooled):
+            client.ask(parse("", text) + describe("S") + SYNC)
+        other.ask(parse("", "select 'another'") + SYNC)
+        for client in (direct, pooled):
+            client.ask(bind("nosuch") + parse("", "begin") + SYNC)
+            client.ask(parse("b", "begin") + bind("b") + execute() +
+                       close("S", "b") + bind("nosuch") + SYNC)
+        for values in (("1",), (), ("1", "2")):
+            same(direct, pooled, bind("", values=values) + SYNC)
+        same(direct, pooled, parse("", "rollback") + bind("") + execute() +
+             SYNC)
+
+
+def test_a_reset_goes_back_before_a_batch_that_begins_with_close(world):
+    weir = world.start(ONE)
+    direct, pooled = (Client(port, search_path="pg_catalog, public")
+                      for port in (world.pg.port, weir.port))
+    for text in ("begin", "reset all"):
+        same(direct, pooled, query(text))
+    same(direct, pooled, close("S", "s") + parse("s", "show search_path") +
+         bind("s") + execute() + SYNC)
+    same(direct, pooled, query("rollback"))
+
+
+def test_a_role_of_the_startup_packet_ends_with_another_authorization(world):
+    world.pg.sql("create role hunted_r; create role hunted_w")
+    weir = world.start(ONE)
+    shown = query("select current_user, session_user, "
+                  "current_setting('role')")
+    for texts in (["set session authorization default"],
+                  ["set session authorization hunted_w", "set role none"]):
+        direct, pooled = (Client(port, options="-c role=hunted_r")
+                          for port in (world.pg.port, weir.port))
+        for text in texts:
+            same(direct, pooled, query(text))
+            same(direct, pooled, shown)

@@ -588,6 +588,7 @@ def test_a_listener_reads_from_replicas_that_cannot_listen(world):
             a.ask(query("begin read only")),
             a.one("select inet_server_port()"),
             a.ask(query("commit"))][1] == str(cluster.nodes[1].port))
+        assert a.one("select pg_listening_channels()") == "x"
         cluster.nodes[0].sql("notify x, 'still'", database="app")
         hears_nothing_but(a, "x", "still")
 

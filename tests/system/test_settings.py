@@ -14,6 +14,7 @@ NAMES = ("search_path", "TimeZone", "DateStyle", "work_mem",
 PROBE = ("select " + ", ".join(f"current_setting('{n}')" for n in NAMES) +
          ", current_user, session_user, current_setting('app.x', true), "
          "current_setting('app.y', true)")
+TENANT = "select current_setting('app.tenant', true)"
 HOME = {"search_path": "one, two", "TimeZone": "Asia/Tokyo",
         "application_name": "home", "lock_timeout": "9s",
         "options": "-c app.x=home -c extra_float_digits=2"}
@@ -278,3 +279,63 @@ def test_a_reset_in_a_pipeline_goes_back_to_the_start(world):
                 rows += [row(body) for kind, body in client.until_ready()
                          if kind == "D"]
             assert rows == [["Asia/Tokyo"], ["one"]], (resets, block, rows)
+
+
+def test_values_of_any_length_follow_their_client(world):
+    weir = world.start("default_pool_size = 1")
+    client, other = Client(weir.port), Client(weir.port)
+    direct = Client(world.pg.port)
+    paths = ", ".join(f'"a schema {n}"' for n in range(4000))
+    assert len(paths) > 60 << 10
+    before = other.one("show search_path")
+    for step in (f"set search_path = {paths}",
+                 f"set app.tenant = '{'t' * 1000000}'",
+                 x("select set_config('app.tenant', $1, false)", "u" * 70000)):
+        for each in (client, direct):
+            answer = each.ask(query(step) if isinstance(step, str) else step)
+            assert answer[-1] == ("Z", b"I"), answer
+        for _ in range(2):
+            assert other.one("show search_path") == before
+            assert other.rows(TENANT) == [[None]]
+            for text in ("show search_path", TENANT):
+                assert client.rows(text) == direct.rows(text)
+
+
+def test_a_value_too_long_to_carry_ties_and_is_shown_to_nobody(world):
+    weir = world.start("default_pool_size = 2")
+    client, other = Client(weir.port), Client(weir.port)
+    client.ask(query(f"set app.tenant = '{'t' * (3 << 19)}'"))
+    assert client.one(f"select length(({TENANT}))") == str(3 << 19)
+    assert other.rows(TENANT) == [[None]]
+    assert "settings" in weir.console("show clients")
+    client.close()
+    assert all(Client(weir.port).rows(TENANT) == [[None]] for _ in range(2))
+
+
+def test_a_thousand_clients_with_the_same_settings_hold_one_copy(world):
+    weir = world.start("default_pool_size = 2\nmax_client_conn = 1100\n"
+                       "workers = 2")
+
+    def kept():
+        for line in weir.console("show mem").splitlines():
+            if line.startswith("settings|"):
+                return int(line.split("|")[2]), int(line.split("|")[4])
+        raise AssertionError
+    path = ",".join(f"schema_{n}" for n in range(500))
+    one = Client(weir.port, search_path=path)
+    one.ask(query("set work_mem = '9MB'"))
+    before = kept()
+    assert before[1] > len(path)
+    clients = [Client(weir.port, search_path=path) for _ in range(999)]
+    for client in clients:
+        client.send(query("set work_mem = '9MB'"))
+    for client in clients:
+        client.until_ready()
+    for client in clients:
+        client.send(query("show search_path"))
+    for client in clients:
+        assert [row(body) for kind, body in client.until_ready()
+                if kind == "D"] == [[path]]
+    assert kept() == before
+    for client in clients:
+        client.close()

@@ -68,6 +68,28 @@ def test_a_volatile_function_of_the_users_own_runs_on_the_primary(world):
         client.close()
 
 
+def test_temporary_tables_and_indexes_of_one_client_keep_nobodys_reads_from_replicas(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster, "read_your_writes = session")
+        primary = str(cluster.nodes[0].port)
+        other = Client(weir.port, user="postgres")
+        for text in ("create temp table mine (a int)",
+                     "create index on mine (a)",
+                     "create or replace temp view seen as select 1",
+                     "drop table mine",
+                     "create temporary table mine as select 1"):
+            for said in (text, text.replace("mine", "yours")):
+                if said == text:
+                    messages = client.ask(query(said))
+                else:
+                    messages = client.ask(parse("", said), bind(""),
+                                          execute(), SYNC)
+                assert error_of(messages) is None, messages
+                assert other.one(PORT) != primary, said
+        client.close()
+        other.close()
+
+
 def test_what_follows_a_read_in_a_pipeline_goes_where_it_belongs(world):
     with Cluster(world) as cluster:
         weir, client = begin(cluster)

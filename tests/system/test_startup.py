@@ -94,6 +94,45 @@ def test_startup_settings_are_taken_in_postgresqls_order(world):
         direct.close()
 
 
+def test_in_session_mode_reset_goes_back_to_them_and_they_end_with_it(world):
+    weir = world.start(ONE + "\npool_mode = session")
+    for pairs in ACCEPTED:
+        direct, _ = login(world.pg.port, *pairs)
+        ours, error = login(weir.port, *pairs)
+        assert error is None, (pairs, error)
+        assert reported(ours) == reported(direct), pairs
+        assert shown(ours) == shown(direct), pairs
+        for again in ("reset all", "discard all", "reset search_path; "
+                      "reset work_mem", "begin; reset all; commit"):
+            for client in (ours, direct):
+                client.ask(query("set work_mem = '9MB'; set search_path = x"))
+                client.ask(query(again))
+            assert shown(ours) == shown(direct), (pairs, again)
+        direct.close()
+        ours.close()
+        plain, bare = login(weir.port)[0], login(world.pg.port)[0]
+        assert shown(plain) == shown(bare), pairs
+        plain.close()
+        bare.close()
+
+
+def test_a_startup_value_may_be_as_long_as_a_packet(world):
+    weir = world.start("default_pool_size = 2")
+    paths = ",".join(f"schema_{n}" for n in range(600))
+    tenant = "t" * 9000
+    for pairs in ([("search_path", paths)],
+                  [("options", f"-c app.tenant={tenant}")]):
+        direct, wanted = login(world.pg.port, *pairs)
+        ours, error = login(weir.port, *pairs)
+        assert error == wanted is None, pairs
+        for _ in range(2):
+            for name in ("search_path", "app.tenant"):
+                ask = f"select current_setting('{name}', true)"
+                assert ours.rows(ask) == direct.rows(ask)
+            for client in (ours, direct):
+                client.ask(query("set search_path = x; reset all"))
+
+
 def test_a_startup_setting_that_is_refused_gets_every_field_of_the_error(
         world):
     weir = world.start(ONE)

@@ -34,6 +34,9 @@ def seen(messages):
         if kind == "E":
             error = error_of([(kind, body)])
             found.append((error["S"], error["C"], error["M"]))
+            # By this function of its source drivers know to prepare again.
+            if error["C"] == "0A000":
+                found[-1] += (error.get("R"),)
         elif kind == "T":
             found.append(("T", columns(body)))
         else:
@@ -415,7 +418,41 @@ def test_deallocate_and_discard_take_effect_in_the_middle_of_a_pipeline(
              bind("no") + SYNC + query(text) + run())]
     stories.append((parse("s", one) + SYNC,
                     query("deallocate all; select 1/0") + run(), run()))
+    # What is on its way has ended the name, or not given it.
+    def does(what):
+        return parse("", what) + bind("") + execute()
+    parsed, dies = parse("s", one), does("deallocate s") + SYNC
+    stories += [
+        (parsed + SYNC, does("deallocate all") + dies, run()),
+        (does("select 1/0") + parsed + SYNC + dies, run()),
+        (parsed + SYNC, does("select 1/0") + close("S", "s") + SYNC + dies,
+         run()),
+        (parsed + dies, run())]
     each_its_own(world, *stories)
+
+
+def test_a_deallocate_ends_the_batch_in_front_of_it(world):
+    insert = parse("", "insert into t values (1)") + bind("") + execute()
+    begin = parse("b", "begin") + bind("b") + execute()
+    count = query("select count(*) from t")
+    for text in "deallocate s", "deallocate all":
+        same(world, "create table t (a int4)",
+             ("ann", parse("s", "select 1") + SYNC),
+             # What was in the batch is committed, whatever comes then.
+             ("ann", insert + query(text) + bind("no") + SYNC),
+             ("bob", count),
+             ("ann", parse("s", "select 1") + SYNC),
+             ("ann", begin + insert + query(text) + count),
+             ("ann", query("rollback")),
+             ("bob", count))
+    # It leaves its server behind, and no transaction on it.
+    weir = world.start("default_pool_size = 1")
+    ann, bob = Client(weir.port), Client(weir.port)
+    ann.ask(parse("s", "select 1") + SYNC)
+    assert kinds(ann.ask(insert + query("deallocate s"))) == "12CCZ"
+    assert bob.one("select now() = statement_timestamp()") == "t"
+    assert kinds(ann.ask(begin + query("deallocate all"))) == "12CCZ"
+    assert ann.one("select now() < statement_timestamp()") == "t"
 
 
 def test_deallocate_of_an_unknown_name_is_an_error_in_every_way(world):

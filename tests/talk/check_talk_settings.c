@@ -60,6 +60,30 @@ START_TEST(with_one_common_search_path_the_steady_state_adds_nothing)
 }
 END_TEST
 
+START_TEST(a_server_whose_settings_already_fit_is_preferred)
+{
+	struct peer	*one = talk_begins(TWO_SERVERS), *two;
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
+
+	asks(ann, one, "begin", 'T');
+	says(bob, query("select 1"));
+	two = server_enters();
+	hears(two, query("select 1"));
+	answers(two, bob, 'I');
+	asks(ann, one, "set search_path = a", 'T');
+	asks(ann, one, "commit", 'I');
+	tells_of(one, "search_path", "a");
+	/* Whichever was given back last. */
+	for (int i = 0; i < 3; i++) {
+		asks(bob, two, "select 2", 'I');
+		asks(bob, two, "select 3", 'I');
+		asks(ann, one, "select 4", 'I');
+		asks(ann, one, "select 5", 'I');
+	}
+	talk_ends();
+}
+END_TEST
+
 START_TEST(a_tenant_named_in_each_transaction_adds_nothing)
 {
 	struct peer	*one = talk_begins(ONE_SERVER);
@@ -161,6 +185,7 @@ END_TEST
 
 CHECK_MAIN("talk_settings",
     with_one_common_search_path_the_steady_state_adds_nothing,
+    a_server_whose_settings_already_fit_is_preferred,
     a_tenant_named_in_each_transaction_adds_nothing,
     who_has_not_named_it_gets_another_server,
     with_room_in_the_pool_a_server_with_names_is_kept,

@@ -26,7 +26,6 @@
 #include "client/client.h"
 #include "config/config.h"
 #include "net/loop.h"
-#include "net/resolve.h"
 #include "ops/console.h"
 #include "pool/backend.h"
 #include "pool/peers.h"
@@ -34,7 +33,6 @@
 #include "relay/hub.h"
 #include "relay/relay.h"
 #include "talk_private.h"
-#include "wire/msg.h"
 #include "worker.h"
 
 /* The longest way without a byte is two letters and a task. */

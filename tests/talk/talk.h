@@ -29,8 +29,8 @@
 #include <stddef.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/clock.h"
+#include "base/buf.h"
 #include "../unit/check_main.h"
 
 enum { TALK_LOOPS = 3 };
@@ -127,6 +127,8 @@ uint32_t	 pid_of(const struct peer *);
 uint32_t	 secret_of(const struct peer *);
 /* The clients of this loop are told to go, over this time. */
 void		 dismisses(int loop, const char *text, int64_t spread_us);
+/* SUSPEND and RESUME, in all loops. */
+void		 suspends(bool);
 /* Whatever it was: counts as heard. */
 void		 ignores(struct peer *);
 

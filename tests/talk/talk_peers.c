@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "client/client_leave.h"
+#include "ops/suspend.h"
 #include "talk_private.h"
 #include "wire/msg.h"
 
@@ -356,5 +357,13 @@ dismisses(int loop, const char *text, int64_t spread_us)
 {
 	client_dismiss_all(stage.loops[loop], REASON_SHUTDOWN, text, false,
 	    spread_us);
+	talk_settle();
+}
+
+void
+suspends(bool is_suspended)
+{
+	for (int i = 0; i <= TALK_LOOPS; i++)
+		suspend_loop(stage.loops[i], is_suspended);
 	talk_settle();
 }

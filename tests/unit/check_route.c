@@ -107,6 +107,52 @@ START_TEST(every_name_must_be_known_and_pass)
 }
 END_TEST
 
+/* "É" and "é" in UTF-8, and in LATIN1. */
+START_TEST(a_name_that_is_not_ascii_may_be_any_such_one_that_does_not_pass)
+{
+	static const struct row	 function = { "f", "\303\251crit", "t" };
+	static const struct row	 relation = { "r", "\303\251t\303\251", "t" };
+	static const struct row	 good = { "f", "\303\251t\303\251", "f" };
+	const struct catalogue	*catalogue = make_catalogue(&function);
+
+	ck_assert_int_eq(why_of("select u.\303\251crit from users u",
+	    catalogue), WHY_FUNCTION);
+	ck_assert_int_eq(why_of("select u.\303\211crit from users u",
+	    catalogue), WHY_FUNCTION);
+	ck_assert_int_eq(why_of("select (u).\351crit from users u",
+	    catalogue), WHY_FUNCTION);
+	ck_assert_int_eq(why_of("select \303\251crit from users", catalogue),
+	    WHY_READ);
+	catalogue_release(catalogue);
+	catalogue = make_catalogue(&relation);
+	ck_assert_int_eq(why_of("with \303\211T\303\211 as (select 1) "
+	    "select * from \303\211T\303\211", catalogue), WHY_RELATION);
+	catalogue_release(catalogue);
+	catalogue = make_catalogue(&good);
+	ck_assert_int_eq(why_of("select \303\251t\303\251(1), "
+	    "u.\303\211crit from users u", catalogue), WHY_READ);
+	catalogue_release(catalogue);
+}
+END_TEST
+
+START_TEST(a_comment_that_is_deeper_than_is_counted_proves_nothing)
+{
+	static const char	 end[] = " ' */, nextval($$'$$)";
+	const struct catalogue	*catalogue = make_catalogue(NULL);
+	char			*text = mem_new(300000), *at;
+
+	at = text + sprintf(text, "select 1 ");
+	for (int i = 0; i < 65537; i++, at += 2)
+		memcpy(at, "/*", 2);
+	for (int i = 0; i < 65536; i++, at += 2)
+		memcpy(at, "*/", 2);
+	memcpy(at, end, sizeof end);
+	ck_assert_int_ne(why_of(text, catalogue), WHY_READ);
+	free(text);
+	catalogue_release(catalogue);
+}
+END_TEST
+
 START_TEST(without_a_catalogue_nothing_is_proven)
 {
 	ck_assert_int_eq(why_of("select 1", NULL), WHY_NO_CATALOGUE);
@@ -249,6 +295,8 @@ END_TEST
 
 CHECK_MAIN("route",
     every_name_must_be_known_and_pass,
+    a_name_that_is_not_ascii_may_be_any_such_one_that_does_not_pass,
+    a_comment_that_is_deeper_than_is_counted_proves_nothing,
     without_a_catalogue_nothing_is_proven,
     what_no_text_shows_makes_every_statement_a_write,
     a_row_that_the_query_cannot_return_is_refused,

@@ -371,7 +371,55 @@ START_TEST(a_name_that_is_too_long_is_not_told_but_known_of)
 }
 END_TEST
 
+START_TEST(ddl_that_can_change_no_other_clients_reads_is_told_apart)
+{
+	static const struct {
+		const char	*text;
+		bool		 alters;
+	} told[] = {
+		{ "create table t (a int)", true },
+		{ "create table temp (a int)", true },
+		{ "create table t (temp int)", true },
+		{ "create or replace function temp() returns int", true },
+		{ "create view index as select 1", true },
+		{ "create \"temp\" table t ()", true },
+		{ "create unlogged table temp ()", true },
+		{ "create schema s create temp table t ()", true },
+		{ "create index i on f (x); alter table t add b int", true },
+		{ "create temp table t (); create function f()", true },
+		{ "create function f() returns int begin atomic select 1; "
+		    "end", true },
+		{ "alter index i rename to j", true },
+		{ "drop function index", true },
+		{ "drop view table", true },
+		{ "drop owned by temp", true },
+		{ "drop temp", true },
+		{ "create temp table t (a int)", false },
+		{ "CREATE /* a */ TEMPORARY TABLE t AS SELECT 1", false },
+		{ "create local temp sequence s", false },
+		{ "create global temporary table t ()", false },
+		{ "create or replace temp view v as select 1", false },
+		{ "create temp recursive view v (n) as select 1", false },
+		{ "create index on t (a)", false },
+		{ "create unique index concurrently if not exists i on t (a)",
+		    false },
+		{ "drop table t", false },
+		{ "drop table if exists pg_temp.t cascade", false },
+		{ "drop index i", false },
+		{ "select 1; insert into t values (1)", false },
+	};
+	struct sqlscan	scan;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(told); i++) {
+		sqlscan_text(&scan, told[i].text, strlen(told[i].text));
+		ck_assert_msg(scan.alters == told[i].alters, "%s",
+		    told[i].text);
+	}
+}
+END_TEST
+
 CHECK_MAIN("sqlscan",
+    ddl_that_can_change_no_other_clients_reads_is_told_apart,
     every_text_says_how_it_starts_and_what_it_touches,
     a_cut_at_any_byte_changes_nothing,
     the_last_word_is_folded_or_unquoted,

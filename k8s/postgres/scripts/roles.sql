@@ -1,5 +1,6 @@
 -- Roles as the Secret says; run at every start of a primary, so that it may be
--- changed there.  Passwords come from the environment, never into a log.
+-- changed there.  Passwords come from the environment, never into a log; one
+-- that is the same is empty.
 \set QUIET on
 \getenv admin POSTGRES_USER
 \getenv admin_password POSTGRES_PASSWORD
@@ -15,10 +16,14 @@ select format('create role %I login', name)
 from unnest(array['replicator', 'pgweir', :'admin']) name
 where not exists (select from pg_roles where rolname = name) \gexec
 
-alter role :"admin" password :'admin_password';
+select format('alter role %I password %L', role, password)
+from (values (:'admin', :'admin_password'),
+    ('replicator', :'replication_password'),
+    ('pgweir', :'pooler_password')) new (role, password)
+where password <> '' \gexec
 
 -- What streaming, pg_basebackup, pg_rewind and the scripts need, no more.
-alter role replicator replication password :'replication_password';
+alter role replicator replication;
 grant pg_monitor, pg_checkpoint to replicator;
 grant execute on function pg_ls_dir(text, boolean, boolean) to replicator;
 grant execute on function pg_stat_file(text, boolean) to replicator;
@@ -27,7 +32,6 @@ grant execute on function
     pg_read_binary_file(text, bigint, bigint, boolean) to replicator;
 
 -- pgweir asks for the secret of who logs in, and for nothing else.
-alter role pgweir password :'pooler_password';
 create schema if not exists pooler;
 revoke all on schema pooler from public;
 create or replace function pooler.secret(name text)

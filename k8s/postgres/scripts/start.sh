@@ -120,6 +120,12 @@ peer_exists() {
 }
 
 new_cluster() {
+	for file in "${PGDATA%/*}/PG_VERSION" "${PGDATA%/*}"/*/PG_VERSION; do
+		[ -f "$file" ] || continue
+		say "${file%/*} in this volume has data already: it must be" \
+		    "$PGDATA to be used; nothing is touched"
+		exit 1
+	done
 	say "making a new cluster"
 	# shellcheck disable=SC2086
 	set -- ${INITDB_ARGS:-}
@@ -130,20 +136,30 @@ new_cluster() {
 	mv "$PGDATA.new" "$PGDATA"
 }
 
+# new_password ROLE FILE: nothing, if it is that already.  Set anew, it would
+# have another salt, and poolers would have to learn it again.
+new_password() {
+	password=$(cat "$SECRET_DIR/$2")
+	PGPASSWORD=$password psql -X -w -h "$RUN_DIR/own" -U "$1" \
+	    -d template1 -c select >/dev/null 2>&1 || printf %s "$password"
+}
+
 # Roles and passwords are what the Secret says, at every start of a primary:
 # on a socket of its own, before anybody else can connect.
 set_roles() {
 	mkdir -p "$RUN_DIR/own"
+	printf "local %s all %s\n" template1 scram-sha-256 all trust \
+	    >"$RUN_DIR/own/hba"
 	pg_ctl -D "$PGDATA" -w -s -l "$RUN_DIR/own/log" -o "$arguments \
-	    -c listen_addresses= -c unix_socket_directories=$RUN_DIR/own" \
-	    start || {
+	    -c listen_addresses= -c unix_socket_directories=$RUN_DIR/own \
+	    -c hba_file=$RUN_DIR/own/hba" start || {
 		cat "$RUN_DIR/own/log" >&2
 		exit 1
 	}
-	POSTGRES_PASSWORD=$(cat "$SECRET_DIR/POSTGRES_PASSWORD") \
-	REPLICATION_PASSWORD=$(cat \
-	    "$SECRET_DIR/POSTGRES_REPLICATION_PASSWORD") \
-	POOLER_PASSWORD=$(cat "$SECRET_DIR/POOLER_PASSWORD") \
+	POSTGRES_PASSWORD=$(new_password "$POSTGRES_USER" POSTGRES_PASSWORD) \
+	REPLICATION_PASSWORD=$(new_password replicator \
+	    POSTGRES_REPLICATION_PASSWORD) \
+	POOLER_PASSWORD=$(new_password pgweir POOLER_PASSWORD) \
 	    psql -X -q -v ON_ERROR_STOP=1 -d postgres -h "$RUN_DIR/own" \
 	    -U "$POSTGRES_USER" -f "$SCRIPT_DIR/roles.sql" >&2 || {
 		pg_ctl -D "$PGDATA" -w -s -m fast stop

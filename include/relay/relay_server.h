@@ -3,8 +3,8 @@
  * relay_server.c, which knows what each message means.
  */
 
-#ifndef RELAY_RELAY_ANSWERS_H
-#define RELAY_RELAY_ANSWERS_H
+#ifndef RELAY_RELAY_SERVER_H
+#define RELAY_RELAY_SERVER_H
 
 #include <stdbool.h>
 #include <stddef.h>

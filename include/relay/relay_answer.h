@@ -1,0 +1,34 @@
+/*
+ * Answers that are made here.
+ */
+
+#ifndef RELAY_RELAY_ANSWER_H
+#define RELAY_RELAY_ANSWER_H
+
+#include "relay/relay_private.h"
+
+/* At its turn: now, or after what is expected. Takes the bytes of the buf. */
+void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
+	    struct buf *);
+/* An ERROR; until Sync, or the end of this Query, the rest is dropped. */
+void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
+	    const char *sqlstate, const char *hint, const char *format, ...)
+	    __attribute__((format(printf, 6, 7)));
+void	relay_answer_fields(struct relay *, struct relay_io *, bool is_query,
+	    const struct error_fields *);
+/* One that goes out now, in the place of what PostgreSQL has said. */
+void	relay_put_answer_error(struct relay *, struct relay_io *,
+	    const struct error_fields *);
+/* PostgreSQL has told the client an error; its text may hold data. */
+void	relay_note_error(const struct relay *, const char *sqlstate);
+/* Answers whose turn has come. */
+void	relay_answer_due(struct relay *, struct relay_io *);
+/* WAITING: no server will come: everything that was held gets an error. */
+void	relay_refuse_held(struct relay *, const char *sqlstate,
+	    const char *text, const char *hint);
+void	relay_refuse_held_with(struct relay *, const struct error_fields *);
+/* LINKED, but the server is gone: the same for everything expected. */
+void	relay_refuse_expected(struct relay *, struct relay_io *,
+	    const char *sqlstate, const char *text);
+
+#endif

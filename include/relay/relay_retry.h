@@ -35,6 +35,7 @@ relay_note_message(struct relay *relay, struct relay_io *io,
 		relay_keep(relay, io, message->at + message->here,
 		    BATCH_WHOLE);
 }
+
 /* This error is not for the client: its batch will be run again. */
 bool	relay_meets_again(struct relay *, const struct expectation *,
 	    const char *sqlstate);

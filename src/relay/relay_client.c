@@ -18,6 +18,7 @@
 #include "relay/relay_parse.h"
 #include "relay/relay_private.h"
 #include "relay/relay_retry.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_simple.h"
 #include "relay/relay_split.h"
@@ -79,7 +80,8 @@ relay_refuse_block(struct relay *relay, struct relay_io *io,
 	relay_answer_error(relay, io, is_query,
 	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
 	    "Use pool_mode = transaction for this database.",
-	    "transaction blocks are not allowed in pool_mode statement");
+	    "transaction blocks not allowed in statement "
+		    "pooling mode");
 	relay_drop(relay, message);
 	return true;
 }
@@ -300,6 +302,11 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
 		return RELAY_LATER;
+	if (relay->ties.pins & PIN_DRAWN) {
+		relay_end_drawn(relay, io, &message);
+		if (relay->state == RELAY_CLOSED)
+			return RELAY_GONE;
+	}
 	if (relay->touches & SQL_TOUCHES_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;

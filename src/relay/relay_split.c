@@ -51,7 +51,7 @@ relay_catalogue_source(struct relay *relay)
 	config = config_current();
 	entry = config_database(config, relay->client->database);
 	if (entry != NULL) {
-		source = catalogue_source_find(config, entry,
+		source = catalogue_source_find(entry,
 		    relay->client->database);
 		atomic_store(&set->catalogue, source);
 	}

@@ -146,16 +146,9 @@ front_open(struct loop *loop, const struct config *config, char *error,
 void
 front_apply(const struct config *config)
 {
-	const struct option_values	*option = &config->option;
-	struct socket_settings		 settings = {
-		.keepalive = option->tcp_keepalive,
-		.keepalive_count = option->tcp_keepcnt,
-		.keepalive_idle_s = option->tcp_keepidle,
-		.keepalive_interval_s = option->tcp_keepintvl,
-		.user_timeout_ms = option->tcp_user_timeout,
-		.buffer_bytes = (int)option->tcp_socket_buffer,
-	};
+	struct socket_settings	settings;
 
+	config_socket_settings(config, &settings);
 	for (int i = 0; i < front.count; i++)
 		listener_apply(front.listeners[i], &settings);
 }

@@ -38,6 +38,7 @@ struct console {
 	/* console_wait.c: whether a loop has what is waited for. */
 	bool		 (*look)(struct loop *, const char *database);
 	char		*explained;	/* EXPLAIN waits; or NULL */
+	char		 set_tag[200];	/* SET waits */
 	int64_t		 waited_us;	/* so long */
 };
 

@@ -27,6 +27,9 @@ void	console_wait_suspend(struct console *);
 void	console_kill_all(const char *database);
 void	console_kill_one(struct console *, uint64_t id);
 
+/* A slip; nearest: what was probably meant, behind verb, or NULL. */
+void	console_invalid(struct console *, const struct words *,
+	    const char *verb, const char *nearest);
 void	console_show(struct console *, const struct words *);
 /* console_explain.c */
 void	console_explain(struct console *, const struct words *);

@@ -99,6 +99,9 @@ extern size_t	 relay_prepared_max;
 /* max_client_statements; 0: unlimited. */
 extern size_t	 relay_names_max;
 
+/* disable_pqexec: no simple queries. */
+extern bool	 relay_no_queries;
+
 /* retry_buffer: a longer request is not kept to be run again. */
 extern size_t	 relay_retry_bytes;
 

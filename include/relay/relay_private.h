@@ -99,6 +99,12 @@ bool	relay_need_server(struct relay *, struct relay_io *);
 void	relay_pace(struct relay *);
 void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
+/* Its server has something that another one has not. */
+static inline bool
+relay_is_tied(const struct relay *relay)
+{
+	return (relay->ties.pins & ~(uint32_t)PIN_DRAWN) != 0;
+}
 /* Why this server cannot be its; NULL: it can. */
 const char	*relay_misfit(const struct relay *, struct server *);
 

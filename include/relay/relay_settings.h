@@ -38,6 +38,9 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
+/* What its text touches, as far as it is here. */
+uint32_t	relay_message_touches(struct relay *,
+		    const struct relay_message *);
 bool	relay_restores(struct relay *, const struct relay_message *);
 void	relay_restore(struct relay *, enum expect_purpose);
 

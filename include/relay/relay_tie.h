@@ -39,6 +39,8 @@ enum relay_tie {
 	RELAY_ENDED,	/* it is one too many: the client was closed */
 };
 enum relay_tie	relay_settle_ties(struct relay *);
+/* It has asked a sequence in vain: if there is a place. */
+void		relay_tie_asker(struct relay *);
 /* It has no server any more. */
 void		relay_untie(struct relay *);
 

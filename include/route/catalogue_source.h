@@ -29,8 +29,8 @@ struct catalogue_source {
 void	catalogues_init(struct loop *main_loop);
 
 /* dbname: the database there, where the entry leaves it to the client. */
-struct catalogue_source	*catalogue_source_find(const struct config *,
-			    const struct database *, const char *dbname);
+struct catalogue_source	*catalogue_source_find(const struct database *,
+			    const char *dbname);
 /* *held, which may be NULL, becomes what is known now. */
 void			 catalogue_source_take(struct catalogue_source *,
 			    const struct catalogue **held);

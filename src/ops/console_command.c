@@ -121,17 +121,26 @@ command_is_about(const struct pool *pool, const char *database)
 }
 
 static bool
-command_knows(struct console *console, const char *database)
+command_knows(struct console *console, const struct words *words)
 {
-	struct config	*config = config_current();
-	bool		 known = database == NULL ||
-			    config_database(config, database) != NULL;
+	const char	*database = command_database(words);
+	struct config	*config;
+	bool		 known;
 
+	if (database == NULL)
+		return true;
+	if (strcmp(database, "pgbouncer") == 0 ||
+	    strcmp(database, "pgweir") == 0) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "cannot %s admin db: %s", words->list[0], database);
+		return false;
+	}
+	config = config_current();
+	known = config_database(config, database) != NULL;
 	config_release(config);
 	if (!known)
 		console_error(console, reason_sqlstate(REASON_NO_DATABASE),
-		    "there is no database \"%s\" in the configuration",
-		    database);
+		    "no such database: %s", database);
 	return known;
 }
 
@@ -189,7 +198,7 @@ command_pause(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
 
-	if (!command_knows(console, database) ||
+	if (!command_knows(console, words) ||
 	    command_is_stopped(console))
 		return;
 	pools_pause(database);
@@ -201,7 +210,7 @@ command_resume(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words))
 		return;
 	if (database != NULL && !pools_are_paused(database)) {
 		console_error(console, NOT_NOW, "database %s is not paused",
@@ -225,7 +234,7 @@ command_reconnect(struct console *console, const struct words *words)
 	const char	*database = command_database(words);
 	struct pool	*pool;
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words))
 		return;
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (command_is_about(pool, database))
@@ -236,7 +245,7 @@ command_reconnect(struct console *console, const struct words *words)
 static void
 command_wait_close(struct console *console, const struct words *words)
 {
-	if (command_knows(console, command_database(words)))
+	if (command_knows(console, words))
 		console_wait_close(console, command_database(words));
 }
 
@@ -259,7 +268,7 @@ static void
 command_set_disabled(struct console *console, const struct words *words,
     bool disabled)
 {
-	if (!command_knows(console, words->list[1]))
+	if (!command_knows(console, words))
 		return;
 	pools_set_disabled(words->list[1], disabled);
 	console_done(console, disabled ? "DISABLE" : "ENABLE");
@@ -284,7 +293,7 @@ command_kill(struct console *console, const struct words *words)
 	const char	*database = command_database(words);
 	struct pool	*pool;
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words))
 		return;
 	pools_pause(database);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
@@ -313,8 +322,8 @@ command_kill_client(struct console *console, const struct words *words)
  * Commands about the process.
  */
 
-static void
-command_on_reloaded(void *arg, const char *error)
+static struct console *
+command_console(void *arg)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;
 	struct console	*console = NULL;
@@ -322,6 +331,14 @@ command_on_reloaded(void *arg, const char *error)
 	for (int i = 0; console == NULL && i < process.loop_count; i++)
 		if (loop_is_mine(process.loop(i)))
 			console = console_find(process.loop(i), id);
+	return console;
+}
+
+static void
+command_on_reloaded(void *arg, const char *error)
+{
+	struct console	*console = command_console(arg);
+
 	if (console == NULL)
 		return;
 	if (error != NULL)
@@ -333,12 +350,34 @@ command_on_reloaded(void *arg, const char *error)
 }
 
 static void
+command_on_set(void *arg, const char *error)
+{
+	struct console	*console = command_console(arg);
+
+	if (console == NULL)
+		return;
+	if (error != NULL)
+		console_error(console, reason_sqlstate(REASON_BAD_PARAMETER),
+		    "%s", error);
+	else
+		console_done(console, console->set_tag);
+	console_go_on(console);
+}
+
+static void
+command_configure(struct console *console, const char *name,
+    const char *value, void (*done)(void *, const char *))
+{
+	console->is_busy = true;
+	process.configure(name, value, console->client->loop, done,
+	    (void *)(uintptr_t)console->client->id);
+}
+
+static void
 command_reload(struct console *console, const struct words *words)
 {
 	(void)words;
-	console->is_busy = true;
-	process.reload(console->client->loop, command_on_reloaded,
-	    (void *)(uintptr_t)console->client->id);
+	command_configure(console, NULL, NULL, command_on_reloaded);
 }
 
 static void
@@ -366,9 +405,7 @@ command_shutdown(struct console *console, const struct words *words)
 static void
 command_set(struct console *console, const struct words *words)
 {
-	const char	*value;
-	struct config	*config, *fresh;
-	char		 error[600];
+	const char	*name = words->list[1], *value = words->list[3];
 
 	if (words->count < 4 || (strcmp(words->list[2], "=") != 0 &&
 	    !text_equal_nocase(words->list[2], "to"))) {
@@ -376,16 +413,15 @@ command_set(struct console *console, const struct words *words)
 		    "SET option = value");
 		return;
 	}
-	value = words->list[3];
-	if (faked_value(words->list[1]) != NULL ||
-	    text_equal_nocase(words->list[1], "extra_float_digits") ||
-	    text_equal_nocase(words->list[1], "application_name")) {
+	if (faked_value(name) != NULL ||
+	    text_equal_nocase(name, "extra_float_digits") ||
+	    text_equal_nocase(name, "application_name")) {
 		console_done(console, "SET");
 		return;
 	}
 	if (!console->client->is_admin) {
 		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
-		    "SET is for admin_users");
+		    "admin access needed: SET is for admin_users");
 		return;
 	}
 	if (words->count > 4) {
@@ -394,17 +430,9 @@ command_set(struct console *console, const struct words *words)
 		    "single quotes");
 		return;
 	}
-	config = config_current();
-	fresh = config_with(config, words->list[1], value, error,
-	    sizeof error);
-	config_release(config);
-	if (fresh == NULL) {
-		console_error(console, reason_sqlstate(REASON_BAD_PARAMETER),
-		    "%s", error);
-		return;
-	}
-	process.apply(fresh);
-	console_done(console, "SET");
+	snprintf(console->set_tag, sizeof console->set_tag, "SET %s=%s", name,
+	    value);
+	command_configure(console, name, value, command_on_set);
 }
 
 static const struct command	commands[] = {
@@ -454,17 +482,6 @@ command_nearest(const char *name)
 	return nearest;
 }
 
-static void
-command_unknown(struct console *console, const char *name)
-{
-	const char	*nearest = command_nearest(name);
-
-	console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-	    "\"%.64s\" is no command of the console; %s%s%sSHOW HELP lists "
-	    "them", name, nearest != NULL ? "did you mean \"" : "",
-	    nearest != NULL ? nearest : "", nearest != NULL ? "\"? " : "");
-}
-
 static const struct command *
 command_find(const char *name)
 {
@@ -496,13 +513,15 @@ console_run(struct console *console, const char *text)
 		if (!console->is_extended)
 			put_ready(&console->out, STATUS_IDLE);
 	} else if ((command = command_find(words.list[0])) == NULL)
-		command_unknown(console, words.list[0]);
+		console_invalid(console, &words, "",
+		    command_nearest(words.list[0]));
 	else if (words.count < command->least || words.count > command->most)
 		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-		    "too few or too many words: %s %s; SHOW HELP lists the "
-		    "commands", command->name, command->arguments);
+		    "invalid command '%.64s', use SHOW HELP; it is: %s %s",
+		    words.text, command->name, command->arguments);
 	else if (command->is_admin_only && !console->client->is_admin)
 		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
+		    "admin access needed: "
 		    "%s is for admin_users", command->name);
 	else
 		command->run(console, &words);

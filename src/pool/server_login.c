@@ -314,19 +314,13 @@ static void
 login_on_connected(struct server *server)
 {
 	struct server_login	*login = server->login;
-	const struct option_values *option = &login->config->option;
-	struct socket_settings	 settings = {
-		.keepalive = option->tcp_keepalive,
-		.keepalive_count = option->tcp_keepcnt,
-		.keepalive_idle_s = option->tcp_keepidle,
-		.keepalive_interval_s = option->tcp_keepintvl,
-		.user_timeout_ms = option->tcp_user_timeout,
-		.buffer_bytes = (int)option->tcp_socket_buffer,
-	};
+	struct socket_settings	 settings;
 	struct buf		 message;
 
-	if (!addr_is_unix(&login->addr))
+	if (!addr_is_unix(&login->addr)) {
+		config_socket_settings(login->config, &settings);
 		socket_apply(server->stream.fd, &settings);
+	}
 	if (!login->wants_tls || addr_is_unix(&login->addr)) {
 		login_send_startup(server);
 		return;

@@ -51,6 +51,7 @@ static const struct {
 
 size_t	relay_prepared_max = 200;
 size_t	relay_names_max = 10000;
+bool	relay_no_queries;
 
 static bool
 relay_is_sane(const struct relay *relay)

@@ -18,6 +18,7 @@
 #include "relay/relay_parse.h"
 #include "relay/relay_private.h"
 #include "relay/relay_retry.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_simple.h"
 #include "relay/relay_split.h"
@@ -79,7 +80,8 @@ relay_refuse_block(struct relay *relay, struct relay_io *io,
 	relay_answer_error(relay, io, is_query,
 	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
 	    "Use pool_mode = transaction for this database.",
-	    "transaction blocks are not allowed in pool_mode statement");
+	    "transaction blocks not allowed in statement "
+		    "pooling mode");
 	relay_drop(relay, message);
 	return true;
 }
@@ -300,6 +302,11 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
 		return RELAY_LATER;
+	if (relay->ties.pins & PIN_DRAWN) {
+		relay_end_drawn(relay, io, &message);
+		if (relay->state == RELAY_CLOSED)
+			return RELAY_GONE;
+	}
 	if (relay->touches & SQL_TOUCHES_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;
@@ -310,7 +317,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	} else if (relay->loss.state != LOST_NOTHING && at[0] != MSG_TERMINATE)
 		verdict = relay_on_lost(relay, io, &message);
 	else if (relay->client->pool->set != NULL &&
-	    !relay_may_follow(relay, &message))
+	    !relay->batch.is_unsynced && !relay_may_follow(relay, &message))
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
@@ -319,7 +326,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_USED;
 	} else if (verdict == RELAY_USED) {
 		*used = message.here;
-		relay_note_message(relay, &message, is_first);
+		relay_note_message(relay, io, &message, is_first);
 	}
 	return verdict;
 }
@@ -331,6 +338,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 	enum relay_verdict	verdict;
 	size_t			at = 0, used = 0;
 
+	io->unkept = data;
 	while (at < n && !relay->ending.is_leaving) {
 		if (relay->input.skip > 0) {
 			at += relay_read_skipped(relay, io, data + at,
@@ -348,5 +356,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			break;
 		at += used;
 	}
+	if (relay_keeps_batch(relay))
+		relay_keep(relay, io, data + at, BATCH_GROWS);
 	return relay->ending.is_leaving ? n : at;
 }

@@ -81,7 +81,7 @@ relay_can_survive(const struct relay *relay)
 				    relay->server->transaction_status !=
 				    STATUS_IDLE;
 
-	return relay->server->pool->set != NULL && relay->ties.pins == 0 &&
+	return relay->server->pool->set != NULL && !relay_is_tied(relay) &&
 	    session->draft == NULL &&
 	    (session->skip == 0 || !session->skip_passes) &&
 	    (is_open || !relay->settings.have_changed) &&

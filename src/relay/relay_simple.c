@@ -122,6 +122,12 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	struct verdict	 verdict;
 	uint32_t	 touches, by_words;
 
+	if (relay_no_queries) {
+		client_fail(relay->client, REASON_UNSUPPORTED, "PQexec "
+		    "disallowed: only the extended protocol is, by "
+		    "disable_pqexec");
+		return RELAY_GONE;
+	}
 	if (message->here < message->total)
 		return message->total > LOOP_BUFFER_BYTES ?
 		    relay_stream_query(relay, io, message) : RELAY_LATER;

@@ -19,6 +19,7 @@
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_tie.h"
 #include "wire/put.h"
@@ -215,7 +216,8 @@ relay_note_touches(struct relay *relay, struct relay_io *io,
 {
 	if (touches == 0)
 		return true;
-	if (!relay_may_tie(relay, io, relay_pins_of(touches), is_query)) {
+	if (!relay_may_tie(relay, io, relay_statement_pins(relay, touches),
+	    is_query)) {
 		relay_drop(relay, message);
 		return false;
 	}
@@ -225,6 +227,7 @@ relay_note_touches(struct relay *relay, struct relay_io *io,
 	relay_forget_shelf(relay, touches);
 	return true;
 }
+
 /*
  * What is there now: counted, told, and allowed or not.
  */
@@ -267,10 +270,13 @@ relay_settle_ties(struct relay *relay)
 				    ~relay->ties.counted;
 
 	relay->ties.counted = relay->ties.pins;
-	if (relay->ties.pins == 0) {
+	if (fresh & PIN_DRAWN)
+		relay_count_pins(relay_tied_lane(relay)->pins.tied, PIN_DRAWN);
+	if (!relay_is_tied(relay)) {
 		relay_leave_place(relay);
-		return RELAY_FREE;
+		return relay->ties.pins == 0 ? RELAY_FREE : RELAY_TIED;
 	}
+	fresh &= ~(uint32_t)PIN_DRAWN;
 	if (relay->ties.pins & PIN_MODE)
 		return RELAY_TIED;
 	if (limits->pin == PIN_POLICY_OFF)
@@ -278,6 +284,15 @@ relay_settle_ties(struct relay *relay)
 	if (fresh != 0 && !relay_tie_fresh(relay, fresh))
 		return RELAY_ENDED;
 	return RELAY_TIED;
+}
+
+void
+relay_tie_asker(struct relay *relay)
+{
+	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    relay_limits(relay)->pin == PIN_POLICY_AUTO &&
+	    relay_take_place(relay))
+		relay->ties.pins |= PIN_SEQUENCE;
 }
 
 void

@@ -160,20 +160,18 @@ source_find_locked(const char *name, const char *dbname)
 
 	for (source = catalogues.sources; source != NULL;
 	    source = source->next)
-		if ((name == NULL || strcmp(source->name, name) == 0) &&
+		if (strcmp(source->name, name) == 0 &&
 		    strcmp(source->dbname, dbname) == 0)
 			return source;
 	return NULL;
 }
 
 struct catalogue_source *
-catalogue_source_find(const struct config *config,
-    const struct database *entry, const char *dbname)
+catalogue_source_find(const struct database *entry, const char *dbname)
 {
 	struct source	*source;
 	bool		 is_new = false;
 
-	(void)config;
 	if (entry->dbname != NULL)
 		dbname = entry->dbname;
 	pthread_mutex_lock(&catalogues.mutex);

@@ -414,3 +414,12 @@ def test_show_config_says_which_options_can_change(world):
     rows = {r["key"]: r for r in table(weir, "CONFIG")}
     assert rows["query_timeout"]["value"] == "6"
     assert rows["listen_backlog"]["value"] == "512"
+
+
+def test_disable_pqexec_lets_the_extended_protocol_in_only(world):
+    weir = world.start("disable_pqexec = 1")
+    client = Client(weir.port)
+    answer = client.ask(parse("", "select 1"), bind(""), execute(), SYNC)
+    assert kinds(answer) == "12DCZ"
+    error = error_of(client.ask(query("select 1; select 2")))
+    assert error["S"] == "FATAL" and "PQexec disallowed" in error["M"], error

@@ -21,12 +21,12 @@
  * Where it goes: declared READ ONLY to a replica, if its first statement is
  * proven to read (what is in a replica but not read only to the primary, as
  * in a temporary table, is not); and on to the primary before the first
- * volatile function, as long as it has left nothing there.  With split_transactions one that is not
- * declared does so too, and as long as all it says is proven to read it has
- * left nothing there: no lock, no setting, no cursor.  With READ COMMITTED,
- * where each statement has a snapshot of its own, the first one that may
- * write can then run in a transaction begun anew on the primary; only now()
- * can tell.  Everything else goes to the primary.
+ * volatile function, as long as it has left nothing there.  With
+ * split_transactions one that is not declared does so too.  As long as all it
+ * says is proven to read it has left nothing there: no lock, no setting, no
+ * cursor.  With READ COMMITTED, where each statement has a snapshot of its
+ * own, what follows can then run in a transaction begun anew on the primary;
+ * only now() can tell.  Everything else goes to the primary.
  *
  * BEGIN is sent by the extended protocol without a Sync.  If it should fail,
  * PostgreSQL skips what follows, also a Query, so that no statement can run

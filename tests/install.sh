@@ -12,7 +12,8 @@ python3-yaml yamllint shellcheck docker-compose mandoc"
 command -v npm >/dev/null || packages="$packages nodejs npm"
 if [ "${1:-}" = ci ]; then
 	packages="$packages clang libclang-rt-14-dev chromium
-	    buildah podman runc catatonit mmdebstrap patroni python3-pysyncobj"
+	    buildah podman runc catatonit mmdebstrap patroni python3-pysyncobj
+	    golang-go golang-github-jackc-pgx-v4-dev python3-sqlalchemy"
 fi
 missing=
 for package in $packages; do

@@ -19,6 +19,8 @@ struct relay;
 struct relay_io {
 	struct parcel	 to_server;
 	struct parcel	 to_client;
+	const uint8_t	*unkept;	/* of a batch that grows: from here on
+					 * it is not in session->batch */
 };
 
 /* What a handler made of a message. */

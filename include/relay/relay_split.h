@@ -27,8 +27,8 @@ bool	relay_is_split(const struct relay *);
 /* Why this text is no read; WHY_READ: it is proven to be one. */
 enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
 /*
- * Before a message is handled.  False: it has to wait until the read that
- * runs at a replica is over.
+ * Before a message that does not stand in a batch is handled.  False: it has
+ * to wait until the read that runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
 /* A transaction has ended, or nobody knows; where there are several hosts. */

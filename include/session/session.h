@@ -21,7 +21,7 @@ enum server_suits;
 struct server;
 
 /* What is kept of the client's batch, to run it again. */
-enum {
+enum batch_state {
 	BATCH_NONE,		/* not all of it */
 	BATCH_GROWS,
 	BATCH_WHOLE,

@@ -317,7 +317,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	} else if (relay->loss.state != LOST_NOTHING && at[0] != MSG_TERMINATE)
 		verdict = relay_on_lost(relay, io, &message);
 	else if (relay->client->pool->set != NULL &&
-	    !relay_may_follow(relay, &message))
+	    !relay->batch.is_unsynced && !relay_may_follow(relay, &message))
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
@@ -326,7 +326,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_USED;
 	} else if (verdict == RELAY_USED) {
 		*used = message.here;
-		relay_note_message(relay, &message, is_first);
+		relay_note_message(relay, io, &message, is_first);
 	}
 	return verdict;
 }
@@ -338,6 +338,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 	enum relay_verdict	verdict;
 	size_t			at = 0, used = 0;
 
+	io->unkept = data;
 	while (at < n && !relay->ending.is_leaving) {
 		if (relay->input.skip > 0) {
 			at += relay_read_skipped(relay, io, data + at,
@@ -355,5 +356,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			break;
 		at += used;
 	}
+	if (relay_keeps_batch(relay))
+		relay_keep(relay, io, data + at, BATCH_GROWS);
 	return relay->ending.is_leaving ? n : at;
 }

@@ -278,6 +278,9 @@ class Pods:
             process = self.container(pod, container, template, claims, **more)
             if container.get("restartPolicy") == "Always":
                 processes.append(process)
+                # Its startupProbe holds up the others.
+                wait_until("the sidecar is ready",
+                           lambda: "is ready" in self.log(pod))
             else:
                 assert process.wait(LIMIT) == 0, self.log(pod)
         for container in template["spec"]["containers"]:

@@ -1,11 +1,13 @@
 """The chart beyond what all manifests are checked for."""
 
+import copy
 import os
 
 import yaml
 
 from test_agreement import of_kind
-from tools import K8S
+from test_fields import faults
+from tools import K8S, slow
 
 CHART = os.path.join(K8S, "chart")
 
@@ -23,6 +25,9 @@ def test_the_schema_refuses_what_would_not_work(tools):
                         ("auth.username=", "username"),
                         ("tls.enabled=true", "certificatesSecret"),
                         ("servicePorts=5", "servicePorts"),
+                        ("primary.persistence.sise=10Gi", "sise"),
+                        ("auth.pasword=x", "pasword"),
+                        ("primary.port=5433", "port"),
                         ("primary.persistence.size=big", "size")):
         try:
             tools.helm("template", "x", CHART, "--set", fault)
@@ -81,6 +86,84 @@ def test_the_scripts_and_rules_are_those_of_the_manifests(tools):
     ours = of_kind(documents, "PrometheusRule")[0]["spec"]
     assert ours == of_kind(tools.kustomize("monitoring"),
                            "PrometheusRule")[0]["spec"]
+
+
+# Under these every value has an effect.
+ALL_ON = {
+    "architecture": "replication",
+    "auth": {"password": "a", "replicationPassword": "b",
+             "poolerPassword": "c"},
+    "autoscaling": {"enabled": True},
+    "tls": {"enabled": True, "certificatesSecret": "x"},
+    "metrics": {name: {"enabled": True} for name in (
+        "serviceMonitor", "prometheusRule", "dashboard")},
+}
+OTHERS = {
+    "architecture": "standalone", "service.type": "NodePort",
+    "service.annotations": {"a": "b"}, "image.pullPolicy": "Always",
+    "image.pullSecrets": ["registry"], "tolerations": [{"key": "x"}],
+    "nodeSelector": {"disk": "fast"},
+    "primary.persistence.accessModes": ["ReadWriteOncePod"],
+}
+
+
+def merged(to, more):
+    for name, value in more.items():
+        if isinstance(value, dict) and isinstance(to.get(name), dict):
+            merged(to[name], value)
+        else:
+            to[name] = value
+    return to
+
+
+def leaves(values, path=""):
+    for name, value in values.items():
+        if isinstance(value, dict) and value:
+            yield from leaves(value, f"{path}{name}.")
+        else:
+            yield path + name, value
+
+
+def another(path, value):
+    if path in OTHERS:
+        return OTHERS[path]
+    if isinstance(value, bool):
+        return not value
+    if isinstance(value, int):
+        return value + 1
+    if "memory" in path or path.endswith("size"):
+        return "77Mi"
+    return "77m" if "cpu" in path else "other"
+
+
+@slow
+def test_every_value_has_an_effect_and_leaves_all_fields_right(tools):
+    with open(os.path.join(CHART, "values.yaml")) as f:
+        base = merged(yaml.safe_load(f), ALL_ON)
+
+    def rendered(changes):
+        name = tools.path("values.yaml")
+        with open(name, "w") as f:
+            yaml.safe_dump(merged(copy.deepcopy(base), changes), f)
+        text = tools.helm("template", "trial", CHART, "-f", name)
+        return [d for d in yaml.safe_load_all(text) if d]
+
+    usual, entries = rendered({}), []
+    external = {"primary": {"host": "there"}}
+    for path, value in leaves(base):
+        *folders, last = path.split(".")
+        changes = {last: another(path, value)}
+        for folder in reversed(folders):
+            changes = {folder: changes}
+        before = usual
+        if path == "primary.port":
+            before = rendered(external)
+            merged(changes, external)
+        after = rendered(changes)
+        assert after != before, path
+        entries += [(path, d) for d in after if d not in before]
+    found = faults(tools, entries)
+    assert not found, found
 
 
 def test_options_arrive_as_they_were_written(tools):

@@ -51,6 +51,11 @@ struct peer	*talk_begins(const char *options);
  * as well, also at port 2, which is the same socket.
  */
 void		 talk_begins_cold(const char *database, const char *options);
+/*
+ * As talk_begins(), but "d" is on two hosts, of which the first, where the
+ * server is, is the primary.  Nobody asks them; nothing is proven to read.
+ */
+struct peer	*talk_begins_split(const char *options);
 void		 talk_ends(void);
 
 /* PostgreSQL stops listening, and listens again. */

@@ -326,6 +326,8 @@ lets_in(struct peer *peer)
 	says(peer, auth(MSG_AUTH_OK, ""),
 	    parameter("server_version", "15.0"),
 	    parameter("client_encoding", "UTF8"),
+	    stage.is_split ? parameter("in_hot_standby", "off") :
+	    parameter("integer_datetimes", "on"),
 	    backend_key(peer->pid, peer->secret), ready('I'));
 }
 

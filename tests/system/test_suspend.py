@@ -36,6 +36,7 @@ def test_suspend_stops_everybody_but_the_console_until_resume(world):
     assert state(admin)["active"] == "no"
     assert state(admin)["suspended"] == "yes"
     assert state(admin)["paused"] == "no"
+    assert state(admin)["process"] == "suspended"
     late = Client(weir.port, connect=False)
     late.send(startup(user="app", database="app"))
     for other in others:

@@ -195,13 +195,34 @@ main_settle(const struct arguments *arguments, const struct config *config)
 	}
 }
 
+/* What there is of everything, before anything runs. */
+static void
+main_make(struct loop *loop, const struct config *config, int workers)
+{
+	struct resolver	*resolver = resolver_new(loop,
+			    config->option.resolv_conf);
+
+	workers_make(workers, loop);
+	pools_init(workers_loops());
+	pools_add_loop(loop);
+	for (int i = 1; i < workers_loops(); i++)
+		pools_add_loop(worker_loop(i - 1));
+	backends_init(loop, resolver);
+	clusters_init(loop, resolver);
+	monitors_init(loop);
+	peers_init(loop, resolver);
+	auth_query_init(loop);
+	catalogues_init(loop);
+	relay_init();
+	console_init();
+}
+
 int
 main(int argc, char **argv)
 {
 	struct arguments	 arguments = { .file = NULL };
 	struct config		*config;
 	struct loop		*loop;
-	struct resolver		*resolver;
 	char			 error[512];
 	int			 workers;
 
@@ -230,20 +251,7 @@ main(int argc, char **argv)
 	if (workers <= 0)
 		workers = daemon_cores();
 	loop = loop_new(0);
-	resolver = resolver_new(loop, config->option.resolv_conf);
-	workers_make(workers, loop);
-	pools_init(workers_loops());
-	pools_add_loop(loop);
-	for (int i = 1; i < workers_loops(); i++)
-		pools_add_loop(worker_loop(i - 1));
-	backends_init(loop, resolver);
-	clusters_init(loop, resolver);
-	monitors_init(loop);
-	peers_init(loop, resolver);
-	auth_query_init(loop);
-	catalogues_init(loop);
-	relay_init();
-	console_init();
+	main_make(loop, config, workers);
 	config_replace(config_hold(config));
 	if (!front_open(loop, config, error, sizeof error)) {
 		log_fatal(NULL, "%s", error);

@@ -17,6 +17,7 @@
  *	relay_query.c	 queries of our own: check, settings, read-back
  *	relay_settings.c settings that are refused, and RESET
  *	relay_custom.c	 custom settings
+ *	relay_sequence.c currval and lastval
  *	relay_listen.c	 LISTEN: the client's part of it
  *	relay_copy.c	 COPY in of an Execute
  *	relay_finish.c	 the end of a transaction: giving back

@@ -117,16 +117,22 @@ config_pool_settings(const struct config *config,
     struct pool_settings *settings)
 {
 	static const struct user	 nobody = {
-		NULL, POOL_MODE_DEFAULT, ROUTE_DEFAULT,
-		CONFIG_UNSET, CONFIG_UNSET,
-		CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET,
-		CONFIG_UNSET, CONFIG_UNSET, CONFIG_UNSET,
+		.pool_size = CONFIG_UNSET,
+		.reserve_pool_size = CONFIG_UNSET,
+		.max_user_connections = CONFIG_UNSET,
+		.max_user_client_connections = CONFIG_UNSET,
+		.query_timeout_us = CONFIG_UNSET,
+		.query_wait_timeout_us = CONFIG_UNSET,
+		.idle_transaction_timeout_us = CONFIG_UNSET,
+		.transaction_timeout_us = CONFIG_UNSET,
+		.client_idle_timeout_us = CONFIG_UNSET,
 	};
 	const struct option_values	*option = &config->option;
 	const struct user		*user = config_user(config, name);
 
 	if (user == NULL)
 		user = &nobody;
+	/* All of its bytes: they are compared. */
 	memset(settings, 0, sizeof *settings);
 	settings->mode = (enum pool_mode)option->pool_mode;
 	if (database->pool_mode != POOL_MODE_DEFAULT)

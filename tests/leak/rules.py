@@ -5,6 +5,8 @@ only where that leaves the answers certain (see player.py)."""
 TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
         "nextval", "currval", "lastval", "do $$", "call ", "keeps_",
         "public.sets(")
+# Of that, what DISCARD ALL does not end.
+LASTS = ("load '", "public.sets(")
 # What may leave a transaction open.
 OPENS = ("begin", "start transaction", "chain")
 # What changes who hears what.

@@ -384,6 +384,8 @@ class Player:
             return False
         if ops[-1][0] in ("leave", "vanish"):
             return True
+        if self.sides[client][0].said.resets_early(ops):
+            return False
         holds = self.holds() | busy["held"]
         ties = self.tied | busy["ties"]
         ties_now = self.may_tie(client, texts)

@@ -33,7 +33,11 @@ relay_body_name(const struct relay_message *message, size_t offset,
 	const uint8_t	*end = message->at + message->here;
 	const uint8_t	*zero;
 
-	if (at >= end || (zero = memchr(at, '\0', (size_t)(end - at))) == NULL)
+	if (at >= end)
+		return NULL;
+	/* Most are empty. */
+	zero = *at == '\0' ? at : memchr(at, '\0', (size_t)(end - at));
+	if (zero == NULL)
 		return NULL;
 	*after = (size_t)(zero + 1 - message->at) - MSG_HEAD_BYTES;
 	return (const char *)at;

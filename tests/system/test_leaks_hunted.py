@@ -1,10 +1,8 @@
 """What the leak hunt has found, each difference cut down to its sentence: a
 client through pgweir hears what it would hear from PostgreSQL itself."""
 
-from wire import (Client, SYNC, bind, close, describe, execute,
-                  fields, kinds, message, parse, query)
-
-ONE = "default_pool_size = 1"
+from wire import (Client, ONE, SYNC, bind, close, describe, execute, fields,
+                  kinds, message, parse, query)
 
 
 def pair(world, options=ONE):

@@ -3,9 +3,7 @@ PostgreSQL itself does, asked directly at the same time."""
 
 import struct
 
-from wire import Client, error_of, kinds, query
-
-ONE = "default_pool_size = 1"
+from wire import Client, ONE, error_of, kinds, query
 
 
 def packet(pairs):

@@ -90,6 +90,7 @@ struct expected {
 	uint32_t		 count;
 	uint32_t		 size;		/* a power of two, or 0 */
 	uint32_t		 closes;	/* Close with a name */
+	uint32_t		 parses;	/* Parse with a number */
 };
 
 /* More than this and the client is not read until answers have come. */

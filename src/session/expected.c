@@ -32,8 +32,11 @@ expected_grow(struct expected *expected)
 void
 expectation_done(struct expected *expected, struct expectation *entry)
 {
-	if (entry->statement != NULL)
+	if (entry->statement != NULL) {
+		expected->parses -= entry->kind == EXPECT_PARSE &&
+		    entry->number != 0;
 		statement_release(entry->statement);
+	}
 	if (entry->before != NULL)
 		statement_release(entry->before);
 	if (entry->name != NULL)

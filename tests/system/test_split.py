@@ -62,9 +62,17 @@ def test_a_volatile_function_of_the_users_own_runs_on_the_primary(world):
             assert client.one("select f()") == primary
         wait_until("the stable one is read elsewhere",
                    lambda: client.one("select g()") != primary)
+        client.ask(parse("s", "select g()"), SYNC)
+
+        def prepared():
+            return [row(b)[0] for k, b in client.ask(
+                bind("s"), execute(), SYNC) if k == "D"][0]
+
+        assert prepared() != primary
         client.ask(query("alter function g() volatile"))
         for _ in range(10):
             assert client.one("select g()") == primary
+            assert prepared() == primary
         client.close()
 
 

@@ -71,6 +71,8 @@ stop_state_name(void)
 		[STOP_LAST] = "draining",
 	};
 
+	if (suspend_is_on())
+		return "suspended";
 	return names[atomic_load(&stop.state)];
 }
 

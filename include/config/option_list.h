@@ -44,7 +44,7 @@
 X(INT, workers, workers, "auto", "1", 0, 256, false,			\
     "threads that serve clients; auto: as many as the cores it may use")\
 X(TEXT, listen_addr, listen_addr, "*", "", 0, 0, false,			\
-    "numeric addresses to listen on, * for all, empty for none")	\
+    "addresses or names to listen on, * for all, empty for none")	\
 X(INT, listen_port, listen_port, "6432", "6432", 0, 65535, false,	\
     "TCP port; 0: a free one, which the log tells")			\
 X(INT, listen_backlog, listen_backlog, "512", "128", 1, 65535, false,	\

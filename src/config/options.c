@@ -550,7 +550,7 @@ options_print_sample(FILE *to)
 void
 options_print_manual(FILE *to)
 {
-	fputs(".TH PGWEIR.INI 5 2026-11-21\n"
+	fputs(".TH PGWEIR.INI 5 @DAY@\n"
 	    ".SH NAME\npgweir.ini \\- configuration of "
 	    "pgweir\n.SH OPTIONS\nIn section [pgweir]; [pgbouncer] is "
 	    "accepted as well and then has PgBouncer's defaults.\n", to);

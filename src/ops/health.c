@@ -17,7 +17,6 @@
 #include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/process.h"
-#include "ops/suspend.h"
 #include "pool/peers.h"
 
 #define HEALTH_LIMIT_US		(1 * US_PER_SECOND)
@@ -122,8 +121,6 @@ health_misses(const char *role)
 	config_release(config);
 	if (strcmp(process.state(), "active") != 0)
 		return process.state();
-	if (suspend_is_on())
-		return "suspended";
 	if (atomic_load(&client_numbers.places) >= room)
 		return "max_client_conn is reached";
 	if (is_divided && !peers_are_known())

@@ -239,6 +239,11 @@ def test_check_says_good_or_bad_with_its_exit_code_and_starts_nothing(world):
     assert done.returncode == 1 and "usage:" in done.stderr
 
 
+def test_the_switch_of_an_online_restart_says_what_to_do_instead(world):
+    done = run_plain(world, "-R", "-d", "any.ini")
+    assert done.returncode == 1 and "so_reuseport" in done.stderr, done
+
+
 def test_help_lists_every_switch(world):
     for switch in ("-h", "--help"):
         done = run_plain(world, switch)

@@ -7,7 +7,7 @@ import subprocess
 
 from cluster import wait_until
 from test_console import console, pools, refusal, table
-from wire import Client, connect_to, error_of, kinds, query, row, startup
+from wire import Client, error_of, kinds, query, row, startup
 import web
 
 BIG = "select repeat('x', 1000) from generate_series(1, 30000)"
@@ -36,6 +36,7 @@ def test_suspend_stops_everybody_but_the_console_until_resume(world):
     assert state(admin)["active"] == "no"
     assert state(admin)["suspended"] == "yes"
     assert state(admin)["paused"] == "no"
+    assert state(admin)["process"] == "suspended"
     late = Client(weir.port, connect=False)
     late.send(startup(user="app", database="app"))
     for other in others:

@@ -17,7 +17,7 @@
 #include "ops/show_private.h"
 #include "pool/pool.h"
 
-static bool
+bool
 show_is_first_of(const struct pool *pool)
 {
 	for (const struct pool *other = pool_each(NULL); other != pool;

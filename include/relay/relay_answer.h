@@ -22,7 +22,19 @@ void	relay_put_answer_error(struct relay *, struct relay_io *,
 /* PostgreSQL has told the client an error; its text may hold data. */
 void	relay_note_error(const struct relay *, const char *sqlstate);
 /* Answers whose turn has come. */
-void	relay_answer_due(struct relay *, struct relay_io *);
+void	relay_answer_made(struct relay *, struct relay_io *);
+
+static inline void
+relay_answer_due(struct relay *relay, struct relay_io *io)
+{
+	const struct expectation *head =
+				    expected_head(&relay->server->session
+				    ->expected);
+
+	if (head != NULL && head->fate == FATE_MADE)
+		relay_answer_made(relay, io);
+}
+
 /* WAITING: no server will come: everything that was held gets an error. */
 void	relay_refuse_held(struct relay *, const char *sqlstate,
 	    const char *text, const char *hint);

@@ -94,7 +94,17 @@ void	relay_io_send(struct relay_io *, struct relay *);
  * A server is needed now.  True: it is linked and ready for the client's
  * bytes.  False: they have to wait; relay_go_on() is called then.
  */
-bool	relay_need_server(struct relay *, struct relay_io *);
+bool	relay_get_server(struct relay *, struct relay_io *);
+
+static inline bool
+relay_need_server(struct relay *relay, struct relay_io *io)
+{
+	if (relay->state != RELAY_LINKED || relay->listen.hearer != NULL ||
+	    relay->block.state == BEGIN_HELD)
+		return relay_get_server(relay, io);
+	return !relay->is_holding;
+}
+
 /* Who may be read now, by what is unsent and held. */
 void	relay_pace(struct relay *);
 void	relay_set_unnamed(struct relay *, struct statement *);

@@ -18,6 +18,7 @@ struct relay_settings {
 	const struct settings	*adopted; /* held, or NULL: with names that its
 						 * first statement sets */
 	bool			 has_reset;	/* what is read back now */
+	bool			 is_for_transaction; /* what comes back */
 	bool			 is_person_first; /* role before the rest */
 	bool			 has_tried_order; /* both, on this server */
 	uint8_t			 dropped_servers; /* that refused them */

@@ -280,7 +280,7 @@ relay_take(struct relay *relay)
 }
 
 bool
-relay_need_server(struct relay *relay, struct relay_io *io)
+relay_get_server(struct relay *relay, struct relay_io *io)
 {
 	if (relay->state == RELAY_LINKED) {
 		if (relay->listen.hearer != NULL && !relay->is_holding)

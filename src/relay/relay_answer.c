@@ -64,7 +64,7 @@ relay_answer(struct relay *relay, struct relay_io *io, enum expect_kind kind,
 }
 
 void
-relay_answer_due(struct relay *relay, struct relay_io *io)
+relay_answer_made(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*head;

@@ -307,7 +307,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		if (relay->state == RELAY_CLOSED)
 			return RELAY_GONE;
 	}
-	if (relay->touches & SQL_TOUCHES_RESETS &&
+	if (relay->touches & SQL_TOUCHES_ANY_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;
 	if (relay->batch.is_refusing && at[0] != MSG_SYNC &&

@@ -270,8 +270,14 @@ relay_number(struct relay *relay, struct relay_io *io,
 		return 0;
 	}
 	shelved = shelf_find(&relay->server->session->shelf, statement);
-	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
-	    message, kind, statement, name, verdict);
+	if (shelved == NULL)
+		return relay_prepare(relay, io, message, kind, statement,
+		    name, verdict);
+	if (relay_awaits_parse(relay, io, shelved->number, name)) {
+		*verdict = RELAY_LATER;
+		return 0;
+	}
+	return shelved->number;
 }
 
 bool

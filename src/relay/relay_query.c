@@ -87,7 +87,8 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	buf_init(&query);
 	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to,
-	    relay->settings.is_person_first);
+	    relay->settings.is_person_first, purpose == PURPOSE_RESTORED &&
+	    relay->settings.is_for_transaction);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);

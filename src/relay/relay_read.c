@@ -47,6 +47,16 @@ relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
 	    "the server sent a message that was not expected", type);
 }
 
+/* It is handled when all of it is here. */
+static bool
+relay_waits_for_rest(const struct answer *answer, size_t total)
+{
+	return total <= LOOP_BUFFER_BYTES && (answers[answer->type].is_whole ||
+	    (answer->head != NULL &&
+	    (answer->head->purpose != PURPOSE_NONE ||
+	    answer->head->statement != NULL)));
+}
+
 static bool
 relay_collects_row(const struct answer *answer, size_t total)
 {
@@ -82,16 +92,15 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	answer.body = at + MSG_HEAD_BYTES;
 	answer.length = here - MSG_HEAD_BYTES;
 	answer.head = expected_head(&session->expected);
-	if (here < total && total <= LOOP_BUFFER_BYTES &&
-	    (answers[at[0]].is_whole || (answer.head != NULL &&
-	    (answer.head->purpose != PURPOSE_NONE ||
-	    answer.head->statement != NULL))))
-		return 0;
-	if (here < total && relay_collects_row(&answer, total)) {
-		buf_add(&session->row, answer.body, answer.length);
-		session->skip = (uint32_t)(total - here);
-		session->skip_passes = false;
-		return here;
+	if (here < total) {
+		if (relay_waits_for_rest(&answer, total))
+			return 0;
+		if (relay_collects_row(&answer, total)) {
+			buf_add(&session->row, answer.body, answer.length);
+			session->skip = (uint32_t)(total - here);
+			session->skip_passes = false;
+			return here;
+		}
 	}
 	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
 	    answers[at[0]].handle(relay, io, &answer);

@@ -10,8 +10,9 @@
  * RESET goes back to what a client asked for in its startup packet.  Between
  * two transactions that comes with what is read back; inside an open one the
  * server is asked and set right in front of the next statement, in the
- * transaction, so that a rollback takes it back as well.  Not in front of SET
- * TRANSACTION, which must come before any query.
+ * transaction, so that a rollback takes it back as well; behind SET LOCAL for
+ * the transaction only.  Not in front of SET TRANSACTION, which must come
+ * before any query.
  */
 
 #include <string.h>
@@ -197,7 +198,9 @@ relay_restores(struct relay *relay, const struct relay_message *message)
 	    /* It could not be said after a query. */
 	    relay_message_touches(relay, message) == SQL_TOUCHES_TRANSACTION)
 		return false;
-	relay->touches &= ~(uint32_t)SQL_TOUCHES_RESETS;
+	relay->settings.is_for_transaction =
+	    !(relay->touches & SQL_TOUCHES_RESETS);
+	relay->touches &= ~(uint32_t)SQL_TOUCHES_ANY_RESETS;
 	relay_io_init(&io, relay);
 	relay_start_read_back(relay, &io, PURPOSE_RESTORE, false);
 	relay_io_send(&io, relay);

@@ -99,6 +99,7 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
 	entry->statement = statement_hold(statement);
 	entry->number = shelved->number;
+	session->expected.parses++;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	return entry;
 }

@@ -31,7 +31,7 @@ bool
 relay_must_pause(const struct relay *relay)
 {
 	return relay_listen_may_change(relay) ||
-	    (relay->touches & SQL_TOUCHES_RESETS &&
+	    (relay->touches & SQL_TOUCHES_ANY_RESETS &&
 	    relay->settings.defaults != settings_none());
 }
 

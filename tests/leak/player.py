@@ -553,8 +553,10 @@ class Player:
         return client in self.has_reset
 
     def compare_others(self, events):
-        """Notifications come by themselves."""
+        """Notifications come by themselves, but not in a transaction."""
         for client, (direct, pooled) in list(self.sides.items()):
+            if direct.status != "I":
+                continue
             direct.read()
             pooled.read()
             self.await_alike(direct, pooled, lambda side: sorted(side.heard),

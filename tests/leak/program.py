@@ -343,7 +343,8 @@ class Writer:
         for _ in range(self.dice.randrange(2, 5)):
             kind = self.dice.random()
             if kind < 0.3:
-                found.append(self.set_text())
+                text = self.set_text()
+                found.append(text if "to default" not in text else "select 4")
             elif kind < 0.55:
                 found.append(self.dice.choice((
                     "begin", "commit", "rollback", "commit and chain",
@@ -368,9 +369,9 @@ class Writer:
         return self.dice.choice((
             "commit", "commit", "end", "rollback", "abort",
             "commit and chain", "rollback and chain", "savepoint a",
+            "prepare transaction 'no'" if self.status == "T" else "abort",
             "savepoint b", "savepoint a", "rollback to a",
-            "rollback to savepoint b", "release a", "begin",
-            "prepare transaction 'no'"))
+            "rollback to savepoint b", "release a", "begin"))
 
     def transaction(self):
         return self.say(self.transaction_text())
@@ -567,12 +568,14 @@ class Writer:
                           for op in ops)
 
     def pipeline(self):
-        """Only one of its batches names statements: what follows is read
-        before it is known whether an error has skipped a Close or a Parse."""
+        """What follows is read before it is known what became of the first.
+        """
         ops = self.batch()
         for _ in range(self.dice.randrange(1, 4)):
-            more = self.dice.choice((self.plain, self.set, self.transaction,
-                                     self.probe))()
+            more = self.dice.choice((
+                self.plain, self.set, self.transaction, self.probe,
+                self.batch, self.deallocate, self.discard, self.reset,
+                self.cursor, self.sql_prepare, self.several))()
             ops = more + ops if self.dice.random() < 0.5 else ops + more
         return ops
 

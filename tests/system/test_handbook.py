@@ -9,8 +9,8 @@ import threading
 from cluster import BIN, Cluster, Failed, wait_until
 from wire import Client, error_of, query
 
-PAGE = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..",
-                    "conf", "handbook", "operations.md")
+TOP = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..")
+PAGE = os.path.join(TOP, "conf", "handbook", "operations.md")
 
 
 def procedures():
@@ -179,3 +179,20 @@ def test_a_migration_goes_around_the_pooler(world):
     application.end()
     assert desk.run("Back to what was before")
     world.pg.sql("drop table moved", "app")
+
+
+def test_every_file_on_a_page_is_one_that_pgweir_takes(world):
+    for page in ("README.md", "conf/handbook/transaction-mode.md"):
+        with open(os.path.join(TOP, page)) as f:
+            found = re.findall(r"```ini\n(.*?)```", f.read(), re.S)
+        assert found, page
+        folder = os.path.join(world.top, "page")
+        os.makedirs(folder, exist_ok=True)
+        for name, text in ("users.txt", '"me" "secret"\n'), (
+                "pgweir.ini", found[0]):
+            with open(os.path.join(folder, name), "w") as f:
+                f.write(text)
+        done = subprocess.run(
+            [world.binary, "--check", "pgweir.ini"], cwd=folder,
+            capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr

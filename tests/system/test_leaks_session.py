@@ -4,10 +4,9 @@ cursors: however A makes it, B does not meet it."""
 import struct
 
 from cluster import wait_until
-from wire import (Client, SYNC, bind, error_of, execute, kinds, message,
+from wire import (Client, ONE, SYNC, bind, error_of, execute, kinds, message,
                   parse, query)
 
-ONE = "default_pool_size = 1"
 TEMP = ("select count(*) from pg_class where relnamespace = "
         "pg_my_temp_schema()")
 LISTENS = "select count(*) from pg_listening_channels()"

@@ -6,10 +6,8 @@ import struct
 import threading
 
 from cluster import Cluster, Skip, wait_until
-from wire import (Client, SYNC, bind, error_of, execute, kinds, message, parse,
-                  query)
-
-ONE = "default_pool_size = 1"
+from wire import (Client, ONE, SYNC, bind, error_of, execute, kinds, message,
+                  parse, query)
 
 
 def heard(body):

@@ -525,6 +525,21 @@ def test_a_warning_about_a_text_comes_when_it_is_prepared_and_not_again(world):
         assert kinds(answer) == "2DCZ", answer
 
 
+def test_a_server_gives_up_the_statement_that_was_used_longest_ago(world):
+    weir = world.start("default_pool_size = 1\nmax_prepared_statements = 3")
+    client = Client(weir.port)
+    asks = "select string_agg(statement, ' ' order by statement) from " \
+        "pg_prepared_statements where statement ~ '^select .$'"
+    for n in range(3):
+        client.ask(parse(f"s{n}", f"select {n}") + run(f"s{n}"))
+    client.ask(run("s0"))
+    client.ask(parse("s3", "select 3") + run("s3"))
+    assert client.one(asks) == "select 0 select 2 select 3"
+    # What was given up is there again when it is used.
+    assert kinds(client.ask(run("s1"))) == "2DCZ"
+    assert client.one(asks) == "select 0 select 1 select 3"
+
+
 def test_max_prepared_statements_may_be_none_or_one(world):
     for size in (0, 1):
         weir = world.start("default_pool_size = 1\n"

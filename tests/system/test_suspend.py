@@ -7,7 +7,7 @@ import subprocess
 
 from cluster import wait_until
 from test_console import console, pools, refusal, table
-from wire import Client, connect_to, error_of, kinds, query, row, startup
+from wire import Client, error_of, kinds, query, row, startup
 import web
 
 BIG = "select repeat('x', 1000) from generate_series(1, 30000)"

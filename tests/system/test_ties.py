@@ -1,13 +1,11 @@
 """What ties a client to its server, for how long, how many may be tied, and
 what becomes of their servers."""
 
-import socket
-import struct
 
 import web
 from cluster import Cluster, wait_until
-from wire import (Client, Error, FLUSH, SYNC, bind, error_of, execute,
-                  fields, kinds, parse, query)
+from wire import (Client, FLUSH, SYNC, bind, error_of, execute, fields, kinds,
+                  parse, query, vanish)
 
 TIES = (
     ("temporary table", "create temp table mine (a int)", "drop table mine"),
@@ -308,13 +306,6 @@ def test_flush_without_sync_keeps_server_and_portal(world):
     assert kinds(a.ask(execute("p") + SYNC)) == "DCZ"
 
 
-def vanish(client):
-    """The process is killed: its socket is reset, nothing is said."""
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                             struct.pack("ii", 1, 0))
-    client.socket.close()
-
-
 def test_no_lock_is_stranded_when_its_client_vanishes(world):
     weir = world.start("default_pool_size = 3")
     watch = Client(weir.port)
@@ -434,15 +425,6 @@ def test_a_function_that_was_just_created_is_known(world):
                  "$$ begin perform pg_advisory_lock(1); end $$")
     good(client, "select later()")
     assert "advisory lock" in weir.console("show clients")
-
-
-def raises(sqlstate, call, *args):
-    try:
-        call(*args)
-    except Error as error:
-        assert error.sqlstate == sqlstate, error.sqlstate
-        return
-    raise AssertionError("no error")
 
 
 def test_a_server_outlives_a_client_that_vanishes_in_the_middle(world):

@@ -34,6 +34,9 @@ void	show_fill_stats_totals(struct show *);
 void	show_fill_stats_averages(struct show *);
 void	show_fill_totals(struct show *);
 
+/* show_console.c */
+void	show_console_row(struct show *);
+
 /* show_hosts.c */
 void	show_fill_hosts(struct show *, struct loop *);
 

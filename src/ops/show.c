@@ -166,6 +166,7 @@ show_fill_pools(struct show *show)
 		show_text(show, pool->backend->name);
 		show_row(show);
 	}
+	show_console_row(show);
 }
 
 static void
@@ -236,6 +237,7 @@ show_fill_databases(struct show *show)
 		    show_is_first_of(pool))
 			show_database(show, config, entry, pool->database);
 	}
+	show_console_row(show);
 	config_release(config);
 }
 

@@ -170,6 +170,7 @@ show_fill_counters(struct show *show, bool totals, bool averages)
 			show_number(show, (int64_t)queries);
 		show_row(show);
 	}
+	show_console_row(show);
 }
 
 void

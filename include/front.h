@@ -21,6 +21,8 @@ bool	front_open(struct loop *, const struct config *, char *error, size_t);
 int	front_port(const struct config *);
 /* The options of tcp_..., for who connects from now on; also at a reload. */
 void	front_apply(const struct config *);
+/* While it does not accept, who connects waits in the kernel's queue. */
+void	front_set_accepting(bool);
 /*
  * Whoever stands in the accept queues is accepted; then they are closed.
  * keeps: but for the unix socket, and with peers for all, unless another

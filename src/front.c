@@ -2,6 +2,7 @@
  * See front.h.
  */
 
+#include <netdb.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -79,6 +80,38 @@ front_port(const struct config *config)
 	return addr_port(listener_addr(front.listeners[0]));
 }
 
+/* All addresses of a name; one of them has to do. */
+static bool
+front_add_name(struct loop *loop, const char *name,
+    const struct config *config, char *error, size_t size)
+{
+	struct addrinfo	 hints = { .ai_socktype = SOCK_STREAM };
+	struct addrinfo	*list, *entry;
+	struct addr	 addr;
+	int		 fault = getaddrinfo(name, NULL, &hints, &list);
+	bool		 good = false;
+
+	if (fault != 0) {
+		snprintf(error, size, "listen_addr: \"%s\": %s", name,
+		    gai_strerror(fault));
+		return false;
+	}
+	for (entry = list; entry != NULL; entry = entry->ai_next) {
+		if (entry->ai_addrlen > sizeof addr.u)
+			continue;
+		memset(&addr, 0, sizeof addr);
+		memcpy(&addr.u, entry->ai_addr, entry->ai_addrlen);
+		addr.length = entry->ai_addrlen;
+		addr_set_port(&addr, front_port(config));
+		if (front_add(loop, &addr, config, error, size))
+			good = true;
+		else
+			log_warning(NULL, "%s", error);
+	}
+	freeaddrinfo(list);
+	return good;
+}
+
 static bool
 front_add_text(struct loop *loop, const char *text,
     const struct config *config, char *error, size_t size)
@@ -91,13 +124,9 @@ front_add_text(struct loop *loop, const char *text,
 		    front_add(loop, &addr, config, error, size))
 			return true;
 		text = "0.0.0.0";
-	} else if (strcmp(text, "localhost") == 0)
-		text = "127.0.0.1";
-	if (!addr_parse_ip(&addr, text, front_port(config))) {
-		snprintf(error, size, "listen_addr: \"%s\" is not a numeric "
-		    "address", text);
-		return false;
 	}
+	if (!addr_parse_ip(&addr, text, front_port(config)))
+		return front_add_name(loop, text, config, error, size);
 	return front_add(loop, &addr, config, error, size);
 }
 
@@ -146,18 +175,18 @@ front_open(struct loop *loop, const struct config *config, char *error,
 void
 front_apply(const struct config *config)
 {
-	const struct option_values	*option = &config->option;
-	struct socket_settings		 settings = {
-		.keepalive = option->tcp_keepalive,
-		.keepalive_count = option->tcp_keepcnt,
-		.keepalive_idle_s = option->tcp_keepidle,
-		.keepalive_interval_s = option->tcp_keepintvl,
-		.user_timeout_ms = option->tcp_user_timeout,
-		.buffer_bytes = (int)option->tcp_socket_buffer,
-	};
+	struct socket_settings	settings;
 
+	config_socket_settings(config, &settings);
 	for (int i = 0; i < front.count; i++)
 		listener_apply(front.listeners[i], &settings);
+}
+
+void
+front_set_accepting(bool accepts)
+{
+	for (int i = 0; i < front.count; i++)
+		listener_set_accepting(front.listeners[i], accepts);
 }
 
 void

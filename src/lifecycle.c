@@ -14,12 +14,13 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "config/config.h"
 #include "front.h"
 #include "lifecycle.h"
 #include "net/loop.h"
 #include "ops/process.h"
+#include "ops/show.h"
+#include "ops/suspend.h"
 #include "ops/watch.h"
 #include "pool/cluster.h"
 #include "pool/peers.h"
@@ -111,6 +112,7 @@ lifecycle_apply_limits(const struct config *config)
 	statement_memory_max =
 	    (size_t)config->option.max_statement_memory_bytes;
 	words_are_followed = config->option.follow_functions;
+	relay_no_queries = config->option.disable_pqexec;
 	relay_names_max = (size_t)config->option.max_client_statements;
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&scram_iterations, config->option.scram_iterations);
@@ -141,32 +143,6 @@ lifecycle_apply(struct config *config)
 	config_release(config);
 }
 
-struct apply_wish {
-	struct letter	 letter;
-	struct config	*config;
-};
-
-static void
-lifecycle_on_apply_wish(struct loop *loop, struct letter *letter)
-{
-	struct apply_wish	*wish = container_of(letter,
-				    struct apply_wish, letter);
-
-	(void)loop;
-	lifecycle_apply(wish->config);
-	free(wish);
-}
-
-static void
-process_apply(struct config *config)
-{
-	struct apply_wish	*wish = mem_new(sizeof *wish);
-
-	wish->config = config;
-	wish->letter.read = lifecycle_on_apply_wish;
-	loop_post(lifecycle.loop, &wish->letter);
-}
-
 /* All of it, or nothing. */
 static bool
 lifecycle_reload(struct buf *faults)
@@ -194,53 +170,77 @@ lifecycle_reload(struct buf *faults)
 	return true;
 }
 
-struct reload_wish {
+/* One option, with all that has been set before. */
+static char *
+lifecycle_set(const char *name, const char *value)
+{
+	struct config	*config = config_current(), *fresh;
+	char		 error[600];
+
+	fresh = config_with(config, name, value, error, sizeof error);
+	config_release(config);
+	if (fresh == NULL)
+		return mem_string(error);
+	lifecycle_apply(fresh);
+	return NULL;
+}
+
+/* The console's: a reload, or one option. */
+struct config_wish {
 	struct letter	 letter;
 	struct loop	*asking;
+	char		*name;		/* NULL: a reload */
+	char		*value;
 	char		*error;
 	void		(*done)(void *, const char *);
 	void		*arg;
 };
 
 static void
-lifecycle_on_reloaded(struct loop *loop, struct letter *letter)
+lifecycle_on_config_done(struct loop *loop, struct letter *letter)
 {
-	struct reload_wish	*wish = container_of(letter,
-				    struct reload_wish, letter);
+	struct config_wish	*wish = container_of(letter,
+				    struct config_wish, letter);
 
 	(void)loop;
 	wish->done(wish->arg, wish->error);
+	free(wish->name);
+	free(wish->value);
 	free(wish->error);
 	free(wish);
 }
 
 static void
-lifecycle_on_reload_wish(struct loop *loop, struct letter *letter)
+lifecycle_on_config_wish(struct loop *loop, struct letter *letter)
 {
-	struct reload_wish	*wish = container_of(letter,
-				    struct reload_wish, letter);
+	struct config_wish	*wish = container_of(letter,
+				    struct config_wish, letter);
 	struct buf		 faults;
 
 	(void)loop;
 	buf_init(&faults);
-	if (!lifecycle_reload(&faults))
+	if (wish->name != NULL)
+		wish->error = lifecycle_set(wish->name, wish->value);
+	else if (!lifecycle_reload(&faults))
 		wish->error = mem_string_n((char *)buf_bytes(&faults),
 		    buf_length(&faults));
 	buf_done(&faults);
-	wish->letter.read = lifecycle_on_reloaded;
+	wish->letter.read = lifecycle_on_config_done;
 	loop_post(wish->asking, &wish->letter);
 }
 
 static void
-process_reload(struct loop *asking, void (*done)(void *, const char *),
-    void *arg)
+process_configure(const char *name, const char *value, struct loop *asking,
+    void (*done)(void *, const char *), void *arg)
 {
-	struct reload_wish	*wish = mem_new(sizeof *wish);
+	struct config_wish	*wish = mem_new(sizeof *wish);
 
 	wish->asking = asking;
+	wish->name = mem_string(name);
+	wish->value = mem_string(value);
 	wish->done = done;
 	wish->arg = arg;
-	wish->letter.read = lifecycle_on_reload_wish;
+	wish->letter.read = lifecycle_on_config_wish;
 	loop_post(lifecycle.loop, &wish->letter);
 }
 
@@ -293,8 +293,10 @@ lifecycle_pause_all(bool pauses)
 {
 	if (pauses)
 		pools_pause(NULL);
-	else
+	else {
+		suspend_end("SIGUSR2");
 		pools_resume(NULL);
+	}
 	log_info(NULL, "all pools are %s", pauses ? "paused" : "resumed");
 }
 
@@ -352,13 +354,14 @@ lifecycle_start(struct loop *loop, const char *config_file)
 		event_add(evsignal_new(loop->base, numbers[i],
 		    lifecycle_on_signal, NULL), NULL);
 	lifecycle_on_flush(loop, &lifecycle.flush);
-	process.reload = process_reload;
-	process.apply = process_apply;
+	process.configure = process_configure;
 	process.shutdown = process_shutdown;
+	process.set_accepting = front_set_accepting;
 	process.loop_count = workers_loops();
 	process.loop = process_loop;
 	process.started_us = clock_now_us();
 	process.config_read_us = clock_wall_us();
 	process.state = stop_state_name;
+	show_stats_start(loop);
 	config_release(config);
 }

@@ -19,9 +19,7 @@
 #include <event2/event.h>
 #include <openssl/opensslv.h>
 
-#include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "client/auth_query.h"
 #include "config/config.h"
 #include "daemon.h"
@@ -96,7 +94,7 @@ main_parse(int argc, char **argv, struct arguments *arguments)
 	};
 	int	letter;
 
-	while ((letter = getopt_long(argc, argv, "dqu:vVh", options,
+	while ((letter = getopt_long(argc, argv, "dqRu:vVh", options,
 	    NULL)) != -1)
 		switch (letter) {
 		case 'C':
@@ -105,6 +103,11 @@ main_parse(int argc, char **argv, struct arguments *arguments)
 		case 'd':
 			arguments->is_daemon = true;
 			break;
+		case 'R':
+			fputs("pgweir: -R, PgBouncer's online restart, is not "
+			    "here: with so_reuseport start the new process, "
+			    "then stop the old one\n", stderr);
+			exit(EXIT_FAILURE);
 		case 'u':
 			arguments->user = optarg;
 			break;

@@ -9,7 +9,6 @@
 
 #include "base/clock.h"
 #include "base/log.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "client/client.h"
 #include "client/client_leave.h"
@@ -17,7 +16,7 @@
 #include "daemon.h"
 #include "front.h"
 #include "net/loop.h"
-#include "pool/peers.h"
+#include "ops/suspend.h"
 #include "pool/pool.h"
 #include "stop.h"
 #include "worker.h"
@@ -72,6 +71,8 @@ stop_state_name(void)
 		[STOP_LAST] = "draining",
 	};
 
+	if (suspend_is_on())
+		return "suspended";
 	return names[atomic_load(&stop.state)];
 }
 
@@ -352,6 +353,7 @@ stop_begin(enum shutdown_mode mode)
 {
 	bool	again = atomic_load(&stop.state) != STOP_RUNNING;
 
+	suspend_end("it shuts down");
 	/* An end that waits for others, if need be for ever, gets a limit. */
 	if (again && mode == SHUTDOWN_DRAIN && !stop.is_limited) {
 		if (atomic_load(&stop.state) == STOP_PAUSING)

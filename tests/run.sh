@@ -115,7 +115,9 @@ stage_system() {
 }
 
 stage_drivers() {
-	run_counted drivers sh "$top/tests/drivers/run.sh"
+	run_counted drivers sh "$top/tests/drivers/run.sh" &&
+	    run_counted drivers-cluster sh "$top/tests/drivers/run.sh" \
+	    --cluster "psycopg 3" "node pg" drizzle PDO Ruby
 }
 
 stage_k8s() {

@@ -4,7 +4,7 @@
  *	data ... start ........ end ... capacity
  *	         ^ unread bytes ^ free
  *
- * An empty buf owns no memory after buf_done() or buf_shrink(), so an idle
+ * An empty buf owns no memory after buf_done(), so an idle
  * connection can embed one and pay only for the struct.
  */
 
@@ -36,7 +36,6 @@ buf_bytes(const struct buf *buf)
 
 void	 buf_init(struct buf *);
 void	 buf_done(struct buf *);	/* free the memory; reusable */
-void	 buf_shrink(struct buf *);	/* buf_done() if nothing is unread */
 void	 buf_clear(struct buf *);	/* forget the bytes, keep the memory */
 void	 buf_wipe(struct buf *);	/* buf_done() for secrets */
 

@@ -21,6 +21,8 @@
 	X(PIN_PREPARE,	"prepare",		"prepare")		\
 	X(PIN_LOCK,	"advisory lock",	"advisory_lock")	\
 	X(PIN_SEQUENCE,	"sequence",		"sequence")		\
+	/* For a moment, if its client asks what it was. */		\
+	X(PIN_DRAWN,	"drawn number",		"drawn_number")		\
 	/* An unnamed one that is too long to keep. */			\
 	X(PIN_STATEMENT, "long statement",	"long_statement")	\
 	/* They could not be read back. */				\

@@ -42,6 +42,7 @@
 	X(REASON_TRANSACTION_REFUSED,	"0A000", "transaction_refused")	\
 	X(REASON_LISTEN_QUEUE,		"53400", "listen_queue")	\
 	X(REASON_SHUTDOWN,		"57P01", "shutdown")		\
+	X(REASON_SUSPEND_TIMEOUT,	"57P01", "suspend_timeout")	\
 	X(REASON_KILLED,		"57P01", "killed")		\
 	X(REASON_RELOADED,		"57P01", "reloaded")		\
 	X(REASON_CONNECT_FAILED,	"08001", "connect_failed")	\

@@ -25,7 +25,6 @@ struct auth_query_answer {
 };
 
 void	auth_query_init(struct loop *main_loop);
-void	auth_query_done(void);
 /* Any thread: look-up connections that hold a place in the limits. */
 int	auth_query_places(void);
 

@@ -184,7 +184,5 @@ struct client_list	*client_list_of(const struct loop *);
 int			 client_count_of(const struct loop *);
 void			 client_count_add(const struct loop *);
 void			 client_who(const struct client *, struct log_who *);
-const char		*client_state_name(const struct client *);
-bool			 client_is_sane(const struct client *);
 
 #endif

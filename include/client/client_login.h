@@ -50,8 +50,6 @@ void	client_login_read(struct client *);
 void	client_login_on_event(struct client *, enum stream_event);
 /* WAL as it is, without a database, is what it wants to stream. */
 bool	client_login_is_physical(const struct client_login *);
-/* done() of a cancel request; arg is the client's id. */
-void	client_login_cancelled(struct loop *, void *, bool was_here);
 
 /* client_auth.c: the startup packet was read. */
 void	client_auth_begin(struct client *);

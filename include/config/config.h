@@ -22,6 +22,7 @@
 #include "config/option_list.h"
 
 struct hba;
+struct socket_settings;
 struct tls_context;
 struct userlist;
 
@@ -242,6 +243,9 @@ struct pool_settings {
 	int64_t		pinned_idle_timeout_us;	/* 0: none */
 };
 
+/* Of TCP connections. */
+void	config_socket_settings(const struct config *,
+	    struct socket_settings *);
 void	config_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
 

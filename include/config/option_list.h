@@ -44,7 +44,7 @@
 X(INT, workers, workers, "auto", "1", 0, 256, false,			\
     "threads that serve clients; auto: as many as the cores it may use")\
 X(TEXT, listen_addr, listen_addr, "*", "", 0, 0, false,			\
-    "numeric addresses to listen on, * for all, empty for none")	\
+    "addresses or names to listen on, * for all, empty for none")	\
 X(INT, listen_port, listen_port, "6432", "6432", 0, 65535, false,	\
     "TCP port; 0: a free one, which the log tells")			\
 X(INT, listen_backlog, listen_backlog, "512", "128", 1, 65535, false,	\
@@ -159,6 +159,9 @@ X(TIME, client_login_timeout, client_login_timeout_us, "60", "60", 0,	\
     3600, true, "close a client that has not logged in by then; 0: never")\
 X(TIME, cancel_wait_timeout, cancel_wait_timeout_us, "10", "10", 0,	\
     3600, true, "give up a cancel request after this long")		\
+X(TIME, suspend_timeout, suspend_timeout_us, "10", "10", 0, 3600, true,	\
+    "SUSPEND closes who does not take what was read for it by then; "	\
+    "0: never")								\
 X(TEXT, peers, peers, "", "", 0, 0, true,				\
     "names or addresses, with :PORT if it is not listen_port, of the "	\
     "pgweir processes of one service, as a headless Service has them: a "\
@@ -184,6 +187,8 @@ X(TIME, shutdown_timeout, shutdown_timeout_us, "25", "25", 1,		\
 X(TIME, stop_after_clients, stop_after_clients_us, "0", "0", 0,		\
     OPTION_DAY, true, "stop as after SIGTERM once there has been a client "\
     "and then none for this long: beside the application of a Job; 0: never")\
+X(BOOL, disable_pqexec, disable_pqexec, "0", "0", 0, 0, true,		\
+    "refuse simple queries, which can be several in one text")		\
 X(INT, max_prepared_statements, max_prepared_statements, "200", "200",	\
     0, 100000, true, "prepared statements that a server keeps; 0 counts "\
     "as 1")								\
@@ -291,6 +296,10 @@ X(BOOL, log_disconnections, log_disconnections, "1", "1", 0, 0, true,	\
     "log the ends of connections, and why")				\
 X(BOOL, log_pooler_errors, log_pooler_errors, "1", "1", 0, 0, true,	\
     "log the errors that clients get from the pooler")			\
+X(BOOL, log_stats, log_stats, "0", "1", 0, 0, true,			\
+    "log averages every stats_period")					\
+X(TIME, stats_period, stats_period_us, "60", "60", 1, OPTION_DAY, true,	\
+    "averages are over the last one or two of these")			\
 X(LOGFORM, log_format, log_format, "text", "text", 0, 0, true,		\
     "text or json: how a line of the log is written")			\
 X(TIME, log_slow, log_slow_us, "0", "0", 0, OPTION_YEAR, true,		\
@@ -340,7 +349,6 @@ X(TEXT, resolv_conf, resolv_conf, "", "", 0, 0, false,			\
 X(pkt_buf, "buffers are shared and need no size")			\
 X(sbuf_loopcnt, "one read a connection and round")			\
 X(max_packet_size, "messages stream through, whatever their size")	\
-X(disable_pqexec, "simple queries are followed by a lexer")		\
 X(track_extra_parameters, "every setting of a client is followed")	\
 X(service_name, "there is no such thing outside of Windows")		\
 X(job_name, "there is no such thing outside of Windows")		\
@@ -348,10 +356,7 @@ X(conffile, "the file given on the command line is read again")	\
 X(autodb_idle_timeout, "databases made from * are kept")		\
 X(pool_idle_timeout, "pools without servers cost nothing")		\
 X(dns_zone_check_period, "names are looked up again, see dns_max_ttl")	\
-X(suspend_timeout, "there is no online restart by handing over sockets")\
-X(server_fast_close, "servers are closed at their transaction's end")	\
-X(log_stats, "ask the console, SHOW STATS")				\
-X(stats_period, "averages are over the life of the process")		\
+X(server_fast_close, "a session keeps its server to its end")		\
 X(query_wait_notify, "the reason is in the error at query_wait_timeout")\
 X(login_notify_message, "nothing is said to clients at login")
 

@@ -52,8 +52,6 @@ const char		*option_nearest(const char *name);
 
 /* Defaults: PgBouncer's or ours.  Texts are the values' own. */
 void	option_values_init(struct option_values *, bool is_pgbouncer);
-void	option_values_copy(struct option_values *,
-	    const struct option_values *);
 void	option_values_done(struct option_values *);
 
 /* False: error says what would be right. */

@@ -20,7 +20,6 @@ struct userlist	*userlist_read(const char *path, char *error, size_t);
 struct userlist	*userlist_new(void);
 void		 userlist_add(struct userlist *, const char *user,
 		    const char *secret);
-struct userlist	*userlist_copy(const struct userlist *);
 void		 userlist_free(struct userlist *);	/* wipes */
 
 /* The secret, or NULL for an unknown user; valid as long as the list. */

@@ -38,8 +38,4 @@ struct dns_tcp	*dns_tcp_ask(struct loop *, struct evdns_base *,
 		    void *arg);
 void		 dns_tcp_cancel(struct dns_tcp *);	/* no done() */
 
-/* The answer to that question; false: it is none.  For the tests, too. */
-bool		 dns_answer_parse(const uint8_t *, size_t, uint16_t id,
-		    int family, struct dns_answer *);
-
 #endif

@@ -45,6 +45,8 @@ void		 listener_on_shortage(struct listener *,
 		    void (*out_of_descriptors)(void *arg, int error));
 
 struct socket_settings;
+/* Who comes while it does not accept waits in the queue. */
+void		 listener_set_accepting(struct listener *, bool);
 /* For TCP connections that are accepted from now on. */
 void		 listener_apply(struct listener *,
 		    const struct socket_settings *);

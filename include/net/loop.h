@@ -59,6 +59,7 @@ struct loop {
 	struct event		*wake;		/* the eventfd */
 	int			 wake_fd;
 	bool			 stopping;
+	bool			 is_suspended;	/* see stream->yields */
 	pthread_t		 thread;	/* that runs it */
 	int64_t			 now_us;	/* 0: not asked in this round */
 	struct {

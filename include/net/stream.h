@@ -77,6 +77,8 @@ struct stream {
 	bool		 tls_wants_read;  /* SSL_write waits for EV_READ */
 	bool		 tls_may_recv;	  /* the kernel has something */
 	bool		 broken;	/* failed; STREAM_FAILED told or due */
+	bool		 yields;	/* the owner's: not read while its
+					 * loop is suspended */
 	int		 error;		/* errno, or negative: TLS; 0: none */
 };
 
@@ -130,6 +132,8 @@ stream_unsent(const struct stream *stream)
 
 /* Back-pressure: stop and go on asking for STREAM_READABLE. */
 void	stream_set_reading(struct stream *, bool);
+/* Watch for what is wanted now: after loop->is_suspended has changed. */
+void	stream_watch(struct stream *);
 
 /*
  * Begin a TLS handshake.  As server: data not yet read from the descriptor

@@ -14,8 +14,8 @@ enum stream_state {
 	STREAM_STATE_OPEN,
 };
 
-/* Register with the loop what the stream wants to be told now. */
-void	stream_watch(struct stream *);
+/* Whether the owner is to be told of what there is to read. */
+bool	stream_may_read(const struct stream *);
 /* Mark it broken; STREAM_FAILED comes in a later callback. */
 void	stream_break(struct stream *, int error);
 

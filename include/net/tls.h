@@ -55,9 +55,8 @@ struct tls_context	*tls_context_new_client(const struct tls_settings *,
 			    char *error, size_t);
 /* The file with whom the system trusts; NULL: there is none. */
 const char		*tls_system_authorities(void);
-struct tls_context	*tls_context_hold(struct tls_context *);
-/* NULL is allowed, in both. */
-void			 tls_context_release(struct tls_context *);
+/* NULL is allowed. */
+void			 tls_context_free(struct tls_context *);
 
 /* PgBouncer's and libpq's word for a mode; false: unknown. */
 bool		 tls_mode_parse(const char *, enum tls_mode *);
@@ -82,6 +81,5 @@ size_t		 tls_server_end_point(const struct stream *, bool as_server,
  * False: none was given, or the name has a NUL inside.
  */
 bool		 tls_peer_common_name(const struct stream *, char *, size_t);
-bool		 tls_peer_subject(const struct stream *, char *, size_t);
 
 #endif

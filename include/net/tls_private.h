@@ -5,13 +5,11 @@
 #ifndef NET_TLS_PRIVATE_H
 #define NET_TLS_PRIVATE_H
 
-#include <stdatomic.h>
 #include <stdbool.h>
 
 #include <openssl/ssl.h>
 
 struct tls_context {
-	atomic_int	 references;
 	SSL_CTX		*ssl;
 	bool		 checks_name;	/* client side: verify-full */
 };

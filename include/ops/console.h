@@ -35,7 +35,10 @@ struct console {
 	struct deadline	 poll;		/* PAUSE waits for servers */
 	const char	*waiting_tag;	/* what it says when it is done */
 	char		*waiting_database;	/* NULL: all */
+	/* console_wait.c: whether a loop has what is waited for. */
+	bool		 (*look)(struct loop *, const char *database);
 	char		*explained;	/* EXPLAIN waits; or NULL */
+	char		 set_tag[200];	/* SET waits */
 	int64_t		 waited_us;	/* so long */
 };
 

@@ -21,7 +21,15 @@ void	words_free(struct words *);
 
 /* console_wait.c */
 void	console_wait_close(struct console *, const char *database);
+void	console_wait_suspend(struct console *);
 
+/* console_kill.c: the clients of a database; one, which is answered. */
+void	console_kill_all(const char *database);
+void	console_kill_one(struct console *, uint64_t id);
+
+/* A slip; nearest: what was probably meant, behind verb, or NULL. */
+void	console_invalid(struct console *, const struct words *,
+	    const char *verb, const char *nearest);
 void	console_show(struct console *, const struct words *);
 /* console_explain.c */
 void	console_explain(struct console *, const struct words *);

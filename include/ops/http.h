@@ -20,7 +20,6 @@ struct loop;
 
 /* Main thread, on main's loop, once process is set. */
 void	http_start(struct loop *, const struct config *);
-void	http_stop(void);
 
 /* Answer with these bytes; the buf is emptied.  Any status, any type. */
 void	http_answer(struct evhttp_request *, int status, const char *type,

@@ -19,8 +19,6 @@ struct loop;
 
 /* Before it listens. */
 void	http_peers_start(struct loop *, struct evhttp *);
-/* When the evhttp is freed. */
-void	http_peers_stop(void);
 /* This peer has asked, and has its time again. */
 void	http_peers_note_request(struct evhttp_request *);
 

@@ -22,15 +22,16 @@ enum shutdown_mode {
 
 struct process {
 	/*
-	 * Any thread: read the whole configuration anew, or keep the old one.
-	 * done() is called on the asking loop; error is NULL or its faults.
+	 * Any thread: set one option, or (name NULL) read the whole
+	 * configuration anew, or keep the old one.  done() is called on the
+	 * asking loop when it is in force; error is NULL or its faults.
 	 */
-	void		(*reload)(struct loop *asking,
+	void		(*configure)(const char *name, const char *value,
+			    struct loop *asking,
 			    void (*done)(void *arg, const char *error),
 			    void *arg);
-	/* Any thread: from now on this configuration; takes it over. */
-	void		(*apply)(struct config *);
 	void		(*shutdown)(enum shutdown_mode);	/* any thread */
+	void		(*set_accepting)(bool);	/* clients; main thread */
 	/* All loops; 0 is main's and serves if it is the only one. */
 	int		 loop_count;
 	struct loop	*(*loop)(int index);

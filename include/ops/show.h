@@ -22,7 +22,7 @@ struct show_table {
 	const char	*name;		/* upper case */
 	const char	*help;
 	bool		 is_admin_only;
-	/* "name:type name:type": i int4, l int8, t text */
+	/* "name:type name:type": i int4, l int8, n numeric, b bytea, t text */
 	const char	*columns;
 	void		(*fill)(struct show *);
 	/* Not NULL: called in every loop's thread, one after the other. */
@@ -42,9 +42,11 @@ struct show {
 };
 
 const struct show_table	*show_find(const char *name);
-const struct show_table	*show_each(size_t);	/* NULL behind the last */
 /* What was probably meant, for a name in capitals; NULL: no idea. */
 const char		*show_nearest(const char *name);
+
+/* Main thread: averages have a beginning from now on. */
+void	show_stats_start(struct loop *);
 
 /* Columns; is_text: all as text, for drivers that ask for binary. */
 size_t	show_columns(const struct show_table *, struct put_column *,

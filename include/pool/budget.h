@@ -28,8 +28,6 @@ struct loop;
 /* Any thread: as config_pool_settings(), divided if that is wished. */
 void	budget_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
-/* Any thread: how many processes there may be together. */
-int	budget_processes(const struct config *);
 
 /* Main thread.  Looks from now on, again and again. */
 void	budget_start(struct loop *main_loop);

@@ -113,8 +113,6 @@ struct cluster {
 void		 clusters_init(struct loop *main_loop, struct resolver *);
 /* Main thread: what the configuration names is looked at, the rest not. */
 void		 clusters_reload(const struct config *);
-/* Main thread, at the end: no monitor runs any more. */
-void		 clusters_done(void);
 
 /* Any thread.  NULL: one host with one address, there is nothing to choose. */
 struct cluster	*cluster_of(const struct config *, const struct database *);

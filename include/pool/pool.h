@@ -345,6 +345,7 @@ void		 pools_resume(const char *database);
 void		 pools_set_disabled(const char *database, bool);
 /* What was ordered; NULL: of databases of which nothing else was. */
 bool		 pools_are_paused(const char *database);
+bool		 pools_have_paused(void);	/* any of them */
 bool		 pools_are_disabled(const char *database);
 void		 pool_reconnect(struct pool *);	/* idle ones now, others when
 						 * they are given back */

@@ -55,8 +55,6 @@ void	pool_on_arrival(struct loop *, struct letter *);
 void	pool_grow_locked(struct pool *, struct errand *);
 /* Open servers for those in line, as far as the limits allow. */
 void	pool_grow(struct pool *);
-/* The pool does not wait for a shared limit any more. */
-void	pool_feed_locked(struct pool *);
 /* A ticket that left the line is told so, in the thread of its loop. */
 void	pool_answer(struct ticket *, struct loop *here);
 /* pool_limit.c: the idle servers beyond pool_size are closed. */

@@ -98,8 +98,6 @@ struct pool	*pool_set_choose_reader(struct pool_set *,
 void		 pool_set_explain(struct pool_set *, char *, size_t);
 /* Whether this pool may serve that need now. */
 bool		 pool_serves(const struct pool *, enum need);
-/* The pool of this set at that host; made if there is none yet. */
-struct pool	*pool_set_pool(struct pool_set *, struct backend *);
 /* min_pool_size, at every host. */
 void		 pool_set_fill(struct pool_set *, struct loop *);
 /* ParameterStatus messages of whichever pool has some; as pool_welcome_hold */

@@ -179,6 +179,5 @@ void	server_fail(struct server **, const struct pool_error *,
 /* All servers of a loop, in its own thread. */
 struct server_list	*server_list_of(const struct loop *);
 const char		*server_state_name(enum server_state); /* PgBouncer's */
-bool			 server_is_sane(const struct server *);
 
 #endif

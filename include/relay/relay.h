@@ -24,11 +24,9 @@
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "base/buf.h"
 #include "base/pins.h"
 #include "base/reason.h"
 #include "client/client.h"
-#include "net/deadline.h"
 #include "pool/pool.h"
 #include "relay/relay_batch.h"
 #include "relay/relay_begin.h"
@@ -42,10 +40,7 @@
 #include "relay/relay_split.h"
 #include "relay/relay_tie.h"
 #include "relay/relay_timeouts.h"
-#include "session/prepared.h"
 #include "session/session.h"
-#include "session/settings.h"
-#include "wire/sqlbegin.h"
 #include "wire/sqlscan.h"
 
 enum relay_state {
@@ -103,6 +98,9 @@ void		 relay_init(void);	/* before any thread: hooks */
 extern size_t	 relay_prepared_max;
 /* max_client_statements; 0: unlimited. */
 extern size_t	 relay_names_max;
+
+/* disable_pqexec: no simple queries. */
+extern bool	 relay_no_queries;
 
 /* retry_buffer: a longer request is not kept to be run again. */
 extern size_t	 relay_retry_bytes;

@@ -30,12 +30,7 @@ struct relay_batch {
 	bool			 fetches;	/* by name, or in parts */
 };
 
-enum relay_verdict	relay_on_bind(struct relay *, struct relay_io *,
-			    const struct relay_message *);
-enum relay_verdict	relay_on_describe(struct relay *, struct relay_io *,
-			    const struct relay_message *);
-enum relay_verdict	relay_on_close(struct relay *, struct relay_io *,
-			    const struct relay_message *);
+relay_handler	relay_on_bind, relay_on_describe, relay_on_close;
 /* Forget the name, and tell in its turn; an error before takes it back. */
 enum relay_verdict	relay_close_name(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name,

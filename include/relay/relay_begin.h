@@ -15,7 +15,8 @@ enum begin_state {
 	BEGIN_HELD,		/* the client has begun it, no server has */
 	BEGIN_FIRST,		/* a server has; the first statement runs */
 	BEGIN_READS,		/* at a replica, where it stays */
-	BEGIN_MOVES,		/* at a replica, until something may write */
+	BEGIN_MOVES,		/* at a replica, until something may write;
+				 * or, READ ONLY, a function may do something */
 	BEGIN_ENDS,		/* at a replica; its end was sent */
 };
 
@@ -25,6 +26,8 @@ struct relay_block {
 	bool			 is_opening;	/* BEGIN_FIRST at a replica,
 						 * which may refuse */
 	bool			 reopens;	/* it has */
+	bool			 stays;		/* declared READ ONLY, and has
+						 * left something there */
 	struct sqlbegin		 begin;		/* unless BEGIN_NONE */
 };
 

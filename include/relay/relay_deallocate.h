@@ -7,7 +7,7 @@
 
 #include "relay/relay_private.h"
 
-/* False: let PostgreSQL answer. */
+/* False: let PostgreSQL answer.  Holding: it waits. */
 bool	relay_query_deallocate(struct relay *, struct relay_io *,
 	    const char *text, size_t);
 /* The unnamed portal is session->deallocate. */

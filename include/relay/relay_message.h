@@ -9,6 +9,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "net/loop.h"
 #include "session/parcel.h"
 #include "wire/msg.h"
 
@@ -18,6 +19,8 @@ struct relay;
 struct relay_io {
 	struct parcel	 to_server;
 	struct parcel	 to_client;
+	const uint8_t	*unkept;	/* of a batch that grows: from here on
+					 * it is not in session->batch */
 };
 
 /* What a handler made of a message. */
@@ -34,5 +37,20 @@ struct relay_message {
 	size_t		 total;		/* head and body */
 	size_t		 left;		/* bytes at `at`, of it or not */
 };
+
+/* Of one type of message. */
+typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
+    const struct relay_message *);
+
+/*
+ * What makes PostgreSQL do something is sent when it is here: half of it could
+ * neither be taken back nor be ended if the client goes away.
+ */
+static inline bool
+relay_is_half(const struct relay_message *message)
+{
+	return message->here < message->total &&
+	    message->total <= LOOP_BUFFER_BYTES;
+}
 
 #endif

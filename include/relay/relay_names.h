@@ -31,6 +31,9 @@ relay_awaits_name(struct relay *relay, struct relay_io *io,
 }
 
 bool	relay_awaits_unnamed(struct relay *, struct relay_io *);
+/* The same where the Parse of this number may be skipped with its batch. */
+bool	relay_awaits_parse(struct relay *, struct relay_io *, uint32_t number,
+	    const char *name);
 /* The name means nothing: an error. */
 enum relay_verdict	relay_no_statement(struct relay *, struct relay_io *,
 			    const struct relay_message *, const char *name);

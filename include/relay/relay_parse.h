@@ -7,7 +7,6 @@
 
 #include "relay/relay_private.h"
 
-enum relay_verdict	relay_on_parse(struct relay *, struct relay_io *,
-			    const struct relay_message *);
+relay_handler	relay_on_parse;
 
 #endif

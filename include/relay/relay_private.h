@@ -4,7 +4,8 @@
  *	relay_service.c	 starting, reading, cancelling, closing
  *	relay.c		 states, linking, back-pressure
  *	relay_client.c	 what the client says
- *	relay_parse.c	 of it, Parse
+ *	relay_simple.c	 of it, the simple query protocol
+ *	relay_parse.c	 Parse
  *	relay_batch.c	 the rest of the extended query protocol
  *	relay_deallocate.c  DEALLOCATE of what was prepared so
  *	relay_shelf.c	 of that, preparing what a server lacks
@@ -93,11 +94,27 @@ void	relay_io_send(struct relay_io *, struct relay *);
  * A server is needed now.  True: it is linked and ready for the client's
  * bytes.  False: they have to wait; relay_go_on() is called then.
  */
-bool	relay_need_server(struct relay *, struct relay_io *);
+bool	relay_get_server(struct relay *, struct relay_io *);
+
+static inline bool
+relay_need_server(struct relay *relay, struct relay_io *io)
+{
+	if (relay->state != RELAY_LINKED || relay->listen.hearer != NULL ||
+	    relay->block.state == BEGIN_HELD)
+		return relay_get_server(relay, io);
+	return !relay->is_holding;
+}
+
 /* Who may be read now, by what is unsent and held. */
 void	relay_pace(struct relay *);
 void	relay_set_unnamed(struct relay *, struct statement *);
 void	relay_set_settings(struct relay *, const struct settings *);
+/* Its server has something that another one has not. */
+static inline bool
+relay_is_tied(const struct relay *relay)
+{
+	return (relay->ties.pins & ~(uint32_t)PIN_DRAWN) != 0;
+}
 /* Why this server cannot be its; NULL: it can. */
 const char	*relay_misfit(const struct relay *, struct server *);
 

@@ -16,11 +16,6 @@ void	relay_start_read_back(struct relay *, struct relay_io *,
 void	relay_send_switch(struct relay *, struct relay_io *,
 	    const struct settings *from, const struct settings *to,
 	    enum expect_purpose);
-/*
- * The client's first statement on this server asks for currval or lastval:
- * what others have drawn from sequences is forgotten.
- */
-void	relay_forget_sequences(struct relay *, struct relay_io *);
 /* ReadyForQuery to a query of ours; and, if the client was held for it,
  * going on once all bytes were used. */
 void	relay_query_done(struct relay *, enum expect_purpose);

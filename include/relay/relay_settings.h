@@ -18,6 +18,7 @@ struct relay_settings {
 	const struct settings	*adopted; /* held, or NULL: with names that its
 						 * first statement sets */
 	bool			 has_reset;	/* what is read back now */
+	bool			 is_for_transaction; /* what comes back */
 	bool			 is_person_first; /* role before the rest */
 	bool			 has_tried_order; /* both, on this server */
 	uint8_t			 dropped_servers; /* that refused them */
@@ -38,6 +39,9 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
+/* What its text touches, as far as it is here. */
+uint32_t	relay_message_touches(struct relay *,
+		    const struct relay_message *);
 bool	relay_restores(struct relay *, const struct relay_message *);
 void	relay_restore(struct relay *, enum expect_purpose);
 

@@ -27,12 +27,12 @@ bool	relay_is_split(const struct relay *);
 /* Why this text is no read; WHY_READ: it is proven to be one. */
 enum route_why	relay_text_why(struct relay *, const char *text, size_t n);
 /*
- * Before a message is handled.  False: it has to wait until the read that
- * runs at a replica is over.
+ * Before a message that does not stand in a batch is handled.  False: it has
+ * to wait until the read that runs at a replica is over.
  */
 bool	relay_may_follow(struct relay *, const struct relay_message *);
-/* A transaction that is no read has ended on the primary. */
-void	relay_note_written(struct relay *);
+/* A transaction has ended, or nobody knows; where there are several hosts. */
+void	relay_note_done(struct relay *);
 /* A server was given back, or rests; what waited for that goes on. */
 void	relay_resume(struct relay *);
 /* As a task: the client is looked at again. */

@@ -9,7 +9,6 @@
 
 struct pool;
 
-/* What ties the client to its server. */
 struct relay_ties {
 	uint32_t		 pins;		/* base/pins.h */
 	uint32_t		 counted;	/* of them, in the counters */
@@ -28,6 +27,10 @@ bool		relay_asks_for_ties(const struct relay *, uint32_t touches);
 /* LINKED: a statement that leaves this may be sent; false: it was refused. */
 bool		relay_may_tie(struct relay *, struct relay_io *,
 		    uint32_t pins, bool is_query);
+/* The same by what the text touches, which is noted if it may be sent. */
+bool		relay_note_touches(struct relay *, struct relay_io *,
+		    const struct relay_message *, uint32_t touches,
+		    bool is_query);
 /* Between two transactions, when it is known what there is. */
 enum relay_tie {
 	RELAY_FREE,	/* nothing */
@@ -36,6 +39,8 @@ enum relay_tie {
 	RELAY_ENDED,	/* it is one too many: the client was closed */
 };
 enum relay_tie	relay_settle_ties(struct relay *);
+/* It has asked a sequence in vain: if there is a place. */
+void		relay_tie_asker(struct relay *);
 /* It has no server any more. */
 void		relay_untie(struct relay *);
 

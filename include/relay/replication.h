@@ -78,11 +78,8 @@ void		 replication_condemn(struct server *, const char *why);
 /*
  * Between replication.c (coming and going) and replication_pass.c (bytes).
  */
-void	replication_set_state(struct replication *, enum replication_state);
 /* The client goes, when what was said before has gone out; text or NULL. */
 void	replication_end(struct replication *, enum reason, const char *text);
-/* ENDING, and everything has gone out. */
-void	replication_ended(struct replication *);
 /* Who may be read now, by what is unsent and held. */
 void	replication_pace(struct replication *);
 void	replication_read_client(struct replication *);

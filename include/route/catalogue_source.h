@@ -27,13 +27,10 @@ struct catalogue_source {
 };
 
 void	catalogues_init(struct loop *main_loop);
-void	catalogues_done(void);
 
 /* dbname: the database there, where the entry leaves it to the client. */
-struct catalogue_source	*catalogue_source_find(const struct config *,
-			    const struct database *, const char *dbname);
-/* The one with that name of an entry that was asked for before, or NULL. */
-struct catalogue_source	*catalogue_source_named(const char *dbname);
+struct catalogue_source	*catalogue_source_find(const struct database *,
+			    const char *dbname);
 /* *held, which may be NULL, becomes what is known now. */
 void			 catalogue_source_take(struct catalogue_source *,
 			    const struct catalogue **held);

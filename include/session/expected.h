@@ -13,6 +13,7 @@
 #ifndef SESSION_EXPECTED_H
 #define SESSION_EXPECTED_H
 
+#include <assert.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -89,6 +90,7 @@ struct expected {
 	uint32_t		 count;
 	uint32_t		 size;		/* a power of two, or 0 */
 	uint32_t		 closes;	/* Close with a name */
+	uint32_t		 parses;	/* Parse with a number */
 };
 
 /* More than this and the client is not read until answers have come. */
@@ -101,19 +103,53 @@ expected_head(const struct expected *expected)
 	    &expected->ring[expected->head];
 }
 
+/* The i-th from the head. */
+static inline struct expectation *
+expected_at(const struct expected *expected, uint32_t i)
+{
+	assert(i < expected->count);
+	return &expected->ring[(expected->head + i) & (expected->size - 1)];
+}
+
+void	expected_grow(struct expected *);
+/* Free what an entry owns. */
+void	expectation_done(struct expected *, struct expectation *);
+
 /* A fresh entry at the end, zeroed but for its kind and fate. */
-struct expectation	*expected_add(struct expected *, enum expect_kind,
-			    enum expect_fate);
+static inline struct expectation *
+expected_add(struct expected *expected, enum expect_kind kind,
+    enum expect_fate fate)
+{
+	struct expectation	*entry;
+
+	if (expected->count == expected->size)
+		expected_grow(expected);
+	expected->count++;
+	entry = expected_at(expected, expected->count - 1);
+	*entry = (struct expectation){ .kind = (uint8_t)kind,
+	    .fate = (uint8_t)fate };
+	return entry;
+}
+
+/* Strike the head and free what it owns. */
+static inline void
+expected_strike(struct expected *expected)
+{
+	struct expectation	*entry = expected_at(expected, 0);
+
+	if (entry->statement != NULL || entry->before != NULL ||
+	    entry->name != NULL || entry->made != NULL)
+		expectation_done(expected, entry);
+	expected->head = (expected->head + 1) & (expected->size - 1);
+	expected->count--;
+}
+
 /*
  * The head has begun to COPY in: the Syncs right behind it will be ignored;
  * how many.  Or they were not, and have their place again.
  */
 uint32_t		 expected_ignore_syncs(struct expected *);
 void			 expected_restore_syncs(struct expected *, uint32_t);
-/* Strike the head and free what it owns. */
-void			 expected_strike(struct expected *);
-/* The i-th from the head. */
-struct expectation	*expected_at(const struct expected *, uint32_t i);
 bool			 expected_has(const struct expected *,
 			    enum expect_kind);
 /* Whether a request is in line after which PostgreSQL is in step again. */

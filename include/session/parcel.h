@@ -42,7 +42,14 @@ void	parcel_piece(struct parcel *, const void *, size_t);
 /* Forget what was not sent yet. */
 void	parcel_clear(struct parcel *);
 /* Send what there is. */
-void	parcel_send(struct parcel *);
+void	parcel_send_parts(struct parcel *);
+
+static inline void
+parcel_send(struct parcel *parcel)
+{
+	if (parcel->count > 0)
+		parcel_send_parts(parcel);
+}
 
 /* A run of bytes that stay where they are. */
 static inline void

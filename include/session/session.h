@@ -10,6 +10,7 @@
 
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "base/buf.h"
 #include "session/expected.h"
@@ -20,7 +21,7 @@ enum server_suits;
 struct server;
 
 /* What is kept of the client's batch, to run it again. */
-enum {
+enum batch_state {
 	BATCH_NONE,		/* not all of it */
 	BATCH_GROWS,
 	BATCH_WHOLE,
@@ -97,6 +98,14 @@ void			 session_set_unnamed(struct server_session *,
 			    struct statement *);	/* takes a hold */
 void			 session_set_deallocate(struct server_session *,
 			    struct statement *);	/* takes a hold */
+/*
+ * What the server says, into a buffer of LOOP_BUFFER_BYTES, behind the part of
+ * a message that was held back: how much is there now, or as stream_read().
+ */
+ssize_t			 session_read(struct server *, uint8_t *buffer);
+/* The message that begins here has come in part only; none: n is 0. */
+void			 session_hold_back(struct server_session *,
+			    const uint8_t *, size_t n);
 /* server_hooks */
 void			 session_free(struct server *);
 void			 session_reset(struct server *);

@@ -81,10 +81,11 @@ bool	settings_are_portable(const struct settings *);
  * pg_catalog.set_config() with quoted literals for what comes; session
  * authorization last, and then role, or both first (is_person_first), as
  * which the rest may be allowed or not; a role in `from` is reset before
- * anything else.
+ * anything else.  What comes may be for the transaction that is open.
  */
 void	settings_switch_query(struct buf *, const struct settings *from,
-	    const struct settings *to, bool is_person_first);
+	    const struct settings *to, bool is_person_first,
+	    bool is_for_transaction);
 
 /*
  * The switch cannot fail, as far as anybody can know: every value in `to`

@@ -116,8 +116,4 @@ msg_peek(const uint8_t *data, size_t n, struct msg_head *head)
 	return head->length <= MSG_BODY_BYTES_MAX ? MSG_OK : MSG_BAD;
 }
 
-/* The names of PostgreSQL's documentation, for log lines; never NULL. */
-const char	*msg_client_name(uint8_t type);
-const char	*msg_server_name(uint8_t type);
-
 #endif

@@ -54,9 +54,11 @@ void	put_negotiate_version(struct buf *, uint32_t minor,
 
 /* The types of our own columns; the numbers are PostgreSQL's. */
 enum put_type {
+	PUT_BYTEA = 17,
 	PUT_INT8 = 20,
 	PUT_INT4 = 23,
 	PUT_TEXT = 25,
+	PUT_NUMERIC = 1700,
 };
 
 struct put_column {

@@ -62,8 +62,6 @@ bool	scram_keys_derive_mock(const char *password, const uint8_t *salt,
 bool	scram_verifier_parse(const char *, struct scram_verifier *);
 /* The same text of a verifier; the caller frees with mem_free_secret(). */
 char	*scram_verifier_text(const struct scram_verifier *);
-/* A verifier for a password with a random salt. */
-bool	scram_verifier_make(const char *password, struct scram_verifier *);
 /* Whether both hold the same secret with the same salt. */
 bool	scram_verifier_equal(const struct scram_verifier *,
 	    const struct scram_verifier *);

@@ -67,11 +67,14 @@ enum {
 					 * which the text tells, see below;
 					 * also for the transaction only */
 	SQL_TOUCHES_RESETS = 1 << 24,	/* RESET, TO DEFAULT, DISCARD ALL */
+	SQL_TOUCHES_LOCAL_RESETS = 1 << 25, /* SET LOCAL ... TO DEFAULT */
 };
 
 /* Whether the settings may be others than they were. */
 #define SQL_TOUCHES_MEANING	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_LOCAL | \
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
+
+#define SQL_TOUCHES_ANY_RESETS	(SQL_TOUCHES_RESETS | SQL_TOUCHES_LOCAL_RESETS)
 
 enum { SQLSCAN_WORD_BYTES = 64, SQLSCAN_TAG_BYTES = 32,
 	SQLSCAN_NAME_BYTES = 64, SQLNAMES_MAX = 8 };

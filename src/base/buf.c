@@ -36,13 +36,6 @@ buf_done(struct buf *buf)
 }
 
 void
-buf_shrink(struct buf *buf)
-{
-	if (buf->start == buf->end)
-		buf_done(buf);
-}
-
-void
 buf_clear(struct buf *buf)
 {
 	buf->start = buf->end = 0;

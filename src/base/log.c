@@ -218,7 +218,7 @@ static void
 log_json_member(struct log_text *text, const char *name, const char *value,
     size_t most)
 {
-	size_t	room = sizeof text->bytes - text->length;
+	size_t	room;
 
 	if (value == NULL || *value == '\0')
 		return;

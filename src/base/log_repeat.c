@@ -6,7 +6,6 @@
 
 #include "base/hash.h"
 #include "base/log_repeat.h"
-#include "base/mem.h"
 
 enum { LOG_REPEAT_PLACES = 64 };
 

@@ -2,7 +2,6 @@
  * Which method, and which secret; see client/auth.h.
  */
 
-#include "base/log.h"
 #include "base/mem.h"
 #include "client/auth.h"
 #include "client/auth_cache.h"

@@ -14,7 +14,6 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
 #include "base/text.h"
@@ -465,13 +464,4 @@ int
 auth_query_places(void)
 {
 	return atomic_load(&lookups.places);
-}
-
-void
-auth_query_done(void)
-{
-	struct source	*source;
-
-	for (source = lookups.sources; source != NULL; source = source->next)
-		source_close(source);
 }

@@ -17,7 +17,6 @@
 #include "client/client_login.h"
 #include "client/client_private.h"
 #include "config/config.h"
-#include "net/listener.h"
 #include "pool/pool.h"
 #include "wire/put.h"
 
@@ -30,19 +29,15 @@ static struct client_list	client_lists[CLIENT_LOOPS_MAX];
 static atomic_int		client_counts[CLIENT_LOOPS_MAX];
 static _Atomic uint64_t		client_last_id;
 
-static const struct {
-	const char	*name;
-	uint8_t		 to;		/* bits: allowed successors */
-} client_states[] = {
-	[CLIENT_STARTUP] = { "startup",
-	    1 << CLIENT_LOGIN | 1 << CLIENT_CLOSING },
-	[CLIENT_LOGIN] = { "login",
-	    1 << CLIENT_SERVED | 1 << CLIENT_CLOSING },
-	[CLIENT_SERVED] = { "served", 1 << CLIENT_CLOSING },
-	[CLIENT_CLOSING] = { "closing", 0 },
+/* Bits. */
+static const uint8_t		client_successors[] = {
+	[CLIENT_STARTUP] = 1 << CLIENT_LOGIN | 1 << CLIENT_CLOSING,
+	[CLIENT_LOGIN] = 1 << CLIENT_SERVED | 1 << CLIENT_CLOSING,
+	[CLIENT_SERVED] = 1 << CLIENT_CLOSING,
+	[CLIENT_CLOSING] = 0,
 };
 
-bool
+static bool
 client_is_sane(const struct client *client)
 {
 	switch (client->state) {
@@ -61,15 +56,9 @@ client_is_sane(const struct client *client)
 void
 client_set_state(struct client *client, enum client_state state)
 {
-	assert(client_states[client->state].to & 1 << state);
+	assert(client_successors[client->state] & 1 << state);
 	client->state = state;
 	assert(client_is_sane(client));
-}
-
-const char *
-client_state_name(const struct client *client)
-{
-	return client_states[client->state].name;
 }
 
 struct client_list *
@@ -170,6 +159,8 @@ client_accept(struct loop *loop, int fd, bool is_unix)
 	atomic_fetch_add(&client_numbers.logging_in, 1);
 	client->is_unix = is_unix;
 	stream_open(&client->stream, loop, fd, client_on_stream);
+	client->stream.yields = true;
+	stream_watch(&client->stream);
 	client->has_place = client_take_place(max);
 	client_login_start(client, !client->has_place);
 }

@@ -89,16 +89,17 @@ auth_find_pool(struct client *client)
 	struct pool	*pool;
 
 	if (client->login->is_crowd) {
-		client_fail(client, REASON_TOO_MANY_CLIENTS, "max_client_conn "
-		    "(%d) clients are connected already",
+		client_fail(client, REASON_TOO_MANY_CLIENTS, "no more "
+		    "connections allowed (max_client_conn): %d clients are "
+		    "connected already",
 		    client->login->config->option.max_client_conn);
 		return false;
 	}
 	pool = pool_find(client->login->config, client->database,
 	    client->user);
 	if (pool == NULL) {
-		client_fail(client, REASON_NO_DATABASE, "there is no database "
-		    "\"%s\" in the configuration of the pooler",
+		client_fail(client, REASON_NO_DATABASE, "no such database: "
+		    "%s; it is not in the configuration of the pooler",
 		    client->database);
 		return false;
 	}
@@ -121,9 +122,9 @@ auth_enter_console(struct client *client, bool is_admin)
 	if (client->is_admin ||
 	    text_list_has(option->stats_users, client->user))
 		return true;
-	client_fail(client, REASON_NO_RIGHT, "user \"%s\" may not use the "
-	    "console: it is in neither admin_users nor stats_users",
-	    client->user);
+	client_fail(client, REASON_NO_RIGHT, "not allowed: user "
+	    "\"%s\" is in neither admin_users nor stats_users, and may not "
+	    "use the console", client->user);
 	return false;
 }
 

@@ -17,7 +17,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "client/client_login.h"
-#include "client/client_private.h"
 #include "net/tls.h"
 #include "pool/cancel_call.h"
 #include "pool/peers.h"
@@ -147,7 +146,8 @@ login_on_secured(struct client *client)
  * peer, which is who sends one without hops, is told if it was for us.
  */
 
-void
+/* done() of a cancel request; arg is the client's id. */
+static void
 client_login_cancelled(struct loop *loop, void *arg, bool was_here)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;

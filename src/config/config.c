@@ -339,8 +339,7 @@ reading_files(struct reading *reading)
 }
 
 static void
-reading_check_addresses(struct reading *reading, const char *option,
-    const char *value)
+reading_check_metrics_addr(struct reading *reading, const char *value)
 {
 	char		*list = mem_string(value), *rest = list, *word;
 	struct addr	 addr;
@@ -349,8 +348,8 @@ reading_check_addresses(struct reading *reading, const char *option,
 		if (strcmp(word, "*") != 0 &&
 		    strcmp(word, "localhost") != 0 &&
 		    !addr_parse_ip(&addr, word, 0))
-			reading_say(reading, true, "%s: \"%s\" is not a "
-			    "numeric address", option, word);
+			reading_say(reading, true, "metrics_addr: \"%s\" is "
+			    "not a numeric address", word);
 	free(list);
 }
 
@@ -422,9 +421,7 @@ reading_check(struct reading *reading)
 	struct config			*config = reading->config;
 	const struct option_values	*option = &config->option;
 
-	reading_check_addresses(reading, "listen_addr", option->listen_addr);
-	reading_check_addresses(reading, "metrics_addr",
-	    option->metrics_addr);
+	reading_check_metrics_addr(reading, option->metrics_addr);
 	if (option->auth_type == AUTH_HBA && option->auth_hba_file[0] == '\0')
 		reading_say(reading, true, "auth_type hba needs "
 		    "auth_hba_file");
@@ -469,12 +466,12 @@ config_free(struct config *config)
 	for (size_t i = 0; i < config->peer_count; i++)
 		peer_free(config->peers[i]);
 	free(config->peers);
-	tls_context_release(config->peers_tls);
+	tls_context_free(config->peers_tls);
 	option_values_done(&config->option);
 	userlist_free(config->userlist);
 	hba_free(config->hba);
-	tls_context_release(config->front_tls);
-	tls_context_release(config->back_tls);
+	tls_context_free(config->front_tls);
+	tls_context_free(config->back_tls);
 	for (size_t i = 0; i < config->set_count; i++)
 		free(config->sets[i]);
 	free(config->sets);

@@ -7,9 +7,9 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "config/config.h"
 #include "config/options.h"
+#include "net/listener.h"
 
 static struct {
 	pthread_mutex_t	 mutex;
@@ -84,6 +84,22 @@ config_user(const struct config *config, const char *name)
 		if (strcmp(config->users[i]->name, name) == 0)
 			found = config->users[i];
 	return found;
+}
+
+void
+config_socket_settings(const struct config *config,
+    struct socket_settings *settings)
+{
+	const struct option_values	*option = &config->option;
+
+	*settings = (struct socket_settings){
+		.keepalive = option->tcp_keepalive,
+		.keepalive_count = option->tcp_keepcnt,
+		.keepalive_idle_s = option->tcp_keepidle,
+		.keepalive_interval_s = option->tcp_keepintvl,
+		.user_timeout_ms = option->tcp_user_timeout,
+		.buffer_bytes = (int)option->tcp_socket_buffer,
+	};
 }
 
 static int64_t

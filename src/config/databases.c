@@ -1,6 +1,6 @@
 /*
- * See config/databases.h.  The keys stand in one table a section; a URL is
- * turned into the same keys.
+ * See config/databases.h.  The keys stand in one table a section
+ * (config/keys.h); a URL is turned into the same keys.
  */
 
 #include <ctype.h>
@@ -13,24 +13,9 @@
 #include "base/text.h"
 #include "config/databases.h"
 #include "config/key_list.h"
+#include "config/keys.h"
 #include "config/secret_file.h"
 #include "net/addr.h"
-
-enum key_kind {
-	KEY_TEXT,
-	KEY_NUMBER,
-	KEY_TIME,
-	KEY_MODE,
-	KEY_ROUTE,
-	KEY_BALANCE,
-};
-
-struct key {
-	const char	*name;
-	enum key_kind	 kind;
-	size_t		 offset;
-	const char	*meaning;
-};
 
 #define DATABASE_KEY(kind, name, field, meaning)			\
 	{ name, KEY_##kind, offsetof(struct database, field), meaning },
@@ -53,153 +38,6 @@ static const struct key	peer_keys[] = {
 	PEER_KEYS(PEER_KEY)
 	{ NULL, KEY_TEXT, 0, NULL },
 };
-
-static const struct key *
-key_find(const struct key *keys, const char *name)
-{
-	for (; keys->name != NULL; keys++)
-		if (strcmp(keys->name, name) == 0)
-			return keys;
-	return NULL;
-}
-
-static const char *
-key_nearest(const struct key *keys, const char *name)
-{
-	const char	*nearest = NULL;
-	int		 distance, least = 4;
-
-	for (; keys->name != NULL; keys++) {
-		distance = text_distance(name, keys->name, least);
-		if (distance < least) {
-			least = distance;
-			nearest = keys->name;
-		}
-	}
-	return nearest;
-}
-
-const char *
-config_balance_name(enum balance balance)
-{
-	return balance == BALANCE_DISABLE ? "disable" : "round-robin";
-}
-
-static bool
-balance_parse(const char *text, enum balance *balance)
-{
-	*balance = strcmp(text, "disable") == 0 ? BALANCE_DISABLE :
-	    BALANCE_ROUND_ROBIN;
-	return strcmp(text, config_balance_name(*balance)) == 0;
-}
-
-static bool
-key_set(const struct key *keys, void *record, const char *name,
-    const char *value, char *error, size_t size)
-{
-	const struct key	*key = key_find(keys, name);
-	const char		*nearest;
-	int64_t			 number;
-	void			*at;
-
-	if (key == NULL) {
-		nearest = key_nearest(keys, name);
-		snprintf(error, size, "there is no key \"%s\"%s%s%s", name,
-		    nearest != NULL ? "; did you mean \"" : "",
-		    nearest != NULL ? nearest : "",
-		    nearest != NULL ? "\"?" : "");
-		return false;
-	}
-	at = (char *)record + key->offset;
-	switch (key->kind) {
-	case KEY_TEXT:
-		mem_free_secret(*(char **)at);
-		*(char **)at = mem_string(value);
-		return true;
-	case KEY_NUMBER:
-		if (text_to_integer(value, &number) && number >= 0 &&
-		    number <= 1000000) {
-			*(int *)at = (int)number;
-			return true;
-		}
-		break;
-	case KEY_TIME:
-		if (text_to_duration(value, &number) && number >= 0) {
-			*(int64_t *)at = number;
-			return true;
-		}
-		break;
-	case KEY_MODE:
-		if (config_pool_mode_parse(value, at))
-			return true;
-		break;
-	case KEY_ROUTE:
-		if (config_route_parse(value, at))
-			return true;
-		break;
-	case KEY_BALANCE:
-		if (balance_parse(value, at))
-			return true;
-		break;
-	}
-	snprintf(error, size, "%s=%s is not possible", name, value);
-	return false;
-}
-
-/*
- * key=value key='va lue' ...; inside quotes '' is one quote.
- */
-
-static bool
-pairs_next(char **at, char **name, char **value)
-{
-	char	*from, *to;
-	bool	 quoted;
-
-	*name = *at;
-	*at += strcspn(*at, "= \t");
-	from = *at + strspn(*at, " \t");
-	if (*at == *name || *from != '=')
-		return false;
-	**at = '\0';
-	from++;
-	from += strspn(from, " \t");
-	quoted = *from == '\'';
-	from += quoted;
-	for (*value = to = from; *from != '\0'; *to++ = *from++) {
-		if (quoted && *from == '\'') {
-			if (from[1] != '\'')
-				break;
-			from++;
-		} else if (!quoted && strchr(" \t", *from) != NULL)
-			break;
-	}
-	if (quoted && *from != '\'')
-		return false;
-	*at = from + (*from != '\0');
-	*to = '\0';
-	return true;
-}
-
-static bool
-pairs_parse(const struct key *keys, void *record, const char *text,
-    char *error, size_t size)
-{
-	char	*copy = mem_string(text), *at = copy, *name, *value;
-	bool	 good = true;
-
-	while (good && *(at += strspn(at, " \t")) != '\0') {
-		if (!pairs_next(&at, &name, &value)) {
-			snprintf(error, size, "it is not a list of "
-			    "key=value");
-			good = false;
-		} else
-			good = key_set(keys, record, name, value, error,
-			    size);
-	}
-	mem_free_secret(copy);
-	return good;
-}
 
 /*
  * postgresql://user:password@host:port/dbname?key=value&...
@@ -246,7 +84,7 @@ url_set(struct database *database, const char *name, char *value,
 		    name);
 		return false;
 	}
-	return key_set(database_keys, database, name, value, error, size);
+	return keys_set(database_keys, database, name, value, error, size);
 }
 
 /* "host", "host:port", "[v6]:port": the port is cut off; NULL: none. */
@@ -435,15 +273,10 @@ database_parse(const char *name, const char *text, char *error, size_t size)
 	struct database	*database = mem_new(sizeof *database);
 
 	database->name = mem_string(name);
-	database->pool_size = database->min_pool_size = CONFIG_UNSET;
-	database->reserve_pool_size = CONFIG_UNSET;
-	database->max_db_connections = CONFIG_UNSET;
-	database->max_db_client_connections = CONFIG_UNSET;
-	database->server_lifetime_us = CONFIG_UNSET;
-	database->query_wait_timeout_us = CONFIG_UNSET;
+	keys_unset(database_keys, database);
 	if ((database_is_url(text) ?
 	    url_parse(database, text, error, size) :
-	    pairs_parse(database_keys, database, text, error, size)) &&
+	    keys_parse(database_keys, database, text, error, size)) &&
 	    database_split_hosts(database, error, size) &&
 	    database_read_password(database, error, size))
 		return database;
@@ -451,23 +284,10 @@ database_parse(const char *name, const char *text, char *error, size_t size)
 	return NULL;
 }
 
-static void
-record_free_texts(const struct key *keys, void *record)
-{
-	char	**text;
-
-	for (; keys->name != NULL; keys++)
-		if (keys->kind == KEY_TEXT) {
-			text = (char **)((char *)record + keys->offset);
-			mem_free_secret(*text);
-			*text = NULL;
-		}
-}
-
 void
 database_free(struct database *database)
 {
-	record_free_texts(database_keys, database);
+	keys_free_texts(database_keys, database);
 	for (size_t i = 0; i < database->host_count; i++)
 		free(database->hosts[i].name);
 	free(database->hosts);
@@ -481,14 +301,8 @@ user_parse(const char *name, const char *text, char *error, size_t size)
 	struct user	*user = mem_new(sizeof *user);
 
 	user->name = mem_string(name);
-	user->pool_size = user->reserve_pool_size = CONFIG_UNSET;
-	user->max_user_connections = CONFIG_UNSET;
-	user->max_user_client_connections = CONFIG_UNSET;
-	user->query_timeout_us = user->query_wait_timeout_us = CONFIG_UNSET;
-	user->idle_transaction_timeout_us = CONFIG_UNSET;
-	user->transaction_timeout_us = CONFIG_UNSET;
-	user->client_idle_timeout_us = CONFIG_UNSET;
-	if (pairs_parse(user_keys, user, text, error, size))
+	keys_unset(user_keys, user);
+	if (keys_parse(user_keys, user, text, error, size))
 		return user;
 	user_free(user);
 	return NULL;
@@ -507,12 +321,12 @@ peer_parse(const char *name, const char *text, char *error, size_t size)
 	struct peer_entry	*peer = mem_new(sizeof *peer);
 	int64_t			 id = 0;
 
-	peer->pool_size = CONFIG_UNSET;
+	keys_unset(peer_keys, peer);
 	peer->port = 6432;
 	if (!text_to_integer(name, &id) || id < 1 || id > PEER_ID_MAX)
 		snprintf(error, size, "a peer_id is a number from 1 to %d",
 		    PEER_ID_MAX);
-	else if (pairs_parse(peer_keys, peer, text, error, size)) {
+	else if (keys_parse(peer_keys, peer, text, error, size)) {
 		if (peer->host != NULL && peer->port > 0 &&
 		    peer->port <= 65535) {
 			peer->id = (int)id;
@@ -554,15 +368,6 @@ peer_split(char *word, int *port)
 /*
  * The manual.
  */
-
-static void
-keys_print(FILE *to, const struct key *keys, const char *section,
-    const char *lead)
-{
-	fprintf(to, ".SH KEYS OF [%s]\n%s\n", section, lead);
-	for (; keys->name != NULL; keys++)
-		fprintf(to, ".TP\n.B %s\n%s\n", keys->name, keys->meaning);
-}
 
 void
 databases_print_manual(FILE *to)

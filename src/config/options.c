@@ -490,20 +490,6 @@ option_values_init(struct option_values *values, bool is_pgbouncer)
 }
 
 void
-option_values_copy(struct option_values *to,
-    const struct option_values *from)
-{
-	char	**text;
-
-	*to = *from;
-	for (size_t i = 0; i < option_count; i++)
-		if (option_is_text(&options[i])) {
-			text = option_at(&options[i], to);
-			*text = mem_string(*text);
-		}
-}
-
-void
 option_values_done(struct option_values *values)
 {
 	for (size_t i = 0; i < option_count; i++)
@@ -564,7 +550,7 @@ options_print_sample(FILE *to)
 void
 options_print_manual(FILE *to)
 {
-	fputs(".TH PGWEIR.INI 5 2026-11-21\n"
+	fputs(".TH PGWEIR.INI 5 @DAY@\n"
 	    ".SH NAME\npgweir.ini \\- configuration of "
 	    "pgweir\n.SH OPTIONS\nIn section [pgweir]; [pgbouncer] is "
 	    "accepted as well and then has PgBouncer's defaults.\n", to);

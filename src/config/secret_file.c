@@ -8,7 +8,6 @@
 #include <string.h>
 
 #include "base/mem.h"
-#include "base/text.h"
 #include "config/config.h"
 #include "config/options.h"
 #include "config/secret_file.h"

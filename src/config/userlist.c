@@ -70,17 +70,6 @@ userlist_add(struct userlist *list, const char *user, const char *secret)
 	hash_table_add(&list->by_name, &entry->node, hash_text(user));
 }
 
-struct userlist *
-userlist_copy(const struct userlist *list)
-{
-	struct userlist	*copy = userlist_new();
-
-	for (size_t i = 0; i < list->count; i++)
-		userlist_add(copy, list->entries[i]->user,
-		    list->entries[i]->secret);
-	return copy;
-}
-
 void
 userlist_free(struct userlist *list)
 {

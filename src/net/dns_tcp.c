@@ -131,7 +131,8 @@ dns_take_record(struct dns_reader *reader, int family,
 		answer->ttl = ttl;
 }
 
-bool
+/* The answer to that question; false: it is none. */
+static bool
 dns_answer_parse(const uint8_t *bytes, size_t n, uint16_t id, int family,
     struct dns_answer *answer)
 {

@@ -280,6 +280,18 @@ listener_on_shortage(struct listener *listener,
 }
 
 void
+listener_set_accepting(struct listener *listener, bool accepts)
+{
+	if (listener->fd < 0)
+		return;
+	deadline_clear(listener->loop, &listener->pause);
+	if (accepts)
+		event_add(listener->event, NULL);
+	else
+		event_del(listener->event);
+}
+
+void
 listener_apply(struct listener *listener,
     const struct socket_settings *settings)
 {

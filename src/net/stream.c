@@ -41,6 +41,13 @@ enum { PARTS_MAX = 1024 };
 
 static void	stream_on_ready(evutil_socket_t, short, void *);
 
+bool
+stream_may_read(const struct stream *stream)
+{
+	return stream->reading &&
+	    !(stream->yields && stream->loop->is_suspended);
+}
+
 /* What the stream has to be woken for. */
 static short
 stream_wants(const struct stream *stream)
@@ -51,9 +58,10 @@ stream_wants(const struct stream *stream)
 	case STREAM_STATE_CONNECTING:
 		return EV_WRITE;
 	case STREAM_STATE_HANDSHAKE:
-		return stream->tls_wants_write ? EV_WRITE : EV_READ;
+		return stream->tls_wants_write ? EV_WRITE :
+		    stream_may_read(stream) ? EV_READ : 0;
 	case STREAM_STATE_OPEN:
-		if ((stream->reading && !stream->tls_wants_write) ||
+		if ((stream_may_read(stream) && !stream->tls_wants_write) ||
 		    stream->tls_wants_read)
 			wants |= EV_READ;
 		if (stream->tls_wants_write || (!stream->tls_wants_read &&
@@ -86,10 +94,10 @@ stream_unregister(struct stream *stream)
 void
 stream_watch(struct stream *stream)
 {
-	short	wants = stream_wants(stream);
+	short	wants;
 
-	if (wants == stream->watched || stream->loop == NULL ||
-	    stream->broken)
+	if (stream->loop == NULL || stream->broken ||
+	    (wants = stream_wants(stream)) == stream->watched)
 		return;
 	stream_unregister(stream);
 	stream_register(stream, wants);
@@ -429,7 +437,9 @@ stream_on_open(struct stream *stream, short what)
 		/* What OpenSSL waited for is there: both go on. */
 		stream->tls_wants_write = stream->tls_wants_read = false;
 		stream_watch(stream);
-		what |= EV_READ | EV_WRITE;
+		what |= EV_WRITE;
+		if (stream_may_read(stream))
+			what |= EV_READ;
 	}
 	if (what & EV_WRITE && buf_length(&stream->unsent) > 0) {
 		if (stream_flush(stream)) {

@@ -29,7 +29,6 @@
 #include <openssl/x509v3.h>
 
 #include "net/stream_private.h"
-#include "net/tls.h"
 #include "net/tls_private.h"
 
 /* Negative errors: these, or an OpenSSL code, or a verification's result. */
@@ -226,7 +225,8 @@ stream_tls_result(struct stream *stream, int why)
 void
 stream_tls_tell_pending(struct stream *stream)
 {
-	if (stream->loop != NULL && stream->reading && !stream->broken &&
+	if (stream->loop != NULL && !stream->broken &&
+	    stream_may_read(stream) &&
 	    stream->state == STREAM_STATE_OPEN && SSL_has_pending(stream->tls))
 		event_active(&stream->event, EV_TIMEOUT, 0);
 }

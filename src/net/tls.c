@@ -178,7 +178,6 @@ tls_context_new(const struct tls_settings *settings, const SSL_METHOD *method,
 {
 	struct tls_context	*context = mem_new(sizeof *context);
 
-	atomic_init(&context->references, 1);
 	context->ssl = SSL_CTX_new(method);
 	if (context->ssl == NULL) {
 		tls_say(error, size, "cannot make a context for", "TLS");
@@ -197,7 +196,7 @@ tls_context_new(const struct tls_settings *settings, const SSL_METHOD *method,
 	    size) && tls_set_ciphers(context->ssl, settings, error, size) &&
 	    tls_load_files(context->ssl, settings, error, size))
 		return context;
-	tls_context_release(context);
+	tls_context_free(context);
 	return NULL;
 }
 
@@ -237,7 +236,7 @@ tls_context_new_server(const struct tls_settings *settings, bool *self_signed,
 	if (*self_signed && !tls_self_sign(context->ssl)) {
 		tls_say(error, size, "cannot make a certificate for",
 		    "this process");
-		tls_context_release(context);
+		tls_context_free(context);
 		return NULL;
 	}
 	if (tls_is_given(settings->ca_file)) {
@@ -299,7 +298,7 @@ tls_context_new_client(const struct tls_settings *settings, char *error,
 		return NULL;
 	if (verifies && !tls_is_given(settings->ca_file) &&
 	    !tls_trust_system(context, error, size)) {
-		tls_context_release(context);
+		tls_context_free(context);
 		return NULL;
 	}
 	SSL_CTX_set_verify(context->ssl,
@@ -308,19 +307,10 @@ tls_context_new_client(const struct tls_settings *settings, char *error,
 	return context;
 }
 
-struct tls_context *
-tls_context_hold(struct tls_context *context)
-{
-	if (context != NULL)
-		atomic_fetch_add(&context->references, 1);
-	return context;
-}
-
 void
-tls_context_release(struct tls_context *context)
+tls_context_free(struct tls_context *context)
 {
-	if (context == NULL ||
-	    atomic_fetch_sub(&context->references, 1) > 1)
+	if (context == NULL)
 		return;
 	SSL_CTX_free(context->ssl);
 	free(context);
@@ -401,22 +391,4 @@ tls_peer_common_name(const struct stream *stream, char *name, size_t size)
 	/* A NUL inside would make one name look like another. */
 	return length > 0 && (size_t)length < size - 1 &&
 	    strlen(name) == (size_t)length;
-}
-
-bool
-tls_peer_subject(const struct stream *stream, char *name, size_t size)
-{
-	X509_NAME	*subject = tls_peer_name(stream);
-	BIO		*bio;
-	int		 length;
-
-	if (subject == NULL || (bio = BIO_new(BIO_s_mem())) == NULL)
-		return false;
-	X509_NAME_print_ex(bio, subject, 0, XN_FLAG_RFC2253);
-	length = BIO_read(bio, name, (int)size - 1);
-	BIO_free(bio);
-	if (length <= 0 || (size_t)length >= size - 1)
-		return false;
-	name[length] = '\0';
-	return strlen(name) == (size_t)length;
 }

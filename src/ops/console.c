@@ -9,6 +9,7 @@
 
 #include "base/mem.h"
 #include "ops/console.h"
+#include "ops/suspend.h"
 #include "relay/relay.h"
 #include "relay/replication.h"
 #include "wire/get.h"
@@ -367,6 +368,7 @@ console_on_start(struct client *client, const struct client_start *start)
 
 	console->client = client;
 	client->served = console;
+	client->stream.yields = false;
 	buf_init(&console->in);
 	buf_add(&console->in, start->early, start->early_length);
 	buf_init(&console->out);
@@ -410,6 +412,9 @@ console_on_stop(struct client *client)
 {
 	struct console	*console = client->served;
 
+	/* Nobody new could say RESUME. */
+	if (atomic_load(&client_numbers.consoles) == 0)
+		suspend_end("no console is left");
 	deadline_clear(client->loop, &console->poll);
 	buf_done(&console->in);
 	buf_done(&console->out);

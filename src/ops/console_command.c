@@ -18,10 +18,13 @@
 #include "ops/process.h"
 #include "ops/show.h"
 #include "ops/show_private.h"
+#include "ops/suspend.h"
 #include "pool/pool.h"
 #include "wire/put.h"
 
 #define POLL_US		(50 * US_PER_MS)
+#define NOT_NOW		"55000"		/* object_not_in_prerequisite_state */
+
 struct command {
 	const char	*name;
 	const char	*arguments;	/* for SHOW HELP */
@@ -118,17 +121,26 @@ command_is_about(const struct pool *pool, const char *database)
 }
 
 static bool
-command_knows(struct console *console, const char *database)
+command_knows(struct console *console, const struct words *words)
 {
-	struct config	*config = config_current();
-	bool		 known = database == NULL ||
-			    config_database(config, database) != NULL;
+	const char	*database = command_database(words);
+	struct config	*config;
+	bool		 known;
 
+	if (database == NULL)
+		return true;
+	if (strcmp(database, "pgbouncer") == 0 ||
+	    strcmp(database, "pgweir") == 0) {
+		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
+		    "cannot %s admin db: %s", words->list[0], database);
+		return false;
+	}
+	config = config_current();
+	known = config_database(config, database) != NULL;
 	config_release(config);
 	if (!known)
 		console_error(console, reason_sqlstate(REASON_NO_DATABASE),
-		    "there is no database \"%s\" in the configuration",
-		    database);
+		    "no such database: %s", database);
 	return known;
 }
 
@@ -171,12 +183,23 @@ command_wait(struct console *console, const char *database, const char *tag)
 	    command_on_poll);
 }
 
+/* All that PAUSE or SUSPEND could stop is stopped; that was said. */
+static bool
+command_is_stopped(struct console *console)
+{
+	if (!suspend_is_on() && !pools_are_paused(NULL))
+		return false;
+	console_error(console, NOT_NOW, "already suspended/paused");
+	return true;
+}
+
 static void
 command_pause(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words) ||
+	    command_is_stopped(console))
 		return;
 	pools_pause(database);
 	command_wait(console, database, "PAUSE");
@@ -187,8 +210,20 @@ command_resume(struct console *console, const struct words *words)
 {
 	const char	*database = command_database(words);
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words))
 		return;
+	if (database != NULL && !pools_are_paused(database)) {
+		console_error(console, NOT_NOW, "database %s is not paused",
+		    database);
+		return;
+	}
+	if (!suspend_is_on() && !pools_have_paused()) {
+		console_error(console, NOT_NOW,
+		    "pooler is not paused/suspended");
+		return;
+	}
+	if (database == NULL)
+		suspend_end("RESUME");
 	pools_resume(database);
 	console_done(console, "RESUME");
 }
@@ -199,7 +234,7 @@ command_reconnect(struct console *console, const struct words *words)
 	const char	*database = command_database(words);
 	struct pool	*pool;
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words))
 		return;
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (command_is_about(pool, database))
@@ -210,25 +245,30 @@ command_reconnect(struct console *console, const struct words *words)
 static void
 command_wait_close(struct console *console, const struct words *words)
 {
-	if (command_knows(console, command_database(words)))
+	if (command_knows(console, words))
 		console_wait_close(console, command_database(words));
 }
 
-/* Its one use is to hand sockets to a new process. */
 static void
 command_suspend(struct console *console, const struct words *words)
 {
 	(void)words;
-	console_error(console, reason_sqlstate(REASON_UNSUPPORTED),
-	    "SUSPEND is not supported: sockets are not handed to a new "
-	    "process; PAUSE stops the work");
+	if (command_is_stopped(console))
+		return;
+	if (pools_have_paused()) {
+		console_error(console, NOT_NOW,
+		    "cannot suspend with paused databases");
+		return;
+	}
+	suspend_begin();
+	console_wait_suspend(console);
 }
 
 static void
 command_set_disabled(struct console *console, const struct words *words,
     bool disabled)
 {
-	if (!command_knows(console, words->list[1]))
+	if (!command_knows(console, words))
 		return;
 	pools_set_disabled(words->list[1], disabled);
 	console_done(console, disabled ? "DISABLE" : "ENABLE");
@@ -246,106 +286,6 @@ command_enable(struct console *console, const struct words *words)
 	command_set_disabled(console, words, false);
 }
 
-/*
- * Commands about clients: a letter to every loop.
- */
-
-struct kill_letter {
-	struct letter	letter;
-	char		*database;	/* NULL: by id */
-	uint64_t	id;
-	/* By id the letter goes round, and home to say whether it was there. */
-	struct loop	*home;
-	uint64_t	asking;		/* the console's client */
-	int		next_loop;
-	bool		is_found;
-};
-
-static bool
-kill_is_meant(const struct kill_letter *kill, const struct client *client)
-{
-	if (client->pool == NULL && kill->database != NULL)
-		return false;
-	return kill->database != NULL ?
-	    strcmp(client->database, kill->database) == 0 :
-	    client->id == kill->id;
-}
-
-static void
-kill_on_loop(struct loop *loop, struct kill_letter *kill)
-{
-	struct client	*client, *next;
-
-	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
-	    client = next) {
-		next = TAILQ_NEXT(client, all);
-		if (kill_is_meant(kill, client)) {
-			kill->is_found = true;
-			client_dismiss(client, REASON_KILLED, "the "
-			    "connection was closed by an administrator",
-			    true);
-		}
-	}
-}
-
-static void
-kill_on_letter(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-
-	kill_on_loop(loop, kill);
-	free(kill->database);
-	free(kill);
-}
-
-static void
-kill_on_home(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-	struct console		*console = console_find(loop, kill->asking);
-
-	if (console != NULL) {
-		if (kill->is_found)
-			console_done(console, "KILL_CLIENT");
-		else
-			console_error(console,
-			    reason_sqlstate(REASON_BAD_PARAMETER),
-			    "there is no client with the id %llu",
-			    (unsigned long long)kill->id);
-		console_go_on(console);
-	}
-	free(kill);
-}
-
-static void
-kill_on_round(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-
-	kill_on_loop(loop, kill);
-	if (kill->next_loop < process.loop_count) {
-		loop_post(process.loop(kill->next_loop++), letter);
-		return;
-	}
-	kill->letter.read = kill_on_home;
-	loop_post(kill->home, letter);
-}
-
-static void
-kill_everywhere(const char *database)
-{
-	for (int i = 0; i < process.loop_count; i++) {
-		struct kill_letter	*kill = mem_new(sizeof *kill);
-
-		kill->database = mem_string(database);
-		kill->letter.read = kill_on_letter;
-		loop_post(process.loop(i), &kill->letter);
-	}
-}
-
 /* As in PgBouncer: the database is paused, and all its connections go. */
 static void
 command_kill(struct console *console, const struct words *words)
@@ -353,12 +293,12 @@ command_kill(struct console *console, const struct words *words)
 	const char	*database = command_database(words);
 	struct pool	*pool;
 
-	if (!command_knows(console, database))
+	if (!command_knows(console, words))
 		return;
 	pools_pause(database);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (command_is_about(pool, database)) {
-			kill_everywhere(pool->database);
+			console_kill_all(pool->database);
 			pool_reconnect(pool);
 		}
 	console_done(console, "KILL");
@@ -367,8 +307,7 @@ command_kill(struct console *console, const struct words *words)
 static void
 command_kill_client(struct console *console, const struct words *words)
 {
-	struct kill_letter	*kill;
-	int64_t			 id;
+	int64_t	id;
 
 	if (!text_to_integer(words->list[1], &id) || id <= 0) {
 		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
@@ -376,22 +315,15 @@ command_kill_client(struct console *console, const struct words *words)
 		    words->list[1]);
 		return;
 	}
-	console->is_busy = true;
-	kill = mem_new(sizeof *kill);
-	kill->id = (uint64_t)id;
-	kill->home = console->client->loop;
-	kill->asking = console->client->id;
-	kill->next_loop = 2;
-	kill->letter.read = kill_on_round;
-	loop_post(process.loop(1), &kill->letter);
+	console_kill_one(console, (uint64_t)id);
 }
 
 /*
  * Commands about the process.
  */
 
-static void
-command_on_reloaded(void *arg, const char *error)
+static struct console *
+command_console(void *arg)
 {
 	uint64_t	 id = (uint64_t)(uintptr_t)arg;
 	struct console	*console = NULL;
@@ -399,6 +331,14 @@ command_on_reloaded(void *arg, const char *error)
 	for (int i = 0; console == NULL && i < process.loop_count; i++)
 		if (loop_is_mine(process.loop(i)))
 			console = console_find(process.loop(i), id);
+	return console;
+}
+
+static void
+command_on_reloaded(void *arg, const char *error)
+{
+	struct console	*console = command_console(arg);
+
 	if (console == NULL)
 		return;
 	if (error != NULL)
@@ -410,12 +350,34 @@ command_on_reloaded(void *arg, const char *error)
 }
 
 static void
+command_on_set(void *arg, const char *error)
+{
+	struct console	*console = command_console(arg);
+
+	if (console == NULL)
+		return;
+	if (error != NULL)
+		console_error(console, reason_sqlstate(REASON_BAD_PARAMETER),
+		    "%s", error);
+	else
+		console_done(console, console->set_tag);
+	console_go_on(console);
+}
+
+static void
+command_configure(struct console *console, const char *name,
+    const char *value, void (*done)(void *, const char *))
+{
+	console->is_busy = true;
+	process.configure(name, value, console->client->loop, done,
+	    (void *)(uintptr_t)console->client->id);
+}
+
+static void
 command_reload(struct console *console, const struct words *words)
 {
 	(void)words;
-	console->is_busy = true;
-	process.reload(console->client->loop, command_on_reloaded,
-	    (void *)(uintptr_t)console->client->id);
+	command_configure(console, NULL, NULL, command_on_reloaded);
 }
 
 static void
@@ -443,9 +405,7 @@ command_shutdown(struct console *console, const struct words *words)
 static void
 command_set(struct console *console, const struct words *words)
 {
-	const char	*value;
-	struct config	*config, *fresh;
-	char		 error[600];
+	const char	*name = words->list[1], *value = words->list[3];
 
 	if (words->count < 4 || (strcmp(words->list[2], "=") != 0 &&
 	    !text_equal_nocase(words->list[2], "to"))) {
@@ -453,16 +413,15 @@ command_set(struct console *console, const struct words *words)
 		    "SET option = value");
 		return;
 	}
-	value = words->list[3];
-	if (faked_value(words->list[1]) != NULL ||
-	    text_equal_nocase(words->list[1], "extra_float_digits") ||
-	    text_equal_nocase(words->list[1], "application_name")) {
+	if (faked_value(name) != NULL ||
+	    text_equal_nocase(name, "extra_float_digits") ||
+	    text_equal_nocase(name, "application_name")) {
 		console_done(console, "SET");
 		return;
 	}
 	if (!console->client->is_admin) {
 		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
-		    "SET is for admin_users");
+		    "admin access needed: SET is for admin_users");
 		return;
 	}
 	if (words->count > 4) {
@@ -471,17 +430,9 @@ command_set(struct console *console, const struct words *words)
 		    "single quotes");
 		return;
 	}
-	config = config_current();
-	fresh = config_with(config, words->list[1], value, error,
-	    sizeof error);
-	config_release(config);
-	if (fresh == NULL) {
-		console_error(console, reason_sqlstate(REASON_BAD_PARAMETER),
-		    "%s", error);
-		return;
-	}
-	process.apply(fresh);
-	console_done(console, "SET");
+	snprintf(console->set_tag, sizeof console->set_tag, "SET %s=%s", name,
+	    value);
+	command_configure(console, name, value, command_on_set);
 }
 
 static const struct command	commands[] = {
@@ -504,7 +455,8 @@ static const struct command	commands[] = {
 	    true, command_kill },
 	{ "KILL_CLIENT", "id: close one client", 2, 2, true,
 	    command_kill_client },
-	{ "SUSPEND", "not supported: see PAUSE", 1, 1, true,
+	{ "SUSPEND", "nothing is read and nobody accepted until RESUME; waits "
+	    "until what was read has gone out", 1, 1, true,
 	    command_suspend },
 	{ "WAIT_CLOSE", "[database]: waits until the servers that are to be "
 	    "closed have been", 1, 2, true, command_wait_close },
@@ -528,17 +480,6 @@ command_nearest(const char *name)
 		}
 	}
 	return nearest;
-}
-
-static void
-command_unknown(struct console *console, const char *name)
-{
-	const char	*nearest = command_nearest(name);
-
-	console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-	    "\"%.64s\" is no command of the console; %s%s%sSHOW HELP lists "
-	    "them", name, nearest != NULL ? "did you mean \"" : "",
-	    nearest != NULL ? nearest : "", nearest != NULL ? "\"? " : "");
 }
 
 static const struct command *
@@ -572,13 +513,15 @@ console_run(struct console *console, const char *text)
 		if (!console->is_extended)
 			put_ready(&console->out, STATUS_IDLE);
 	} else if ((command = command_find(words.list[0])) == NULL)
-		command_unknown(console, words.list[0]);
+		console_invalid(console, &words, "",
+		    command_nearest(words.list[0]));
 	else if (words.count < command->least || words.count > command->most)
 		console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-		    "too few or too many words: %s %s; SHOW HELP lists the "
-		    "commands", command->name, command->arguments);
+		    "invalid command '%.64s', use SHOW HELP; it is: %s %s",
+		    words.text, command->name, command->arguments);
 	else if (command->is_admin_only && !console->client->is_admin)
 		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
+		    "admin access needed: "
 		    "%s is for admin_users", command->name);
 	else
 		command->run(console, &words);

@@ -168,8 +168,7 @@ explain_find(struct console *console, struct explain *explain,
 		if (explain->database[0] != '\0')
 			console_error(console,
 			    reason_sqlstate(REASON_NO_DATABASE),
-			    "there is no database \"%s\" in the "
-			    "configuration", explain->database);
+			    "no such database: %s", explain->database);
 		else
 			console_error(console,
 			    reason_sqlstate(REASON_BAD_COMMAND), "which "
@@ -256,7 +255,7 @@ explain_run(struct console *console, const char *text, bool waits)
 	if (explain_parse(console, &explain, text) &&
 	    explain_find(console, &explain, config)) {
 		if (explain.cluster != NULL) {
-			source = catalogue_source_find(config, explain.entry,
+			source = catalogue_source_find(explain.entry,
 			    explain.database);
 			catalogue_source_take(source, &catalogue);
 		}

@@ -98,18 +98,26 @@ show_on_letter(struct loop *loop, struct letter *letter)
 	show_free(show);
 }
 
-static void
-console_show_nothing(struct console *console, const char *name)
+void
+console_invalid(struct console *console, const struct words *words,
+    const char *verb, const char *nearest)
 {
-	char		 capitals[64];
-	const char	*nearest;
+	const char	*text = words->text + strspn(words->text, " \t\r\n");
 
-	words_capitals(name, capitals, sizeof capitals);
-	nearest = show_nearest(capitals);
 	console_error(console, reason_sqlstate(REASON_BAD_COMMAND),
-	    "there is no SHOW %.64s; %s%s%sSHOW HELP lists what there is",
-	    name, nearest != NULL ? "did you mean \"SHOW " : "",
-	    nearest != NULL ? nearest : "", nearest != NULL ? "\"? " : "");
+	    "invalid command '%.64s', use SHOW HELP%s%s%s%s", text,
+	    nearest != NULL ? "; did you mean \"" : "",
+	    nearest != NULL ? verb : "", nearest != NULL ? nearest : "",
+	    nearest != NULL ? "\"?" : "");
+}
+
+static void
+console_show_nothing(struct console *console, const struct words *words)
+{
+	char	capitals[64];
+
+	words_capitals(words->list[1], capitals, sizeof capitals);
+	console_invalid(console, words, "SHOW ", show_nearest(capitals));
 }
 
 void
@@ -124,11 +132,12 @@ console_show(struct console *console, const struct words *words)
 		return;
 	}
 	if (table == NULL) {
-		console_show_nothing(console, words->list[1]);
+		console_show_nothing(console, words);
 		return;
 	}
 	if (table->is_admin_only && !console->client->is_admin) {
 		console_error(console, reason_sqlstate(REASON_NO_RIGHT),
+		    "admin access needed: "
 		    "SHOW %s is for admin_users", table->name);
 		return;
 	}

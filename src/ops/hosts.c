@@ -2,7 +2,6 @@
  * See ops/hosts.h.
  */
 
-#include "base/clock.h"
 #include "ops/hosts.h"
 #include "ops/metrics.h"
 #include "pool/pool.h"

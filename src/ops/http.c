@@ -22,7 +22,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
-#include "net/addr.h"
 #include "net/loop.h"
 #include "ops/health.h"
 #include "ops/http.h"
@@ -240,15 +239,4 @@ http_start(struct loop *loop, const struct config *config)
 	http_peers_start(loop, http.server);
 	evhttp_set_gencb(http.server, http_on_request, NULL);
 	http_open();
-}
-
-void
-http_stop(void)
-{
-	if (http.server == NULL)
-		return;
-	deadline_clear(http.loop, &http.retry);
-	evhttp_free(http.server);
-	http_peers_stop();
-	http.server = NULL;
 }

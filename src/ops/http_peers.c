@@ -176,16 +176,3 @@ http_peers_start(struct loop *loop, struct evhttp *server)
 	evhttp_set_timeout(server, HTTP_TIMEOUT_S);
 	evhttp_set_bevcb(server, peers_on_accept, NULL);
 }
-
-void
-http_peers_stop(void)
-{
-	struct http_peer	*peer;
-
-	deadline_clear(peers.loop, &peers.sweep);
-	event_free(peers.look);
-	while ((peer = TAILQ_FIRST(&peers.list)) != NULL) {
-		TAILQ_REMOVE(&peers.list, peer, next);
-		free(peer);
-	}
-}

@@ -2,7 +2,6 @@
  * The families of /metrics that have pools or databases as labels.
  */
 
-#include "base/clock.h"
 #include "config/config.h"
 #include "ops/metrics.h"
 #include "ops/overview.h"

@@ -16,6 +16,7 @@
 #include "ops/process.h"
 #include "ops/show.h"
 #include "ops/show_private.h"
+#include "ops/suspend.h"
 #include "pool/backend.h"
 #include "pool/budget.h"
 #include "pool/peers.h"
@@ -49,6 +50,40 @@ show_row(struct show *show)
 	show->count = 0;
 }
 
+static enum put_type
+show_type(char letter)
+{
+	switch (letter) {
+	case 'i':
+		return PUT_INT4;
+	case 'l':
+		return PUT_INT8;
+	case 'n':
+		return PUT_NUMERIC;
+	case 'b':
+		return PUT_BYTEA;
+	default:
+		return PUT_TEXT;
+	}
+}
+
+/* NULL where nothing overrides the option. */
+static void
+show_override(struct show *show, int value)
+{
+	if (value == CONFIG_UNSET)
+		show_text(show, NULL);
+	else
+		show_number(show, value);
+}
+
+static void
+show_mode(struct show *show, enum pool_mode mode)
+{
+	show_text(show, mode == POOL_MODE_DEFAULT ? NULL :
+	    config_pool_mode_name(mode));
+}
+
 size_t
 show_columns(const struct show_table *table, struct put_column *columns,
     char *room, size_t size, bool is_text)
@@ -61,8 +96,7 @@ show_columns(const struct show_table *table, struct put_column *columns,
 		colon = strchr(word, ':');
 		*colon = '\0';
 		columns[n].name = word;
-		columns[n].type = is_text || colon[1] == 't' ? PUT_TEXT :
-		    colon[1] == 'l' ? PUT_INT8 : PUT_INT4;
+		columns[n].type = is_text ? PUT_TEXT : show_type(colon[1]);
 		n++;
 	}
 	return n;
@@ -173,7 +207,7 @@ show_fill_databases(struct show *show)
 		show_number(show, settings.reserve_pool_size);
 		show_number(show, settings.server_lifetime_us /
 		    US_PER_SECOND);
-		show_text(show, config_pool_mode_name(settings.mode));
+		show_mode(show, entry->pool_mode);
 		show_text(show, entry->host_count < 2 ? "" :
 		    config_balance_name(settings.balance));
 		show_number(show, settings.max_db_connections);
@@ -201,10 +235,12 @@ show_user(struct show *show, const struct config *config, const char *name)
 		.query_wait_timeout_us = CONFIG_UNSET };
 	struct pool_settings	 settings;
 	struct pool_numbers	 numbers;
+	const struct user	*user;
 	struct pool		*pool;
 	int			 servers = 0, clients = 0;
 
 	budget_pool_settings(config, &any, name, &settings);
+	user = config_user(config, name);
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
 		if (strcmp(pool->user, name) == 0) {
 			pool_count(pool, 0, &numbers);
@@ -212,9 +248,10 @@ show_user(struct show *show, const struct config *config, const char *name)
 			clients += numbers.clients;
 		}
 	show_text(show, name);
-	show_number(show, settings.pool_size);
-	show_number(show, settings.reserve_pool_size);
-	show_text(show, config_pool_mode_name(settings.mode));
+	show_override(show, user != NULL ? user->pool_size : CONFIG_UNSET);
+	show_override(show, user != NULL ? user->reserve_pool_size :
+	    CONFIG_UNSET);
+	show_mode(show, user != NULL ? user->pool_mode : POOL_MODE_DEFAULT);
 	show_number(show, settings.max_user_connections);
 	show_number(show, servers);
 	show_number(show, settings.max_user_client_connections);
@@ -354,16 +391,16 @@ show_fill_mem(struct show *show)
 static void
 show_fill_state(struct show *show)
 {
-	bool	paused = pools_are_paused(NULL);
+	bool	paused = pools_are_paused(NULL), suspended = suspend_is_on();
 
 	show_text(show, "active");
-	show_text(show, paused ? "no" : "yes");
+	show_text(show, paused || suspended ? "no" : "yes");
 	show_row(show);
 	show_text(show, "paused");
 	show_text(show, paused ? "yes" : "no");
 	show_row(show);
 	show_text(show, "suspended");
-	show_text(show, "no");
+	show_text(show, suspended ? "yes" : "no");
 	show_row(show);
 	show_text(show, "process");
 	show_text(show, process.state());
@@ -383,16 +420,16 @@ show_fill_nothing(struct show *show)
 	"pkt_avail:i send_avail:i"
 
 #define COUNTERS_TOTAL							\
-	"total_server_assignment_count:l total_xact_count:l "		\
-	"total_query_count:l total_received:l total_sent:l "		\
-	"total_xact_time:l total_query_time:l total_wait_time:l "	\
-	"total_client_parse_count:l total_server_parse_count:l "	\
-	"total_bind_count:l total_client_login_count:l "
+	"total_server_assignment_count:n total_xact_count:n "		\
+	"total_query_count:n total_received:n total_sent:n "		\
+	"total_xact_time:n total_query_time:n total_wait_time:n "	\
+	"total_client_parse_count:n total_server_parse_count:n "	\
+	"total_bind_count:n total_client_login_count:n "
 #define COUNTERS_AVERAGE						\
-	"avg_server_assignment_count:l avg_xact_count:l "		\
-	"avg_query_count:l avg_recv:l avg_sent:l avg_xact_time:l "	\
-	"avg_query_time:l avg_wait_time:l avg_client_parse_count:l "	\
-	"avg_server_parse_count:l avg_bind_count:l avg_client_login_count:l"
+	"avg_server_assignment_count:n avg_xact_count:n "		\
+	"avg_query_count:n avg_recv:n avg_sent:n avg_xact_time:n "	\
+	"avg_query_time:n avg_wait_time:n avg_client_parse_count:n "	\
+	"avg_server_parse_count:n avg_bind_count:n avg_client_login_count:n"
 
 static const struct show_table	show_tables[] = {
 	{ "HELP", "what there is", false, "command:t meaning:t",
@@ -406,7 +443,7 @@ static const struct show_table	show_tables[] = {
 	    "key:t value:t default:t changeable:t", show_fill_config, NULL },
 	{ "DATABASES", "databases in the configuration", false,
 	    "name:t host:t port:i database:t force_user:t pool_size:i "
-	    "min_pool_size:i reserve_pool_size:i server_lifetime:l "
+	    "min_pool_size:i reserve_pool_size:i server_lifetime:i "
 	    "pool_mode:t load_balance_hosts:t max_connections:i "
 	    "current_connections:i max_client_connections:i "
 	    "current_client_connections:i paused:i disabled:i "
@@ -422,16 +459,16 @@ static const struct show_table	show_tables[] = {
 	{ "FDS", "descriptors; the secrets are left empty", true,
 	    "fd:i task:t user:t database:t addr:t port:i cancel:l link:i "
 	    "client_encoding:t std_strings:t datestyle:t timezone:t "
-	    "password:t scram_client_key:t scram_server_key:t", NULL,
+	    "password:t scram_client_key:b scram_server_key:b", NULL,
 	    show_fill_fds },
 	{ "HOSTS", "hosts, their roles and what they are used for", false,
 	    "host:t port:i address:t role:t state:t use:t lag_bytes:l lag:t "
 	    "timeline:l last_seen:t connections:i cluster:t error:t", NULL,
 	    show_fill_hosts },
-	{ "LISTS", "numbers of things", false, "list:t items:l",
+	{ "LISTS", "numbers of things", false, "list:t items:i",
 	    show_fill_lists, NULL },
 	{ "MEM", "memory", false,
-	    "name:t size:i used:i free:i memtotal:l", show_fill_mem, NULL },
+	    "name:t size:i used:i free:i memtotal:i", show_fill_mem, NULL },
 	{ "PEERS", "other processes, for cancel requests", false,
 	    "peer_id:i host:t port:i pool_size:i name:t", NULL,
 	    show_fill_peers },
@@ -460,21 +497,21 @@ static const struct show_table	show_tables[] = {
 	{ "STATE", "what the process does", false, "key:t value:t",
 	    show_fill_state, NULL },
 	{ "STATS", "counters and averages", false, "database:t "
-	    COUNTERS_TOTAL COUNTERS_AVERAGE " total_requests:l",
+	    COUNTERS_TOTAL COUNTERS_AVERAGE " total_requests:n",
 	    show_fill_stats, NULL },
 	{ "STATS_AVERAGES", "averages", false, "database:t "
-	    "server_assignment_count:l xact_count:l query_count:l "
-	    "bytes_received:l bytes_sent:l xact_time:l query_time:l "
-	    "wait_time:l avg_client_parse_count:l avg_server_parse_count:l "
-	    "avg_bind_count:l avg_client_login_count:l",
+	    "server_assignment_count:n xact_count:n query_count:n "
+	    "bytes_received:n bytes_sent:n xact_time:n query_time:n "
+	    "wait_time:n avg_client_parse_count:n avg_server_parse_count:n "
+	    "avg_bind_count:n avg_client_login_count:n",
 	    show_fill_stats_averages, NULL },
 	{ "STATS_TOTALS", "counters", false, "database:t "
-	    "server_assignment_count:l xact_count:l query_count:l "
-	    "bytes_received:l bytes_sent:l xact_time:l query_time:l "
-	    "wait_time:l client_parse_count:l server_parse_count:l "
-	    "bind_count:l client_login_count:l", show_fill_stats_totals,
+	    "server_assignment_count:n xact_count:n query_count:n "
+	    "bytes_received:n bytes_sent:n xact_time:n query_time:n "
+	    "wait_time:n client_parse_count:n server_parse_count:n "
+	    "bind_count:n client_login_count:n", show_fill_stats_totals,
 	    NULL },
-	{ "TOTALS", "counters over all databases", false, "name:t value:l",
+	{ "TOTALS", "counters over all databases", false, "name:t value:n",
 	    show_fill_totals, NULL },
 	{ "USERS", "users in auth_file and [users]", false,
 	    "name:t pool_size:i reserve_pool_size:i pool_mode:t "
@@ -484,12 +521,6 @@ static const struct show_table	show_tables[] = {
 	{ "VERSION", "the version", false, "version:t", show_fill_version,
 	    NULL },
 };
-
-const struct show_table *
-show_each(size_t i)
-{
-	return i < ARRAY_LENGTH(show_tables) ? &show_tables[i] : NULL;
-}
 
 const struct show_table *
 show_find(const char *name)

@@ -9,7 +9,6 @@
 #include <stdio.h>
 
 #include "base/clock.h"
-#include "base/text.h"
 #include "ops/show_private.h"
 #include "pool/backend.h"
 #include "pool/cluster.h"

@@ -213,7 +213,7 @@ watch_on_settled(struct loop *loop, struct deadline *deadline)
 	if (changed == NULL || !watch_is_wanted())
 		return;
 	log_info(NULL, "\"%s\" has changed: reloading", changed);
-	process.reload(loop, watch_on_reloaded, NULL);
+	process.configure(NULL, NULL, loop, watch_on_reloaded, NULL);
 }
 
 void

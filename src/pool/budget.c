@@ -62,7 +62,8 @@ budget_has_peers(const struct config *config)
 	return config->option.peers[0] != '\0' || config->peer_count > 0;
 }
 
-int
+/* Any thread: how many processes there may be together. */
+static int
 budget_processes(const struct config *config)
 {
 	return config->option.expected_replicas > 0 ?

@@ -173,17 +173,6 @@ clusters_reload(const struct config *config)
 	}
 }
 
-void
-clusters_done(void)
-{
-	struct cluster	*cluster;
-
-	for (cluster = cluster_each(NULL); cluster != NULL;
-	    cluster = cluster->older)
-		if (cluster->is_used)
-			cluster_stop(cluster);
-}
-
 /*
  * What is asked of one.
  */

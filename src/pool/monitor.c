@@ -24,7 +24,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "base/text.h"
 #include "config/config.h"
 #include "config/userlist.h"
 #include "net/loop.h"

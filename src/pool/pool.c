@@ -121,6 +121,16 @@ pool_join_line_locked(struct pool *pool, struct ticket *ticket)
 	ticket->state = TICKET_QUEUED;
 }
 
+/* The pool does not wait for a shared limit any more. */
+static void
+pool_feed_locked(struct pool *pool)
+{
+	if (pool->shared.hungry == NULL)
+		return;
+	atomic_fetch_sub(&pool->shared.hungry->hungry, 1);
+	pool->shared.hungry = NULL;
+}
+
 void
 pool_leave_line_locked(struct pool *pool, struct ticket *ticket)
 {
@@ -145,15 +155,6 @@ pool_hunger_locked(struct pool *pool, struct limit *limit)
 	pool_feed_locked(pool);
 	pool->shared.hungry = limit;
 	atomic_fetch_add(&limit->hungry, 1);
-}
-
-void
-pool_feed_locked(struct pool *pool)
-{
-	if (pool->shared.hungry == NULL)
-		return;
-	atomic_fetch_sub(&pool->shared.hungry->hungry, 1);
-	pool->shared.hungry = NULL;
 }
 
 /* Reserve a place for one more server, if all limits allow it. */

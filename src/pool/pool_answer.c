@@ -10,7 +10,6 @@
 #include <assert.h>
 
 #include "base/mem.h"
-#include "pool/backend.h"
 #include "pool/pool.h"
 #include "pool/pool_private.h"
 

@@ -143,6 +143,20 @@ pools_are_paused(const char *database)
 }
 
 bool
+pools_have_paused(void)
+{
+	const struct order	*order;
+	bool			 have;
+
+	pthread_mutex_lock(&orders.mutex);
+	have = orders.is_paused;
+	for (order = orders.first; order != NULL; order = order->next)
+		have = have || order->pause == PAUSE_ON;
+	pthread_mutex_unlock(&orders.mutex);
+	return have;
+}
+
+bool
 pools_are_disabled(const char *database)
 {
 	const struct order	*order;

@@ -12,7 +12,6 @@
  * Everything here runs under the pool's mutex.
  */
 
-#include "base/mem.h"
 #include "pool/backend.h"
 #include "pool/pool.h"
 #include "pool/pool_private.h"

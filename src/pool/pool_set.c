@@ -75,7 +75,8 @@ pool_set_remember(struct pool_set *set, struct pool *pool)
 	pthread_mutex_unlock(&set->shared.mutex);
 }
 
-struct pool *
+/* The pool of this set at that host; made if there is none yet. */
+static struct pool *
 pool_set_pool(struct pool_set *set, struct backend *backend)
 {
 	struct config	*config;
@@ -392,13 +393,14 @@ bool
 pool_set_take_from(struct pool_set *set, struct pool *pool, uint32_t epoch,
     struct ticket *ticket, struct server **server)
 {
-	struct backend	*writer = cluster_writer(set->cluster);
+	struct backend	*writer;
 
 	assert(ticket->state == TICKET_NONE);
 	ticket->set = set;
 	ticket->need = NEED_READ;
 	*server = NULL;
-	if (pool == NULL && writer != NULL && pool_set_falls_back(set))
+	if (pool == NULL && pool_set_falls_back(set) &&
+	    (writer = cluster_writer(set->cluster)) != NULL)
 		pool = pool_set_pool(set, writer);
 	if (pool == NULL)
 		return pool_set_park(set, ticket, epoch);

@@ -65,7 +65,7 @@ server_state_name(enum server_state state)
 	return server_states[state].name;
 }
 
-bool
+static bool
 server_is_sane(const struct server *server)
 {
 	switch (server->state) {

@@ -25,7 +25,6 @@
 #include "pool/server_login.h"
 #include "pool/server_login_private.h"
 #include "wire/error_fields.h"
-#include "wire/msg.h"
 #include "wire/put.h"
 #include "wire/scram.h"
 
@@ -209,6 +208,8 @@ login_connect(struct server *server)
 	if (!stream_connect(&server->stream, server->loop, &login->addr,
 	    server_on_stream))
 		login_cannot_connect(server, errno);
+	else
+		server->stream.yields = true;
 }
 
 void
@@ -313,19 +314,13 @@ static void
 login_on_connected(struct server *server)
 {
 	struct server_login	*login = server->login;
-	const struct option_values *option = &login->config->option;
-	struct socket_settings	 settings = {
-		.keepalive = option->tcp_keepalive,
-		.keepalive_count = option->tcp_keepcnt,
-		.keepalive_idle_s = option->tcp_keepidle,
-		.keepalive_interval_s = option->tcp_keepintvl,
-		.user_timeout_ms = option->tcp_user_timeout,
-		.buffer_bytes = (int)option->tcp_socket_buffer,
-	};
+	struct socket_settings	 settings;
 	struct buf		 message;
 
-	if (!addr_is_unix(&login->addr))
+	if (!addr_is_unix(&login->addr)) {
+		config_socket_settings(login->config, &settings);
 		socket_apply(server->stream.fd, &settings);
+	}
 	if (!login->wants_tls || addr_is_unix(&login->addr)) {
 		login_send_startup(server);
 		return;

@@ -51,6 +51,7 @@ static const struct {
 
 size_t	relay_prepared_max = 200;
 size_t	relay_names_max = 10000;
+bool	relay_no_queries;
 
 static bool
 relay_is_sane(const struct relay *relay)
@@ -194,13 +195,6 @@ relay_refresh_pool(struct relay *relay)
 }
 
 static void
-relay_set_reader(struct relay *relay, struct pool *pool)
-{
-	relay->reads.pool = pool;
-	relay->reads.has_left = false;
-}
-
-static void
 relay_link(struct relay *relay, struct server *server)
 {
 	const struct pool_settings *limits = relay_limits(relay);
@@ -286,7 +280,7 @@ relay_take(struct relay *relay)
 }
 
 bool
-relay_need_server(struct relay *relay, struct relay_io *io)
+relay_get_server(struct relay *relay, struct relay_io *io)
 {
 	if (relay->state == RELAY_LINKED) {
 		if (relay->listen.hearer != NULL && !relay->is_holding)

@@ -64,7 +64,7 @@ relay_answer(struct relay *relay, struct relay_io *io, enum expect_kind kind,
 }
 
 void
-relay_answer_due(struct relay *relay, struct relay_io *io)
+relay_answer_made(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*head;
@@ -98,23 +98,14 @@ relay_put_fields(const struct relay *relay, struct buf *buf,
 	put_error(buf, &fields);
 }
 
-static void
-relay_put_error(const struct relay *relay, struct buf *buf,
-    const char *sqlstate, const char *text, const char *hint)
-{
-	relay_put_fields(relay, buf, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
-}
-
 void
 relay_put_answer_error(struct relay *relay, struct relay_io *io,
-    const char *sqlstate, const char *text)
+    const struct error_fields *fields)
 {
 	struct buf	answer;
 
 	buf_init(&answer);
-	relay_put_error(relay, &answer, sqlstate, text, NULL);
+	relay_put_fields(relay, &answer, fields);
 	parcel_piece(&io->to_client, buf_bytes(&answer),
 	    buf_length(&answer));
 	buf_done(&answer);
@@ -171,7 +162,7 @@ relay_has_begun(const struct relay *relay)
 	    relay->server->transaction_status != STATUS_IDLE);
 }
 
-static void
+void
 relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
     const struct error_fields *fields)
 {
@@ -299,7 +290,8 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	bool			 told = relay->server->session->has_said_error;
 
 	buf_init(&error);
-	relay_put_error(relay, &error, sqlstate, text, NULL);
+	relay_put_fields(relay, &error, &(struct error_fields){
+	    .sqlstate = sqlstate, .message = text });
 	for (uint32_t i = expected->count; i-- > 0;)
 		relay_undo(relay, expected_at(expected, i), true,
 		    expected->count);

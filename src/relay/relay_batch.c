@@ -22,7 +22,6 @@
 #include "relay/relay_names.h"
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
-#include "relay/relay_query.h"
 #include "relay/relay_server.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_split.h"
@@ -46,16 +45,6 @@ relay_statement_named(const struct relay *relay, const char *name,
 	*passes = ((relay->ties.pins | relay_pins_of(relay->touches)) &
 	    PIN_PREPARE) != 0;
 	return names_find(&relay->prepared.names, name);
-}
-
-/* Once it is executed the server has none of its statements any more. */
-static void
-relay_forget_shelf(struct relay *relay, const struct statement *statement,
-    enum expect_kind kind)
-{
-	if (kind == EXPECT_BIND && statement != NULL && statement->touches &
-	    (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
-		shelf_clear(&relay->server->session->shelf);
 }
 
 /* What a Bind leaves on its server; false: it was refused. */
@@ -87,15 +76,7 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 		touches = relay_note_names(relay, &names, touches,
 		    by_words & SQL_TOUCHES_NAMES, message, after);
 	}
-	if (touches != 0 && !relay_may_tie(relay, io, relay_pins_of(touches),
-	    false)) {
-		relay_drop(relay, message);
-		return false;
-	}
-	if (touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
-	relay->touches |= touches;
-	return true;
+	return relay_note_touches(relay, io, message, touches, false);
 }
 
 /* About the unnamed statement, or one that PostgreSQL knows by this name. */
@@ -118,7 +99,6 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 	if (statement != NULL && kind == EXPECT_DESCRIBE)
 		entry->statement = statement_hold(statement);
 	relay_pass(relay, io, message);
-	relay_forget_shelf(relay, statement, kind);
 	return RELAY_USED;
 }
 
@@ -126,14 +106,12 @@ relay_pass_unchanged(struct relay *relay, struct relay_io *io,
 static enum relay_verdict
 relay_pass_renamed(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, enum expect_kind kind,
-    struct statement *statement, uint32_t number, const char *name,
-    size_t before, size_t after)
+    uint32_t number, const char *name, size_t before, size_t after)
 {
 	struct expectation	*entry;
 	char			 server_name[STATEMENT_NAME_BYTES];
 
 	statement_server_name(number, server_name);
-	relay_forget_shelf(relay, statement, kind);
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_PASS);
 	entry->number = number;
@@ -189,8 +167,8 @@ relay_pass_named(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	return number == 0 ?
 	    relay_pass_unchanged(relay, io, message, kind, statement, name) :
-	    relay_pass_renamed(relay, io, message, kind, statement, number,
-	    name, before, after);
+	    relay_pass_renamed(relay, io, message, kind, number, name, before,
+	    after);
 }
 
 enum relay_verdict

@@ -20,12 +20,13 @@
  *
  * Where it goes: declared READ ONLY to a replica, if its first statement is
  * proven to read (what is in a replica but not read only to the primary, as
- * in a temporary table, is not).  With split_transactions one that is not
- * declared does so too, and as long as all it says is proven to read it has
- * left nothing there: no lock, no setting, no cursor.  With READ COMMITTED,
- * where each statement has a snapshot of its own, the first one that may
- * write can then run in a transaction begun anew on the primary; only now()
- * can tell.  Everything else goes to the primary.
+ * in a temporary table, is not); and on to the primary before the first
+ * volatile function, as long as it has left nothing there.  With
+ * split_transactions one that is not declared does so too.  As long as all it
+ * says is proven to read it has left nothing there: no lock, no setting, no
+ * cursor.  With READ COMMITTED, where each statement has a snapshot of its
+ * own, what follows can then run in a transaction begun anew on the primary;
+ * only now() can tell.  Everything else goes to the primary.
  *
  * BEGIN is sent by the extended protocol without a Sync.  If it should fail,
  * PostgreSQL skips what follows, also a Query, so that no statement can run
@@ -123,6 +124,9 @@ relay_begin_linked(struct relay *relay, bool is_replica)
 {
 	relay->block.state = BEGIN_FIRST;
 	relay->block.is_opening = is_replica && relay->choice.wants_read;
+	relay->block.stays = relay->choice.why == WHY_READ_ONLY &&
+	    (!relay_reads_committed(relay) ||
+	    (relay->choice.is_batch && relay->batch.fetches));
 }
 
 static void
@@ -201,8 +205,8 @@ relay_begin_answered(struct relay *relay)
 		relay->block.state = relay->block.reopens ? BEGIN_FIRST :
 		    BEGIN_NONE;
 	else if (!relay->block.reopens)
-		relay->block.state = relay->choice.why == WHY_SPLIT_BLOCK ?
-		    BEGIN_MOVES : BEGIN_READS;
+		relay->block.state = relay->block.stays ? BEGIN_READS :
+		    BEGIN_MOVES;
 }
 
 /* The server's transaction, which has done nothing, ends unseen. */
@@ -279,9 +283,25 @@ static bool
 relay_may_move(const struct relay *relay)
 {
 	return (relay->block.state == BEGIN_MOVES ||
-	    (relay->block.is_opening &&
-	    relay->choice.why == WHY_SPLIT_BLOCK)) &&
+	    relay->block.is_opening) && !relay->block.stays &&
 	    relay->server->transaction_status != STATUS_FAILED;
+}
+
+/*
+ * A block that is declared READ ONLY goes on where it began, whatever it says,
+ * but for a function that may do something there that counts elsewhere, as
+ * take an advisory lock.
+ */
+static bool
+relay_must_move(struct relay *relay, enum route_why why)
+{
+	bool	is_clean = why == WHY_READ && !relay->batch.fetches;
+
+	if (relay->choice.why != WHY_READ_ONLY || why == WHY_FUNCTION ||
+	    why == WHY_SESSION)
+		return !is_clean;
+	relay->block.stays = !is_clean;
+	return false;
 }
 
 /* Something comes that is not proven; in a pipeline it waits. */
@@ -309,8 +329,7 @@ relay_begin_follows(struct relay *relay, const struct relay_message *message)
 		relay->block.state = BEGIN_ENDS;
 		relay->block.is_opening = false;
 	} else if (relay_may_move(relay) &&
-	    (relay_message_why(relay, message) != WHY_READ ||
-	    relay->batch.fetches))
+	    relay_must_move(relay, relay_message_why(relay, message)))
 		follows = relay_begin_moves(relay);
 	relay->split.waits_for_end |= !follows;
 	return follows;

@@ -8,34 +8,21 @@
  * each type what it is and who handles it.
  */
 
-#include <stdlib.h>
-
-#include "base/mem.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_batch.h"
-#include "relay/relay_choose.h"
 #include "relay/relay_client.h"
-#include "relay/relay_custom.h"
 #include "relay/relay_deallocate.h"
 #include "relay/relay_learn.h"
-#include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
-#include "relay/relay_own.h"
 #include "relay/relay_parse.h"
 #include "relay/relay_private.h"
-#include "relay/relay_query.h"
 #include "relay/relay_retry.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_settings.h"
+#include "relay/relay_simple.h"
 #include "relay/relay_split.h"
-#include "relay/relay_tie.h"
 #include "relay/relay_timeouts.h"
-#include "relay/relay_undo.h"
-#include "session/verdict.h"
-#include "session/words.h"
-
-typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
-    const struct relay_message *);
 
 void
 relay_pass(struct relay *relay, struct relay_io *io,
@@ -93,160 +80,10 @@ relay_refuse_block(struct relay *relay, struct relay_io *io,
 	relay_answer_error(relay, io, is_query,
 	    reason_sqlstate(REASON_TRANSACTION_REFUSED),
 	    "Use pool_mode = transaction for this database.",
-	    "transaction blocks are not allowed in pool_mode statement");
+	    "transaction blocks not allowed in statement "
+		    "pooling mode");
 	relay_drop(relay, message);
 	return true;
-}
-
-/* The server's statements go with DISCARD ALL and DEALLOCATE ALL. */
-static void
-relay_forget_shelf(struct relay *relay, uint32_t touches)
-{
-	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
-		shelf_clear(&relay->server->session->shelf);
-}
-
-/* What is behind it depends on what becomes of it. */
-static bool
-relay_must_pause(const struct relay *relay)
-{
-	return relay_listen_may_change(relay) ||
-	    (relay->touches & SQL_TOUCHES_RESETS &&
-	    relay->settings.defaults != settings_none());
-}
-
-static void
-relay_expect_query(struct relay *relay, enum expect_kind kind)
-{
-	struct server_session	*session = relay->server->session;
-	struct expectation	*entry;
-
-	entry = expected_add(&session->expected, kind, FATE_PASS);
-	if (kind == EXPECT_QUERY)
-		relay_end_unnamed(relay, entry);
-	if (session->deallocate != NULL)
-		session_set_deallocate(session, NULL);
-	relay_begin_query(relay);
-	if (relay->touches != 0)
-		relay->input.is_pausing = relay_must_pause(relay);
-}
-
-void
-relay_end_scan(struct relay *relay)
-{
-	if (relay->input.scan != NULL)
-		free(relay->input.scan->names);
-	free(relay->input.scan);
-	relay->input.scan = NULL;
-}
-
-/* A Query that does not fit into the buffer is scanned as it passes. */
-static enum relay_verdict
-relay_stream_query(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	relay_end_scan(relay);
-	relay->input.scan = mem_new(sizeof *relay->input.scan);
-	sqlscan_init(relay->input.scan, true);
-	relay->input.scan->names = mem_new(sizeof *relay->input.scan->names);
-	sqlscan_feed(relay->input.scan, message->at + MSG_HEAD_BYTES,
-	    message->here - MSG_HEAD_BYTES);
-	relay->loss.may_commit = true;
-	relay_expect_query(relay, EXPECT_QUERY);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
-static enum relay_verdict
-relay_on_query(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
-	size_t		 n = message->head.length;
-	struct verdict	 verdict;
-	uint32_t	 touches, by_words;
-	int		 own;
-
-	if (message->here < message->total)
-		return message->total > LOOP_BUFFER_BYTES ?
-		    relay_stream_query(relay, io, message) : RELAY_LATER;
-	if (n == 0 || text[n - 1] != '\0')
-		return relay_bad_message(relay, message,
-		    "the query does not end with a zero byte");
-	by_words = words_touches(relay->client->pool, text, n - 1);
-	verdict = verdict_of(text, n - 1);
-	touches = verdict.touches | by_words;
-	if (relay_refuse_block(relay, io, message, touches, true))
-		return RELAY_USED;
-	own = relay_may_own(text);
-	if ((own != OWN_MAYBE_NOT || touches & SQL_TOUCHES_SETTINGS) &&
-	    (own != OWN_MAYBE_BLOCK || relay->state == RELAY_IDLE) &&
-	    relay_own_query(relay, io, text, n - 1)) {
-		relay_set_unnamed(relay, NULL);
-		return RELAY_USED;
-	}
-	if (relay->state == RELAY_IDLE) {
-		relay_choose(relay, text, n - 1);
-		if (touches & SQL_TOUCHES_NAMES)
-			relay_adopt_names(relay, text, n - 1);
-	}
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
-		if (relay_has_expected(relay)) {
-			relay_await_answers(relay, io);
-			return RELAY_LATER;
-		}
-		if (relay_query_deallocate(relay, io, text, n - 1))
-			return RELAY_USED;
-	}
-	if (!relay_need_server(relay, io))
-		return RELAY_LATER;
-	if (touches & SQL_TOUCHES_NAMES)
-		touches = relay_note_text_names(relay, text, n - 1, touches,
-		    by_words);
-	if (touches != 0) {
-		if (!relay_may_tie(relay, io, relay_pins_of(touches), true)) {
-			relay_drop(relay, message);
-			return RELAY_USED;
-		}
-		if (touches & SQL_TOUCHES_SEQUENCE)
-			relay_forget_sequences(relay, io);
-		relay->touches |= touches;
-		relay_forget_shelf(relay, touches);
-	}
-	if (relay->server->pool->set != NULL) {
-		relay_note_commit(relay, verdict.first, verdict.is_several);
-		relay->split.alters |= verdict.alters;
-	}
-	relay_expect_query(relay, EXPECT_QUERY);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
-}
-
-/*
- * What makes PostgreSQL do something is sent when it is here: half of it could
- * neither be taken back nor be ended if the client goes away.
- */
-static bool
-relay_is_half(const struct relay_message *message)
-{
-	return message->here < message->total &&
-	    message->total <= LOOP_BUFFER_BYTES;
-}
-
-static enum relay_verdict
-relay_on_function(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
-{
-	if (relay_is_half(message) || !relay_need_server(relay, io))
-		return RELAY_LATER;
-	relay->touches |= SQL_TOUCHES_UNKNOWN;
-	relay->loss.may_commit |=
-	    relay->server->transaction_status == STATUS_IDLE;
-	relay_expect_query(relay, EXPECT_FUNCTION);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
 }
 
 static enum relay_verdict
@@ -278,7 +115,7 @@ relay_on_execute(struct relay *relay, struct relay_io *io,
 	relay->batch.is_unsynced = true;
 	if (relay->server->session->deallocate != NULL &&
 	    relay_execute_deallocate(relay, io, message))
-		return RELAY_USED;
+		return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
 	    FATE_PASS);
 	relay_begin_query(relay);
@@ -420,21 +257,8 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (!relay->input.skip_passes || relay->state != RELAY_LINKED)
 		return n;
 	parcel_run(&io->to_server, at, n);
-	if (relay->input.scan == NULL)
-		return n;
-	/* The zero byte at the end is none of the text. */
-	sqlscan_feed(relay->input.scan, at, n - (relay->input.skip == 0));
-	if (relay->input.skip == 0) {
-		sqlscan_end(relay->input.scan);
-		relay->touches |= relay_note_names(relay,
-		    relay->input.scan->names, relay->input.scan->touches,
-		    false, NULL, 0);
-		relay->split.alters |= relay->input.scan->alters;
-		relay_forget_shelf(relay, relay->input.scan->touches);
-		relay->input.is_pausing = relay_has_expected(relay) &&
-		    relay_must_pause(relay);
-		relay_end_scan(relay);
-	}
+	if (relay->input.scan != NULL)
+		relay_scan_more(relay, at, n);
 	return n;
 }
 
@@ -478,7 +302,12 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
 		return RELAY_LATER;
-	if (relay->touches & SQL_TOUCHES_RESETS &&
+	if (relay->ties.pins & PIN_DRAWN) {
+		relay_end_drawn(relay, io, &message);
+		if (relay->state == RELAY_CLOSED)
+			return RELAY_GONE;
+	}
+	if (relay->touches & SQL_TOUCHES_ANY_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;
 	if (relay->batch.is_refusing && at[0] != MSG_SYNC &&
@@ -488,7 +317,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	} else if (relay->loss.state != LOST_NOTHING && at[0] != MSG_TERMINATE)
 		verdict = relay_on_lost(relay, io, &message);
 	else if (relay->client->pool->set != NULL &&
-	    !relay_may_follow(relay, &message))
+	    !relay->batch.is_unsynced && !relay_may_follow(relay, &message))
 		verdict = RELAY_LATER;
 	else
 		verdict = handler(relay, io, &message);
@@ -497,7 +326,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 		verdict = RELAY_USED;
 	} else if (verdict == RELAY_USED) {
 		*used = message.here;
-		relay_note_message(relay, &message, is_first);
+		relay_note_message(relay, io, &message, is_first);
 	}
 	return verdict;
 }
@@ -509,6 +338,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 	enum relay_verdict	verdict;
 	size_t			at = 0, used = 0;
 
+	io->unkept = data;
 	while (at < n && !relay->ending.is_leaving) {
 		if (relay->input.skip > 0) {
 			at += relay_read_skipped(relay, io, data + at,
@@ -526,5 +356,7 @@ relay_read_client(struct relay *relay, struct relay_io *io, uint8_t *data,
 			break;
 		at += used;
 	}
+	if (relay_keeps_batch(relay))
+		relay_keep(relay, io, data + at, BATCH_GROWS);
 	return relay->ending.is_leaving ? n : at;
 }

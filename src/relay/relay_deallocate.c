@@ -12,9 +12,23 @@
 #include "relay/relay_answer.h"
 #include "relay/relay_batch.h"
 #include "relay/relay_deallocate.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"
 #include "wire/put.h"
+
+/* A query ends the batch in front of it, which has no Sync. */
+static void
+relay_end_batch(struct relay *relay, struct relay_io *io)
+{
+	static const uint8_t	sync[] = { MSG_SYNC, 0, 0, 0, 4 };
+
+	parcel_piece(&io->to_server, sync, sizeof sync);
+	expected_add(&relay->server->session->expected, EXPECT_SYNC,
+	    FATE_SWALLOW);
+	relay->batch.is_unsynced = false;
+	relay_await_answers(relay, io);
+}
 
 bool
 relay_query_deallocate(struct relay *relay, struct relay_io *io,
@@ -22,7 +36,7 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 {
 	struct sqlscan	 scan;
 	struct buf	 answer;
-	const char	*tag = "DEALLOCATE";
+	const char	*name = NULL, *tag = "DEALLOCATE ALL";
 
 	sqlscan_text(&scan, text, n);
 	if (scan.statements != 1 || (scan.first == SQL_DEALLOCATE_ALL &&
@@ -30,12 +44,23 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 	    (relay->server != NULL &&
 	    relay->server->transaction_status == STATUS_FAILED))
 		return false;
-	if (scan.first == SQL_DEALLOCATE_ALL) {
+	if (scan.first != SQL_DEALLOCATE_ALL) {
+		name = sqlscan_last_word(&scan);
+		tag = "DEALLOCATE";
+		if (scan.first != SQL_DEALLOCATE ||
+		    names_find(&relay->prepared.names, name) == NULL)
+			return false;
+	}
+	if (relay->batch.is_unsynced && relay->server != NULL) {
+		if (relay_listen_may_change(relay))
+			return false;
+		relay_end_batch(relay, io);
+		return true;
+	}
+	if (name == NULL)
 		names_clear(&relay->prepared.names);
-		tag = "DEALLOCATE ALL";
-	} else if (scan.first != SQL_DEALLOCATE ||
-	    !names_remove(&relay->prepared.names, sqlscan_last_word(&scan)))
-		return false;
+	else
+		names_remove(&relay->prepared.names, name);
 	/* As any simple query does. */
 	relay_set_unnamed(relay, NULL);
 	buf_init(&answer);
@@ -50,7 +75,7 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	struct server_session	*session = relay->server->session;
-	const char		*portal, *text;
+	const char		*portal, *text, *name;
 	struct sqlscan		 scan;
 	struct buf		 answer;
 
@@ -59,13 +84,15 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
 		return false;
 	text = session->deallocate->text;
 	sqlscan_text(&scan, text, strlen(text));
-	if (names_find(&relay->prepared.names,
-	    sqlscan_last_word(&scan)) == NULL)
+	name = sqlscan_last_word(&scan);
+	/* It is an error if what is on its way has ended, or not given it. */
+	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
+		return true;
+	if (names_find(&relay->prepared.names, name) == NULL)
 		return false;
 	buf_init(&answer);
 	put_command_complete(&answer, "DEALLOCATE");
-	relay_close_name(relay, io, message, sqlscan_last_word(&scan),
-	    &answer);
+	relay_close_name(relay, io, message, name, &answer);
 	buf_done(&answer);
 	return true;
 }

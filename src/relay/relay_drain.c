@@ -178,14 +178,10 @@ drain_read(struct server *server)
 {
 	struct server_session	*session = server->session;
 	uint8_t			*buffer = server->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
+	ssize_t			 n = session_read(server, buffer);
 	struct msg_head		 head;
-	ssize_t			 n;
+	size_t			 all, used;
 
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
 	if (n == STREAM_AGAIN)
 		return;
 	if (n <= 0) {
@@ -193,7 +189,7 @@ drain_read(struct server *server)
 		    "it closed the connection");
 		return;
 	}
-	all = held + (size_t)n;
+	all = (size_t)n;
 	used = drain_read_messages(server, buffer, all);
 	if (used < all && msg_peek(buffer + used, all - used, &head) ==
 	    MSG_BAD) {
@@ -201,11 +197,7 @@ drain_read(struct server *server)
 		    "a message of impossible length");
 		return;
 	}
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else
-		buf_done(&session->held);
+	session_hold_back(session, buffer + used, all - used);
 	if (session->is_drained && used == all)
 		drain_done(server);
 	else if (session->is_drained)

@@ -20,6 +20,7 @@
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_service.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_split.h"
@@ -47,7 +48,7 @@ relay_idle_limit(const struct relay *relay)
 	const struct pool_settings *limits = relay_limits(relay);
 	int64_t			 limit_us = limits->client_idle_timeout_us;
 
-	if ((relay->ties.pins & ~(uint32_t)PIN_MODE) != 0 &&
+	if ((relay->ties.pins & ~(uint32_t)(PIN_MODE | PIN_DRAWN)) != 0 &&
 	    limits->pinned_idle_timeout_us > 0 &&
 	    (limit_us == 0 || limits->pinned_idle_timeout_us < limit_us))
 		limit_us = limits->pinned_idle_timeout_us;
@@ -67,6 +68,9 @@ relay_watch_rest(struct relay *relay)
 		deadline_set(client->loop, &client->deadline,
 		    limits->idle_transaction_timeout_us,
 		    relay_on_idle_transaction);
+	else if (relay->ties.pins == PIN_DRAWN)
+		deadline_set(client->loop, &client->deadline,
+		    SEQUENCE_REST_US, relay_on_drawn_rest);
 	else
 		deadline_set(client->loop, &client->deadline,
 		    relay_idle_limit(relay), relay_on_idle_timeout);
@@ -200,7 +204,8 @@ relay_settle_touches(struct relay *relay)
 	if (touches & SQL_TOUCHES_MEANING)
 		session_set_unnamed(relay->server->session, NULL);
 	asks = relay_asks_for_ties(relay, touches);
-	relay->ties.pins |= relay_pins_of(touches);
+	relay->ties.pins |= relay_statement_pins(relay, touches);
+	relay->ties.pins |= relay_drawn_pin(relay, touches);
 	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_NAMES) ||
 	    asks || shelf->has_private;
 	if (!reads_back && !listens) {
@@ -229,7 +234,7 @@ relay_settle_touches(struct relay *relay)
 static void
 relay_give_back(struct relay *relay)
 {
-	uint32_t	 pins = relay->ties.pins;
+	uint32_t	 pins = relay->ties.pins & ~(uint32_t)PIN_DRAWN;
 	struct server	*server = relay_unlink(relay);
 
 	if (pins & PINS_LASTING)
@@ -343,7 +348,8 @@ relay_abandon_server(struct relay *relay)
 			    relay->input.skip_passes;
 	bool		 is_in_batch = relay->batch.is_unsynced;
 	size_t		 missing = relay->input.skip;
-	uint32_t	 pins = relay->ties.pins, touches = relay->touches;
+	uint32_t	 pins = relay->ties.pins & ~(uint32_t)PIN_DRAWN;
+	uint32_t	 touches = relay->touches;
 	struct server	*server = relay->server;
 
 	if (relay->state != RELAY_LINKED) {

@@ -45,6 +45,16 @@ enum {
 	LEARN_REPLACES,		/* they are on their way: an error instead */
 };
 
+/* By the function of PostgreSQL's source drivers know to prepare again. */
+static struct error_fields
+relay_shape_error(void)
+{
+	return (struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_SHAPE_CHANGED),
+	    .message = "cached plan must not change result type",
+	    .routine = "RevalidateCachedQuery" };
+}
+
 /* A Describe of ours, by the name that the server knows. */
 static struct expectation *
 relay_ask_about(struct server_session *session, struct relay_io *io,
@@ -142,7 +152,10 @@ relay_describes_ahead(const struct relay_message *message, bool *is_alone)
 	return false;
 }
 
-/* A Bind with another number of values than the statement has parameters. */
+/*
+ * A Bind with another number of values than the statement has parameters,
+ * where that is known: to prepare it here could fail first.
+ */
 static bool
 relay_refuse_count(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const struct statement *statement,
@@ -155,7 +168,8 @@ relay_refuse_count(struct relay *relay, struct relay_io *io,
 	get_init(&get, behind, (size_t)(message->at + message->here - behind));
 	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
 	given = get_u16(&get);
-	if (get.bad)
+	if (get.bad || (statement->origin == NULL &&
+	    strchr(statement->text, '$') != NULL))
 		return false;
 	get_init(&get, statement->types, statement->types_bytes);
 	needed = get_u16(&get);
@@ -222,8 +236,7 @@ relay_prepare(struct relay *relay, struct relay_io *io,
 	uint8_t		learns;
 
 	*verdict = RELAY_USED;
-	if (statement->shape != 0 && relay_answer_learned(relay, io, message,
-	    kind, statement, name))
+	if (relay_answer_learned(relay, io, message, kind, statement, name))
 		return 0;
 	learns = relay_learns(relay, message, kind, statement);
 	number = relay_shelve(relay, io, statement, FATE_SWALLOW)->number;
@@ -246,30 +259,33 @@ relay_number(struct relay *relay, struct relay_io *io,
 {
 	const struct statement	*misfit = relay->prepared.misfit;
 	struct shelf_entry	*shelved;
+	struct error_fields	 error;
 
 	relay->prepared.misfit = NULL;
 	if (statement == misfit) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_SHAPE_CHANGED), NULL,
-		    "cached plan must not change result type");
+		error = relay_shape_error();
+		relay_answer_fields(relay, io, false, &error);
 		relay_drop(relay, message);
 		*verdict = RELAY_USED;
 		return 0;
 	}
 	shelved = shelf_find(&relay->server->session->shelf, statement);
-	return shelved != NULL ? shelved->number : relay_prepare(relay, io,
-	    message, kind, statement, name, verdict);
+	if (shelved == NULL)
+		return relay_prepare(relay, io, message, kind, statement,
+		    name, verdict);
+	if (relay_awaits_parse(relay, io, shelved->number, name)) {
+		*verdict = RELAY_LATER;
+		return 0;
+	}
+	return shelved->number;
 }
 
-/* To prepare it here would fail first, where the transaction has. */
 bool
 relay_refuse_unnamed(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const struct statement *statement,
     const char *name)
 {
 	return relay->server->session->unnamed != statement &&
-	    (statement->origin != NULL ||
-	    strchr(statement->text, '$') == NULL) &&
 	    relay_refuse_count(relay, io, message, statement, name);
 }
 
@@ -313,10 +329,9 @@ relay_replace_rows(struct relay *relay, struct relay_io *io)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*entry;
+	struct error_fields	 error = relay_shape_error();
 
-	relay_put_answer_error(relay, io,
-	    reason_sqlstate(REASON_SHAPE_CHANGED),
-	    "cached plan must not change result type");
+	relay_put_answer_error(relay, io, &error);
 	relay->server->session->has_said_error = true;
 	for (uint32_t i = 1; i < expected->count; i++) {
 		entry = expected_at(expected, i);

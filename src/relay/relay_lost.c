@@ -21,7 +21,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "pool/cluster.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_client.h"
 #include "relay/relay_finish.h"
@@ -82,7 +81,7 @@ relay_can_survive(const struct relay *relay)
 				    relay->server->transaction_status !=
 				    STATUS_IDLE;
 
-	return relay->server->pool->set != NULL && relay->ties.pins == 0 &&
+	return relay->server->pool->set != NULL && !relay_is_tied(relay) &&
 	    session->draft == NULL &&
 	    (session->skip == 0 || !session->skip_passes) &&
 	    (is_open || !relay->settings.have_changed) &&

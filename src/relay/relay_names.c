@@ -33,7 +33,11 @@ relay_body_name(const struct relay_message *message, size_t offset,
 	const uint8_t	*end = message->at + message->here;
 	const uint8_t	*zero;
 
-	if (at >= end || (zero = memchr(at, '\0', (size_t)(end - at))) == NULL)
+	if (at >= end)
+		return NULL;
+	/* Most are empty. */
+	zero = *at == '\0' ? at : memchr(at, '\0', (size_t)(end - at));
+	if (zero == NULL)
 		return NULL;
 	*after = (size_t)(zero + 1 - message->at) - MSG_HEAD_BYTES;
 	return (const char *)at;
@@ -132,6 +136,39 @@ relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
 	return true;
 }
 
+/* A batch before this one may be skipped, and with it the Parse of this. */
+static bool
+relay_parse_is_open(const struct expected *expected, uint32_t number,
+    const char *name)
+{
+	const struct expectation *entry;
+	bool			  is_behind = false;
+
+	for (uint32_t i = expected->count; i-- > 0;) {
+		entry = expected_at(expected, i);
+		is_behind |= entry->kind == EXPECT_SYNC;
+		/* What the client itself parsed under this name it loses. */
+		if (entry->kind == EXPECT_PARSE && entry->number == number)
+			return is_behind && !(entry->is_named &&
+			    strcmp(entry->name, name) == 0);
+	}
+	return false;
+}
+
+bool
+relay_awaits_parse(struct relay *relay, struct relay_io *io, uint32_t number,
+    const char *name)
+{
+	const struct expected *expected = &relay->server->session->expected;
+
+	if (expected->parses == 0 ||
+	    !relay_parse_is_open(expected, number, name))
+		return false;
+	relay->batch.is_unsynced = true;
+	relay_await_answers(relay, io);
+	return true;
+}
+
 /*
  * Errors.
  */
@@ -180,9 +217,10 @@ relay_rename_error(struct relay *relay, struct relay_io *io,
 	    relay->server->transaction_status == STATUS_FAILED &&
 	    (head->asked[0] == '\0' ||
 	    names_find(&relay->prepared.names, head->asked) != NULL)) {
-		relay_put_answer_error(relay, io, "25P02",
-		    "current transaction is aborted, commands ignored until "
-		    "end of transaction block");
+		relay_put_answer_error(relay, io, &(struct error_fields){
+		    .sqlstate = "25P02", .message = "current transaction is "
+		    "aborted, commands ignored until end of transaction "
+		    "block" });
 		return true;
 	}
 	if (head->number == 0 || (strcmp(fields->sqlstate, "26000") != 0 &&

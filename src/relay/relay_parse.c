@@ -216,8 +216,6 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
 	if (statement == NULL)
 		return relay_parse_long(relay, io, message, name, true);
-	if (statement->touches & SQL_TOUCHES_SEQUENCE)
-		relay_forget_sequences(relay, io);
 	verdict = name[0] == '\0' ?
 	    relay_parse_unnamed(relay, io, message, statement) :
 	    relay_parse_named(relay, io, message, name, statement);

@@ -26,6 +26,7 @@
 #include "relay/relay_lost.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_retry.h"
 #include "relay/relay_service.h"
 #include "relay/relay_settings.h"
@@ -86,24 +87,11 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	buf_init(&query);
 	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to,
-	    relay->settings.is_person_first);
+	    relay->settings.is_person_first, purpose == PURPOSE_RESTORED &&
+	    relay->settings.is_for_transaction);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
-}
-
-/* The last one who had it may have drawn from sequences. */
-static void
-relay_disown_sequences(struct relay *relay, struct relay_io *io)
-{
-	struct server_session	*session = relay->server->session;
-
-	if (relay_limits(relay)->mode == POOL_MODE_SESSION ||
-	    !atomic_load_explicit(&relay->client->pool->has_currval,
-	    memory_order_relaxed) || session->drawn_by == relay->client->id)
-		return;
-	session->drawn_by = relay->client->id;
-	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
 }
 
 bool
@@ -148,23 +136,6 @@ relay_has_client_request(const struct relay *relay)
 		if (expected_at(expected, i)->fate != FATE_SWALLOW)
 			return true;
 	return false;
-}
-
-/*
- * What this client has drawn in this transaction is its own; what it drew
- * before may be on another server.  From now on whatever others have drawn is
- * forgotten whenever a server of this pool changes hands.
- */
-void
-relay_forget_sequences(struct relay *relay, struct relay_io *io)
-{
-	atomic_store_explicit(&relay->client->pool->has_currval, true,
-	    memory_order_relaxed);
-	if (relay->ties.pins != 0 || relay->batch.is_unsynced ||
-	    relay->touches & SQL_TOUCHES_DRAWS ||
-	    relay->server->transaction_status == STATUS_FAILED)
-		return;
-	relay_send_own(relay, io, "DISCARD SEQUENCES", PURPOSE_SEQUENCES);
 }
 
 void
@@ -495,10 +466,13 @@ relay_lose_server(struct relay *relay, enum reason reason, const char *what,
 		return;
 	if (relay_heal_lost(relay))
 		return;
+	/* Perhaps it was done: who looks for it must not look too early. */
+	if (relay->server->pool->set != NULL)
+		relay_note_done(relay);
 	asked = relay_copy_is_asked(expected_head(&session->expected));
 	if (!asked && relay_survive(relay, reason, what, text))
 		return;
-	if (asked || relay->ties.pins != 0 || relay->input.skip > 0 ||
+	if (asked || relay_is_tied(relay) || relay->input.skip > 0 ||
 	    session->skip > 0 || session->draft != NULL ||
 	    relay->settings.have_changed || relay->listen.owes_ready ||
 	    relay->server->transaction_status != STATUS_IDLE) {

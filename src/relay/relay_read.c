@@ -8,8 +8,6 @@
  * bytes were used, in relay_finish().
  */
 
-#include <string.h>
-
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
@@ -49,6 +47,16 @@ relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
 	    "the server sent a message that was not expected", type);
 }
 
+/* It is handled when all of it is here. */
+static bool
+relay_waits_for_rest(const struct answer *answer, size_t total)
+{
+	return total <= LOOP_BUFFER_BYTES && (answers[answer->type].is_whole ||
+	    (answer->head != NULL &&
+	    (answer->head->purpose != PURPOSE_NONE ||
+	    answer->head->statement != NULL)));
+}
+
 static bool
 relay_collects_row(const struct answer *answer, size_t total)
 {
@@ -84,16 +92,15 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	answer.body = at + MSG_HEAD_BYTES;
 	answer.length = here - MSG_HEAD_BYTES;
 	answer.head = expected_head(&session->expected);
-	if (here < total && total <= LOOP_BUFFER_BYTES &&
-	    (answers[at[0]].is_whole || (answer.head != NULL &&
-	    (answer.head->purpose != PURPOSE_NONE ||
-	    answer.head->statement != NULL))))
-		return 0;
-	if (here < total && relay_collects_row(&answer, total)) {
-		buf_add(&session->row, answer.body, answer.length);
-		session->skip = (uint32_t)(total - here);
-		session->skip_passes = false;
-		return here;
+	if (here < total) {
+		if (relay_waits_for_rest(&answer, total))
+			return 0;
+		if (relay_collects_row(&answer, total)) {
+			buf_add(&session->row, answer.body, answer.length);
+			session->skip = (uint32_t)(total - here);
+			session->skip_passes = false;
+			return here;
+		}
 	}
 	fate = answers[at[0]].handle == NULL ? ANSWER_WRONG :
 	    answers[at[0]].handle(relay, io, &answer);
@@ -212,14 +219,10 @@ relay_read_server(struct relay *relay)
 	struct server		*server = relay->server;
 	struct server_session	*session = server->session;
 	uint8_t			*buffer = relay->client->loop->buffer;
-	size_t			 held = buf_length(&session->held), all, used;
+	ssize_t			 n = session_read(server, buffer);
 	struct relay_io		 io;
-	ssize_t			 n;
+	size_t			 used;
 
-	if (held > 0)
-		memcpy(buffer, buf_bytes(&session->held), held);
-	n = stream_read(&server->stream, buffer + held,
-	    LOOP_BUFFER_BYTES - held);
 	if (n == STREAM_AGAIN)
 		return;
 	if (n <= 0) {
@@ -228,17 +231,12 @@ relay_read_server(struct relay *relay)
 		    stream_error(&server->stream), 0);
 		return;
 	}
-	all = held + (size_t)n;
 	relay_io_init(&io, relay);
-	used = relay_read_answers(relay, &io, buffer, all);
+	used = relay_read_answers(relay, &io, buffer, (size_t)n);
 	if (relay->state == RELAY_CLOSED || relay->server != server)
 		return;
 	relay_io_send(&io, relay);
 	relay->split.has_told |= io.to_client.sent > 0;
-	buf_clear(&session->held);
-	if (used < all)
-		buf_add(&session->held, buffer + used, all - used);
-	else if (held > 0)
-		buf_done(&session->held);
+	session_hold_back(session, buffer + used, (size_t)n - used);
 	relay_after_answers(relay);
 }

@@ -7,11 +7,14 @@
  * had written by then, so when it leaves a replica the primary is asked, as
  * after a write, and what it answers is kept as what was seen.
  *
+ * What the primary has shown, when it stood in, counts in the same way.
+ *
  * While there is no such replica the primary serves the reads, at once or
  * after read_your_writes_wait.  Of a client that may only be served by a
  * replica (route = replica without replica_fallback) failover_wait counts.
  */
 
+#include "base/clock.h"
 #include "base/mem.h"
 #include "config/config.h"
 #include "pool/cluster.h"
@@ -21,6 +24,13 @@
 #include "relay/relay_private.h"
 #include "relay/relay_reader.h"
 #include "route/causal.h"
+
+/*
+ * Who reads at the primary for so long, without as long a pause, waits for a
+ * replica as long as that, and no more often.
+ */
+#define STUCK_US	(250 * US_PER_MS)
+#define PAUSE_US	(20 * US_PER_MS)
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);
 
@@ -77,6 +87,33 @@ relay_note_seen(struct relay *relay)
 	causal_write(relay->reads.seen);
 }
 
+/*
+ * What the primary has shown no replica may have; so that it is known soon
+ * which of them has.
+ */
+void
+relay_note_read(struct relay *relay)
+{
+	struct relay_reads	*reads = &relay->reads;
+	int64_t			 now_us = loop_now_us(relay->client->loop);
+
+	if (relay->block.is_at_replica)
+		return;
+	relay_note_seen(relay);
+	relay_hurry_primary(relay->client->pool->set->cluster);
+	reads->has_left = reads->is_ahead = true;
+	if (now_us - reads->last_us > PAUSE_US)
+		reads->primary_us = now_us;
+	reads->last_us = now_us;
+}
+
+void
+relay_set_reader(struct relay *relay, struct pool *pool)
+{
+	relay->reads.pool = pool;
+	relay->reads.has_left = relay->reads.is_ahead = false;
+}
+
 /* Until it reads there again, it sees no more there. */
 static void
 relay_leave_reader(struct relay *relay)
@@ -118,7 +155,7 @@ relay_reader_is_usable(const struct relay *relay)
 }
 
 /* NULL: none is there, or none has replayed as much as the ticket says. */
-struct pool *
+static struct pool *
 relay_reader(struct relay *relay)
 {
 	struct pool_set	*set = relay->client->pool->set;
@@ -133,7 +170,8 @@ relay_reader(struct relay *relay)
 		relay_position(relay, relay_causal(relay));
 	if (relay->reads.pool != NULL) {
 		usable = relay_reader_is_usable(relay);
-		if (usable && ticket->awaited_number == 0 &&
+		if (usable && !relay->reads.is_ahead &&
+		    ticket->awaited_number == 0 &&
 		    backend_has_replayed(relay->reads.pool->backend,
 		    ticket->awaited_timeline, ticket->awaited_lsn))
 			return relay->reads.pool;
@@ -144,7 +182,7 @@ relay_reader(struct relay *relay)
 	if (relay->reads.seen != NULL)
 		relay_position(relay, relay->reads.seen);
 	if (ticket->awaited_number == 0)
-		pool = pool_set_choose_reader(set, NULL,
+		pool = pool_set_choose_reader(set, relay->reads.pool,
 		    ticket->awaited_timeline, ticket->awaited_lsn);
 	if (pool == NULL && ticket->awaited_number != 0)
 		relay_hurry_primary(set->cluster);
@@ -173,14 +211,28 @@ relay_may_read_from_primary(const struct relay *relay)
 	    relay_limits(relay)->replica_fallback;
 }
 
+/* It reads so often that no replica ever has what it has just seen. */
+static bool
+relay_is_stuck(const struct relay *relay)
+{
+	int64_t	now_us = loop_now_us(relay->client->loop);
+
+	return relay->reads.is_ahead &&
+	    now_us - relay->reads.last_us <= PAUSE_US &&
+	    now_us - relay->reads.primary_us >= STUCK_US;
+}
+
 /* How long it may wait for a replica that is there to catch up. */
 static int64_t
 relay_patience_us(const struct relay *relay)
 {
 	const struct pool_settings *limits = relay_limits(relay);
 
-	return relay_may_read_from_primary(relay) ?
-	    limits->read_your_writes_wait_us : limits->failover_wait_us;
+	if (!relay_may_read_from_primary(relay))
+		return limits->failover_wait_us;
+	return limits->read_your_writes_wait_us == 0 &&
+	    relay_is_stuck(relay) ? PAUSE_US :
+	    limits->read_your_writes_wait_us;
 }
 
 struct server *
@@ -195,17 +247,17 @@ relay_ask_for_reader(struct relay *relay)
 		epoch = atomic_load(&set->cluster->epoch);
 		reader = relay_reader(relay);
 		if (reader == NULL && cluster_has_reader(set->cluster)) {
+			if (!relay->reads.is_awaiting)
+				relay->reads.patience_us =
+				    relay_patience_us(relay);
 			if (relay->reads.is_tired ||
-			    relay_patience_us(relay) == 0)
+			    relay->reads.patience_us == 0)
 				return pool_set_take(set, NEED_WRITE, NULL,
 				    &relay->ticket);
 			if (pool_set_await(set, &relay->ticket))
 				return NULL;
 			continue;
 		}
-		/* The primary will show it more than some replica has. */
-		if (reader == NULL)
-			relay_note_seen(relay);
 		if (pool_set_take_from(set, reader, epoch, &relay->ticket,
 		    &server))
 			return server;
@@ -223,7 +275,7 @@ relay_watch_catching_up(struct relay *relay)
 
 	if (!relay->reads.is_awaiting)
 		deadline_set(client->loop, &client->deadline,
-		    relay_patience_us(relay), relay_on_patience_over);
+		    relay->reads.patience_us, relay_on_patience_over);
 	relay->reads.is_awaiting = true;
 }
 
@@ -234,13 +286,13 @@ relay_on_patience_over(struct loop *loop, struct deadline *deadline)
 			    deadline);
 	struct relay	*relay = relay_of_client(client);
 
-	(void)loop;
 	relay->reads.is_awaiting = false;
 	if (!relay_may_read_from_primary(relay)) {
 		relay_refuse_no_host(relay);
 		return;
 	}
 	relay->reads.is_tired = true;
+	relay->reads.primary_us = loop_now_us(loop);
 	/* Or it is being told to ask again just now. */
 	if (pool_withdraw(relay->ticket.pool, &relay->ticket))
 		relay_on_moved(&relay->ticket);

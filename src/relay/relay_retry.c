@@ -29,40 +29,43 @@ size_t	relay_retry_bytes = 16 * 1024;
  * the only host there is nothing in it that could have grown old.
  */
 static bool
-relay_is_fresh(const struct relay *relay, const struct relay_message *message)
+relay_may_grow_old(const struct relay *relay,
+    const struct relay_message *message)
 {
-	return message->at[0] == MSG_PARSE && !relay->split.is_reading &&
-	    !relay->block.is_opening &&
-	    message->here > MSG_HEAD_BYTES &&
-	    message->at[MSG_HEAD_BYTES] == '\0';
+	if (relay->split.is_reading || relay->block.is_opening)
+		return true;
+	return message->at[0] != MSG_QUERY && (message->at[0] != MSG_PARSE ||
+	    message->here == MSG_HEAD_BYTES ||
+	    message->at[MSG_HEAD_BYTES] != '\0');
 }
 
 void
-relay_keep_message(struct relay *relay, const struct relay_message *message,
-    bool is_first)
+relay_keep_first(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
 {
 	struct server_session	*session = relay->server->session;
-	struct buf		*batch = &session->batch;
 
-	if (is_first && session->batch_state != BATCH_AGAIN) {
-		buf_clear(batch);
-		session->batch_state = relay_is_fresh(relay, message) ?
-		    BATCH_NONE : BATCH_GROWS;
-	}
-	if (session->batch_state != BATCH_GROWS)
+	if (session->batch_state == BATCH_AGAIN)
 		return;
-	if ((message->at[0] == MSG_QUERY && !relay->split.is_reading &&
-	    !relay->block.is_opening) ||
-	    message->here < message->total ||
-	    buf_length(batch) + message->total > relay_retry_bytes ||
-	    (relay->server->transaction_status != STATUS_IDLE &&
-	    !relay->block.is_opening)) {
+	buf_clear(&session->batch);
+	io->unkept = message->at;
+	session->batch_state = relay_may_grow_old(relay, message) &&
+	    (relay->server->transaction_status == STATUS_IDLE ||
+	    relay->block.is_opening) ? BATCH_GROWS : BATCH_NONE;
+}
+
+void
+relay_keep(struct relay *relay, struct relay_io *io, const uint8_t *end,
+    enum batch_state state)
+{
+	struct server_session	*session = relay->server->session;
+	size_t			 n = (size_t)(end - io->unkept);
+
+	session->batch_state = state;
+	if (buf_length(&session->batch) + n > relay_retry_bytes)
 		session->batch_state = BATCH_NONE;
-		return;
-	}
-	buf_add(batch, message->at, message->here);
-	if (message->at[0] == MSG_SYNC || message->at[0] == MSG_QUERY)
-		session->batch_state = BATCH_WHOLE;
+	else
+		buf_add(&session->batch, io->unkept, n);
 }
 
 /* How many answers the client still gets; 0: something stands behind. */

@@ -167,7 +167,7 @@ relay_follow_tag(struct relay *relay, const struct answer *answer)
 		relay_forget_session(relay);
 	else if (answer->length == sizeof sequences &&
 	    memcmp(answer->body, sequences, sizeof sequences) == 0)
-		relay->ties.pins &= ~(uint32_t)PIN_SEQUENCE;
+		relay->ties.pins &= ~(uint32_t)(PIN_SEQUENCE | PIN_DRAWN);
 	else if (answer->length == sizeof deallocate &&
 	    memcmp(answer->body, deallocate, sizeof deallocate) == 0)
 		relay_forget_names(relay);
@@ -363,6 +363,9 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 	relay_pass_described(relay, io);
 	session->has_said_error = true;
 	relay_hears_error(relay, fields.sqlstate);
+	if (relay->touches & SQL_TOUCHES_SEQUENCE &&
+	    strcmp(fields.sqlstate, "55000") == 0)
+		relay_tie_asker(relay);
 	relay_note_error(relay, fields.sqlstate);
 	if (answer->head->made != NULL) {
 		parcel_piece(&io->to_client, answer->head->made,
@@ -452,9 +455,9 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		server->session->has_altered = false;
 		statements_expire();
 	}
-	if (server->pool->set != NULL && relay->choice.need == NEED_WRITE &&
+	if (server->pool->set != NULL &&
 	    server->transaction_status == STATUS_IDLE)
-		relay_note_written(relay);
+		relay_note_done(relay);
 	relay->loss.may_commit &= server->session->expected.count > 0;
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->listen.hearer != NULL) &&
@@ -466,8 +469,8 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
 	    server->transaction_status != STATUS_IDLE) {
 		client_fail(relay->client, REASON_TRANSACTION_REFUSED,
-		    "transaction blocks are not allowed in pool_mode "
-		    "statement");
+		    "transaction blocks not allowed in statement "
+		    "pooling mode");
 		return ANSWER_DROP;
 	}
 	return fate;

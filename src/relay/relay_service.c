@@ -24,6 +24,7 @@
 #include "relay/relay_private.h"
 #include "relay/relay_read.h"
 #include "relay/relay_service.h"
+#include "relay/relay_simple.h"
 #include "relay/relay_split.h"
 
 /* More at a time tell PostgreSQL nothing, and cost it a process each. */

@@ -10,8 +10,9 @@
  * RESET goes back to what a client asked for in its startup packet.  Between
  * two transactions that comes with what is read back; inside an open one the
  * server is asked and set right in front of the next statement, in the
- * transaction, so that a rollback takes it back as well.  Not in front of SET
- * TRANSACTION, which must come before any query.
+ * transaction, so that a rollback takes it back as well; behind SET LOCAL for
+ * the transaction only.  Not in front of SET TRANSACTION, which must come
+ * before any query.
  */
 
 #include <string.h>
@@ -160,27 +161,25 @@ relay_bring_back(struct relay *relay)
 	return true;
 }
 
-/* It could not be said after a query; what is not here yet is not that. */
-static bool
-relay_sets_transaction(struct relay *relay, const struct relay_message *message)
+uint32_t
+relay_message_touches(struct relay *relay, const struct relay_message *message)
 {
 	const uint8_t		*body = message->at + MSG_HEAD_BYTES;
 	size_t			 n = message->here - MSG_HEAD_BYTES;
 	const struct statement	*statement;
 	const uint8_t		*zero;
-	uint32_t		 touches = 0;
 
 	if (message->at[0] == MSG_QUERY && n > 0)
-		touches = verdict_touches((const char *)body, n - 1);
-	else if (message->at[0] == MSG_PARSE &&
+		return verdict_touches((const char *)body, n - 1);
+	if (message->at[0] == MSG_PARSE &&
 	    (zero = memchr(body, '\0', n)) != NULL)
-		touches = verdict_touches((const char *)zero + 1,
+		return verdict_touches((const char *)zero + 1,
 		    strnlen((const char *)zero + 1,
 		    n - (size_t)(zero + 1 - body)));
-	else if (message->at[0] == MSG_BIND &&
+	if (message->at[0] == MSG_BIND &&
 	    (statement = relay_body_statement(relay, body, n)) != NULL)
-		touches = statement->touches;
-	return touches == SQL_TOUCHES_TRANSACTION;
+		return statement->touches;
+	return 0;
 }
 
 bool
@@ -196,9 +195,12 @@ relay_restores(struct relay *relay, const struct relay_message *message)
 	    relay->settings.defaults == settings_none() ||
 	    relay->server->transaction_status != STATUS_TRANSACTION ||
 	    relay->server->cancels > 0 ||
-	    relay_sets_transaction(relay, message))
+	    /* It could not be said after a query. */
+	    relay_message_touches(relay, message) == SQL_TOUCHES_TRANSACTION)
 		return false;
-	relay->touches &= ~(uint32_t)SQL_TOUCHES_RESETS;
+	relay->settings.is_for_transaction =
+	    !(relay->touches & SQL_TOUCHES_RESETS);
+	relay->touches &= ~(uint32_t)SQL_TOUCHES_ANY_RESETS;
 	relay_io_init(&io, relay);
 	relay_start_read_back(relay, &io, PURPOSE_RESTORE, false);
 	relay_io_send(&io, relay);

@@ -54,6 +54,13 @@ relay_close_private(struct relay *relay, struct relay_io *io)
 	session->shelf.has_private = false;
 }
 
+void
+relay_forget_shelf(struct relay *relay, uint32_t touches)
+{
+	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
+		shelf_clear(&relay->server->session->shelf);
+}
+
 static size_t
 relay_shelf_size(void)
 {
@@ -92,6 +99,7 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
 	entry->statement = statement_hold(statement);
 	entry->number = shelved->number;
+	session->expected.parses++;
 	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	return entry;
 }

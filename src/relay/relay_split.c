@@ -51,7 +51,7 @@ relay_catalogue_source(struct relay *relay)
 	config = config_current();
 	entry = config_database(config, relay->client->database);
 	if (entry != NULL) {
-		source = catalogue_source_find(config, entry,
+		source = catalogue_source_find(entry,
 		    relay->client->database);
 		atomic_store(&set->catalogue, source);
 	}
@@ -133,15 +133,19 @@ relay_text_why(struct relay *relay, const char *text, size_t n)
 static enum route_why
 relay_statement_why(struct relay *relay, struct statement *statement)
 {
-	const struct catalogue	*catalogue = relay_catalogue(relay);
-	uint64_t		 number = catalogue == NULL ? 0 :
-				    catalogue_number(catalogue);
+	struct catalogue_source	*source = relay_catalogue_source(relay);
+	const struct catalogue	*catalogue;
+	uint64_t		 number = source == NULL ? 0 :
+				    atomic_load_explicit(&source->number,
+				    memory_order_relaxed);
 	uint64_t		 routed = atomic_load_explicit(
 				    &statement->routed, memory_order_relaxed);
 	enum route_why		 why;
 
 	if (routed >> ROUTED_SHIFT == number && number != 0)
 		return (enum route_why)(routed & ((1 << ROUTED_SHIFT) - 1));
+	catalogue = relay_catalogue(relay);
+	number = catalogue == NULL ? 0 : catalogue_number(catalogue);
 	why = relay_text_why(relay, statement->text,
 	    statement->text_bytes - 1);
 	atomic_store_explicit(&statement->routed, number << ROUTED_SHIFT |
@@ -322,8 +326,6 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 {
 	uint8_t	type = message->at[0];
 
-	if (relay->batch.is_unsynced)
-		return true;
 	if (relay->state == RELAY_IDLE) {
 		relay->choice.is_batch = type != MSG_QUERY;
 		relay->batch.why = WHY_BATCH;
@@ -344,7 +346,7 @@ relay_may_follow(struct relay *relay, const struct relay_message *message)
 	return false;
 }
 
-void
+static void
 relay_note_written(struct relay *relay)
 {
 	struct cluster	*cluster = relay->client->pool->set->cluster;
@@ -360,6 +362,15 @@ relay_note_written(struct relay *relay)
 		relay->split.alters = false;
 		catalogue_source_drop(relay_catalogue_source(relay));
 	}
+}
+
+void
+relay_note_done(struct relay *relay)
+{
+	if (relay->choice.need == NEED_WRITE)
+		relay_note_written(relay);
+	else if (relay->choice.need == NEED_READ)
+		relay_note_read(relay);
 }
 
 /*

@@ -15,8 +15,12 @@
 
 #include "base/mem.h"
 #include "relay/relay_answer.h"
+#include "relay/relay_client.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_sequence.h"
+#include "relay/relay_shelf.h"
 #include "relay/relay_tie.h"
 #include "wire/put.h"
 
@@ -205,6 +209,25 @@ relay_may_tie(struct relay *relay, struct relay_io *io, uint32_t pins,
 		relay_announce_tie(relay, io, pins);
 	return true;
 }
+
+bool
+relay_note_touches(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, uint32_t touches, bool is_query)
+{
+	if (touches == 0)
+		return true;
+	if (!relay_may_tie(relay, io, relay_statement_pins(relay, touches),
+	    is_query)) {
+		relay_drop(relay, message);
+		return false;
+	}
+	if (touches & SQL_TOUCHES_SEQUENCE)
+		relay_forget_sequences(relay, io);
+	relay->touches |= touches;
+	relay_forget_shelf(relay, touches);
+	return true;
+}
+
 /*
  * What is there now: counted, told, and allowed or not.
  */
@@ -247,10 +270,13 @@ relay_settle_ties(struct relay *relay)
 				    ~relay->ties.counted;
 
 	relay->ties.counted = relay->ties.pins;
-	if (relay->ties.pins == 0) {
+	if (fresh & PIN_DRAWN)
+		relay_count_pins(relay_tied_lane(relay)->pins.tied, PIN_DRAWN);
+	if (!relay_is_tied(relay)) {
 		relay_leave_place(relay);
-		return RELAY_FREE;
+		return relay->ties.pins == 0 ? RELAY_FREE : RELAY_TIED;
 	}
+	fresh &= ~(uint32_t)PIN_DRAWN;
 	if (relay->ties.pins & PIN_MODE)
 		return RELAY_TIED;
 	if (limits->pin == PIN_POLICY_OFF)
@@ -258,6 +284,15 @@ relay_settle_ties(struct relay *relay)
 	if (fresh != 0 && !relay_tie_fresh(relay, fresh))
 		return RELAY_ENDED;
 	return RELAY_TIED;
+}
+
+void
+relay_tie_asker(struct relay *relay)
+{
+	if (relay_limits(relay)->mode != POOL_MODE_SESSION &&
+	    relay_limits(relay)->pin == PIN_POLICY_AUTO &&
+	    relay_take_place(relay))
+		relay->ties.pins |= PIN_SEQUENCE;
 }
 
 void

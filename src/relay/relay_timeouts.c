@@ -103,9 +103,9 @@ relay_on_idle_transaction(struct loop *loop, struct deadline *deadline)
 	struct relay	*relay = relay_of_deadline(deadline);
 
 	(void)loop;
-	client_fail(relay->client, REASON_IDLE_TRANSACTION, "the transaction "
-	    "was idle for longer than idle_transaction_timeout; it is rolled "
-	    "back");
+	client_fail(relay->client, REASON_IDLE_TRANSACTION, "idle "
+	    "transaction timeout: it was idle for longer than "
+	    "idle_transaction_timeout and is rolled back");
 }
 
 void
@@ -115,8 +115,8 @@ relay_on_transaction_timeout(struct loop *loop, struct deadline *deadline)
 			    times.deadline);
 
 	(void)loop;
-	client_fail(relay->client, REASON_TRANSACTION_TIMEOUT, "the "
-	    "transaction ran for longer than transaction_timeout; it is "
+	client_fail(relay->client, REASON_TRANSACTION_TIMEOUT, "transaction "
+	    "timeout: it ran for longer than transaction_timeout and is "
 	    "rolled back");
 }
 
@@ -126,6 +126,6 @@ relay_on_query_timeout(struct loop *loop, struct deadline *deadline)
 	struct relay	*relay = relay_of_deadline(deadline);
 
 	(void)loop;
-	client_fail(relay->client, REASON_QUERY_TIMEOUT, "the query ran for "
-	    "longer than query_timeout; it is cancelled");
+	client_fail(relay->client, REASON_QUERY_TIMEOUT, "query timeout: "
+	    "it ran for longer than query_timeout and is cancelled");
 }

@@ -43,7 +43,7 @@ static const uint8_t	replication_successors[] = {
 	[REPLICATION_CLOSED] = 0,
 };
 
-void
+static void
 replication_set_state(struct replication *replication,
     enum replication_state state)
 {
@@ -340,7 +340,8 @@ replication_on_start(struct client *client, const struct client_start *start)
  * Ending.
  */
 
-void
+/* ENDING, and everything has gone out. */
+static void
 replication_ended(struct replication *replication)
 {
 	struct client	*client = replication->client;

@@ -51,7 +51,8 @@ const char	catalogue_fingerprint_query[] =
 "table_to_xml,table_to_xmlschema,table_to_xml_and_xmlschema,"		\
 "schema_to_xml,schema_to_xmlschema,schema_to_xml_and_xmlschema,"	\
 "database_to_xml,database_to_xmlschema,database_to_xml_and_xmlschema,"	\
-"cursor_to_xml,cursor_to_xmlschema,pg_listening_channels}'"
+"cursor_to_xml,cursor_to_xmlschema,pg_listening_channels,"		\
+"pg_walfile_name,pg_walfile_name_offset}'"
 
 /* Extensions: uuids and the like do no harm; SQL in an argument may. */
 #define HARMLESS_LIBRARIES	"('$libdir/pgcrypto', '$libdir/uuid-ossp')"

@@ -160,20 +160,18 @@ source_find_locked(const char *name, const char *dbname)
 
 	for (source = catalogues.sources; source != NULL;
 	    source = source->next)
-		if ((name == NULL || strcmp(source->name, name) == 0) &&
+		if (strcmp(source->name, name) == 0 &&
 		    strcmp(source->dbname, dbname) == 0)
 			return source;
 	return NULL;
 }
 
 struct catalogue_source *
-catalogue_source_find(const struct config *config,
-    const struct database *entry, const char *dbname)
+catalogue_source_find(const struct database *entry, const char *dbname)
 {
 	struct source	*source;
 	bool		 is_new = false;
 
-	(void)config;
 	if (entry->dbname != NULL)
 		dbname = entry->dbname;
 	pthread_mutex_lock(&catalogues.mutex);
@@ -186,17 +184,6 @@ catalogue_source_find(const struct config *config,
 	if (is_new)
 		source_wake(source);
 	return &source->source;
-}
-
-struct catalogue_source *
-catalogue_source_named(const char *dbname)
-{
-	struct source	*source;
-
-	pthread_mutex_lock(&catalogues.mutex);
-	source = source_find_locked(NULL, dbname);
-	pthread_mutex_unlock(&catalogues.mutex);
-	return source == NULL ? NULL : &source->source;
 }
 
 /*
@@ -449,16 +436,4 @@ void
 catalogues_init(struct loop *main_loop)
 {
 	catalogues.loop = main_loop;
-}
-
-void
-catalogues_done(void)
-{
-	struct source	*source;
-
-	for (source = catalogues.sources; source != NULL;
-	    source = source->next) {
-		source_close(source, RETRY_US);
-		deadline_clear(catalogues.loop, &source->deadline);
-	}
 }

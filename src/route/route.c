@@ -5,7 +5,6 @@
 #include <string.h>
 #include <strings.h>
 
-#include "base/mem.h"
 #include "route/catalogue.h"
 #include "route/route.h"
 #include "wire/sqlroute.h"

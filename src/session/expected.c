@@ -3,8 +3,6 @@
  * the steady state allocates nothing.
  */
 
-#include <assert.h>
-#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -14,14 +12,7 @@
 
 enum { EXPECTED_FIRST_SIZE = 16 };
 
-struct expectation *
-expected_at(const struct expected *expected, uint32_t i)
-{
-	assert(i < expected->count);
-	return &expected->ring[(expected->head + i) & (expected->size - 1)];
-}
-
-static void
+void
 expected_grow(struct expected *expected)
 {
 	uint32_t		 size = expected->size * 2;
@@ -38,41 +29,20 @@ expected_grow(struct expected *expected)
 	expected->head = 0;
 }
 
-struct expectation *
-expected_add(struct expected *expected, enum expect_kind kind,
-    enum expect_fate fate)
-{
-	struct expectation	*entry;
-
-	if (expected->count == expected->size)
-		expected_grow(expected);
-	expected->count++;
-	entry = expected_at(expected, expected->count - 1);
-	memset(entry, 0, offsetof(struct expectation, asked));
-	entry->asked[0] = '\0';
-	entry->kind = (uint8_t)kind;
-	entry->fate = (uint8_t)fate;
-	return entry;
-}
-
 void
-expected_strike(struct expected *expected)
+expectation_done(struct expected *expected, struct expectation *entry)
 {
-	struct expectation	*entry = expected_head(expected);
-
-	assert(entry != NULL);
-	if (entry->statement != NULL)
+	if (entry->statement != NULL) {
+		expected->parses -= entry->kind == EXPECT_PARSE &&
+		    entry->number != 0;
 		statement_release(entry->statement);
+	}
 	if (entry->before != NULL)
 		statement_release(entry->before);
-	if (entry->name != NULL) {
+	if (entry->name != NULL)
 		expected->closes -= entry->kind == EXPECT_CLOSE;
-		free(entry->name);
-	}
-	if (entry->made != NULL)
-		free(entry->made);
-	expected->head = (expected->head + 1) & (expected->size - 1);
-	expected->count--;
+	free(entry->name);
+	free(entry->made);
 }
 
 uint32_t

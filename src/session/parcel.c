@@ -81,15 +81,12 @@ parcel_clear(struct parcel *parcel)
 	parcel->made = parcel->made_start;
 }
 
-
 void
-parcel_send(struct parcel *parcel)
+parcel_send_parts(struct parcel *parcel)
 {
 	size_t	total = 0;
 	bool	good;
 
-	if (parcel->count == 0)
-		return;
 	for (int i = 0; i < parcel->count; i++)
 		total += parcel->parts[i].iov_len;
 	if (parcel->broken || !stream_is_open(parcel->stream))

@@ -123,6 +123,30 @@ session_set_deallocate(struct server_session *session,
 	session_hold(&session->deallocate, statement);
 }
 
+ssize_t
+session_read(struct server *server, uint8_t *buffer)
+{
+	struct buf	*held = &server->session->held;
+	size_t		 before = buf_length(held);
+	ssize_t		 n;
+
+	if (before > 0)
+		memcpy(buffer, buf_bytes(held), before);
+	n = stream_read(&server->stream, buffer + before,
+	    LOOP_BUFFER_BYTES - before);
+	return n > 0 ? n + (ssize_t)before : n;
+}
+
+void
+session_hold_back(struct server_session *session, const uint8_t *at, size_t n)
+{
+	buf_clear(&session->held);
+	if (n > 0)
+		buf_add(&session->held, at, n);
+	else
+		buf_done(&session->held);
+}
+
 /*
  * DISCARD ALL and the like: only custom names are left, which are empty.  Of
  * those in its residue some may never have come to be on it.

@@ -229,21 +229,28 @@ settings_draft_new(const struct settings *base)
 	return draft;
 }
 
+static bool
+settings_draft_has(const struct settings_draft *draft, const char *name)
+{
+	for (size_t i = 0; i < draft->count; i++)
+		if (strcasecmp(draft->pairs[i].name, name) == 0)
+			return true;
+	return false;
+}
+
+/* Who has become somebody else has no role until he takes one. */
 void
 settings_draft_add_missing(struct settings_draft *draft,
     const struct settings *settings)
 {
-	size_t	at;
+	bool	is_other = settings_draft_has(draft, "session_authorization");
 
-	for (size_t i = 0; i < settings->count; i++) {
-		for (at = 0; at < draft->count; at++)
-			if (strcasecmp(draft->pairs[at].name,
-			    settings->pairs[i].name) == 0)
-				break;
-		if (at == draft->count)
+	for (size_t i = 0; i < settings->count; i++)
+		if (!settings_draft_has(draft, settings->pairs[i].name) &&
+		    !(is_other &&
+		    strcmp(settings->pairs[i].name, "role") == 0))
 			settings_draft_set(draft, settings->pairs[i].name,
 			    settings->pairs[i].value);
-	}
 }
 
 void

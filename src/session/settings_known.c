@@ -20,7 +20,6 @@
 #include "base/hash.h"
 #include "base/mem.h"
 #include "session/settings_private.h"
-#include "wire/msg.h"
 #include "wire/put.h"
 
 enum { KNOWN_BYTES_MAX = 1024 * 1024 };

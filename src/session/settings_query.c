@@ -196,7 +196,7 @@ settings_put_reset(struct buf *buf, const char *name)
 
 static void
 settings_put_rank(struct buf *buf, const struct settings *from,
-    const struct settings *to, int rank)
+    const struct settings *to, int rank, const char *is_local)
 {
 	const char	*had, *name, *value;
 
@@ -212,14 +212,15 @@ settings_put_rank(struct buf *buf, const struct settings *from,
 		settings_literal(buf, name);
 		buf_add_text(buf, ",");
 		settings_literal(buf, value);
-		buf_add_text(buf, ",false);");
+		buf_printf(buf, ",%s);", is_local);
 	}
 }
 
 void
 settings_switch_query(struct buf *buf, const struct settings *from,
-    const struct settings *to, bool is_person_first)
+    const struct settings *to, bool is_person_first, bool is_for_transaction)
 {
+	const char	*is_local = is_for_transaction ? "true" : "false";
 	const char	*name;
 
 	if (settings_get(from, "role") != NULL)
@@ -232,11 +233,11 @@ settings_switch_query(struct buf *buf, const struct settings *from,
 			settings_put_reset(buf, name);
 	}
 	if (!is_person_first)
-		settings_put_rank(buf, from, to, 2);
-	settings_put_rank(buf, from, to, 0);
-	settings_put_rank(buf, from, to, 1);
+		settings_put_rank(buf, from, to, 2, is_local);
+	settings_put_rank(buf, from, to, 0, is_local);
+	settings_put_rank(buf, from, to, 1, is_local);
 	if (is_person_first)
-		settings_put_rank(buf, from, to, 2);
+		settings_put_rank(buf, from, to, 2, is_local);
 }
 
 static bool

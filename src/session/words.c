@@ -34,12 +34,13 @@ bool	words_are_followed;
  * tells them from words.  The numbers are sqlscan's: see the assertions below.
  */
 const char	words_query[] =
-    "WITH RECURSIVE source (name, raw, config) AS MATERIALIZED ("
+    "WITH RECURSIVE source (name, raw, config, is_called) AS MATERIALIZED ("
     " SELECT pg_catalog.lower(p.proname::pg_catalog.text),"
     "  pg_catalog.regexp_replace(pg_catalog.lower("
     "  CASE WHEN p.prosrc = '' THEN pg_catalog.pg_get_functiondef(p.oid)"
     "  ELSE p.prosrc END), '--[^\n]*|/\\*.*?\\*/', ' ', 'g'),"
-    " pg_catalog.array_to_string(p.proconfig, '\n')"
+    " pg_catalog.array_to_string(p.proconfig, '\n'),"
+    " p.prorettype <> 'pg_catalog.trigger'::pg_catalog.regtype"
     " FROM pg_catalog.pg_proc p JOIN pg_catalog.pg_language l"
     " ON l.oid = p.prolang WHERE p.oid >= 16384 AND p.prokind IN ('f', 'p')"
     " AND l.lanname NOT IN ('c', 'internal')"
@@ -60,6 +61,9 @@ const char	words_query[] =
     "  WHERE text ~ 'pg_advisory_unlock'"
     " UNION SELECT name, 1 FROM stripped WHERE text ~ '\\mset_config\\M'"
     "  OR text ~ '" SETS "(?!local\\M|constraints\\M|transaction\\M)'"
+    /* One that asks without drawing; a trigger asks what was drawn. */
+    " UNION SELECT name, 4096 FROM source WHERE is_called"
+    "  AND raw ~ '\\m(curr|last)val\\M' AND raw !~ '\\m(nextval|insert)\\M'"
     " UNION SELECT name, 8388608 FROM named"
     " UNION SELECT name, 262145 FROM stripped"
     "  WHERE text ~ 'set_config\\s*\\((?!" LITERAL "[\\w$.]+''+\\s*,)'"
@@ -95,6 +99,7 @@ const char	words_query[] =
 
 _Static_assert(SQL_TOUCHES_LOCK == 8192 && SQL_TOUCHES_UNTIES == 1048576 &&
     SQL_TOUCHES_SETTINGS == 1 && SQL_TOUCHES_TEMP == 8 &&
+    SQL_TOUCHES_SEQUENCE == 4096 &&
     (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS) == 262145 &&
     SQL_TOUCHES_HOLD == 64 && SQL_TOUCHES_UNKNOWN == 4 &&
     SQL_TOUCHES_NAMES == 8388608,

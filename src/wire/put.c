@@ -8,7 +8,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "wire/put.h"
 #include "wire/startup.h"
 

@@ -185,25 +185,6 @@ scram_verifier_text(const struct scram_verifier *verifier)
 }
 
 bool
-scram_verifier_make(const char *password, struct scram_verifier *verifier)
-{
-	struct scram_keys	keys;
-	uint8_t			salt[SCRAM_SALT_BYTES];
-	bool			ok;
-
-	/* Nobody will ask for this salt again: keep it out of the cache. */
-	ok = RAND_bytes(salt, sizeof salt) == 1 &&
-	    scram_keys_begin(&keys, salt, sizeof salt, SCRAM_ITERATIONS) &&
-	    scram_keys_compute(password, &keys) &&
-	    scram_sha256(keys.client_key, SCRAM_KEY_BYTES,
-	    keys.verifier.stored_key);
-	if (ok)
-		*verifier = keys.verifier;
-	mem_wipe(&keys, sizeof keys);
-	return ok;
-}
-
-bool
 scram_verifier_equal(const struct scram_verifier *a,
     const struct scram_verifier *b)
 {

@@ -5,7 +5,6 @@
 
 #include <string.h>
 
-#include "base/mem.h"
 #include "wire/sqlroute_private.h"
 #include "wire/sqlroute_words.h"
 

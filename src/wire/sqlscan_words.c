@@ -305,9 +305,10 @@ sqlscan_later_word(struct sqlscan *scan)
 	if (scan->inner == SQL_DECLARE && scan->before == BEFORE_WITH &&
 	    word_is(scan, "hold"))
 		scan->touches |= SQL_TOUCHES_HOLD;
-	if (verb_sets(scan->verb) && scan->verb != SQL_SET_LOCAL &&
-	    !scan->word_is_quoted && word_says_default(scan))
-		scan->touches |= SQL_TOUCHES_RESETS;
+	if (verb_sets(scan->verb) && !scan->word_is_quoted &&
+	    word_says_default(scan))
+		scan->touches |= scan->verb == SQL_SET_LOCAL ?
+		    SQL_TOUCHES_LOCAL_RESETS : SQL_TOUCHES_RESETS;
 	if (scan->inner == SQL_CLOSE && scan->words == 2 &&
 	    word_is(scan, "all"))
 		scan->touches |= SQL_TOUCHES_CLOSE_ALL;

@@ -38,6 +38,7 @@ HERE = os.path.dirname(os.path.abspath(__file__))
 sys.path.insert(0, os.path.join(HERE, "..", "system"))
 sys.dont_write_bytecode = True
 
+import pools  # noqa: E402
 from cluster import Node, World, wait_until  # noqa: E402
 from secure import postgres_with_tls  # noqa: E402
 
@@ -139,6 +140,25 @@ DRIVERS = [
     go("pgx, describe cache", "story_pgx", "golang-github-jackc-pgx-v4-dev",
        mode="describe"),
     go("lib/pq", "story_pq", "golang-github-lib-pq-dev"),
+]
+
+
+# Applications with their pool: see pools.py.
+PETSTORE, PYTHON = "node {here}/app.cjs", "/usr/bin/python3 {here}/app.py"
+APPS = [
+    Driver("node pg, pool", PETSTORE, npm=True, mode="pg"),
+    Driver("drizzle-orm, pool", PETSTORE, npm=True, mode="drizzle"),
+    Driver("postgres.js, pool", PETSTORE, npm=True, mode="postgres"),
+    Driver("asyncpg, pool", PYTHON, packages="python3-asyncpg",
+           mode="asyncpg"),
+    Driver("psycopg 3, pool", PYTHON, mode="psycopg",
+           packages="python3-psycopg python3-psycopg-pool"),
+    Driver("SQLAlchemy asyncpg, pool", PYTHON, mode="sqlalchemy",
+           packages="python3-sqlalchemy python3-asyncpg python3-greenlet"),
+    Driver("pgx, pgxpool", "{scratch}/app", is_slow=True,
+           build="go build -o {scratch}/app {here}/app.go",
+           packages="golang-go golang-github-jackc-pgx-v4-dev",
+           env={**GO, "STORY_SCHEMA": "naytife_schema"}),
 ]
 
 
@@ -377,8 +397,8 @@ def replicas_of(world, count):
             node.stop("immediate")
 
 
-def chosen(arguments):
-    for driver in DRIVERS:
+def chosen(drivers, arguments):
+    for driver in drivers:
         if arguments.only:
             if any(word in driver.name for word in arguments.only):
                 yield driver
@@ -393,6 +413,8 @@ def main():
     parser.add_argument("--all", action="store_true")
     parser.add_argument("--cluster", action="store_true",
                         help="a primary and two replicas, reads split")
+    parser.add_argument("--pools", action="store_true",
+                        help="applications with their pool, see pools.py")
     parser.add_argument("--option", action="append", default=[],
                         help="a line for pgweir's file")
     parser.add_argument("--show", action="store_true",
@@ -407,20 +429,45 @@ def main():
         hba = "hostssl all all all scram-sha-256\n" \
               "hostnossl all all all scram-sha-256\n" \
               "host replication postgres 127.0.0.1/32 trust"
+        if arguments.pools:
+            play_pools(world, needs, counts, arguments)
+            return told(counts)
         with postgres_with_tls(world, hba=hba) as made, replicas_of(
                 world, 2 if arguments.cluster else 0) as replicas:
             stage = Stage(world, made, needs, replicas, arguments.option)
             print(f"{'driver':30}{'direct':>10}{'pgweir':>10}  result")
-            for driver in chosen(arguments):
+            for driver in chosen(DRIVERS, arguments):
                 tell(stage, driver, counts, arguments.show)
             if replicas and counts["reads"] == 0:
                 print("nothing was read at a replica")
                 counts["different"] += 1
     finally:
         world.close()
+    return told(counts)
+
+
+def told(counts):
     print(f"{counts['same']} passed, {counts['different']} failed, "
           f"{counts['skipped']} skipped")
     return 1 if counts["different"] else 0
+
+
+def play_pools(world, needs, counts, arguments):
+    drivers = []
+    for driver in chosen(APPS, arguments):
+        try:
+            needs.meet(driver)
+            drivers.append(driver)
+        except CannotRun as error:
+            counts["skipped"] += 1
+            print(f"skipped  {driver.name}: {error}")
+    print(f"{'application':30}{'while':10}{'written':>10}  errors")
+    for scene in (pools.failover, pools.restart):
+        for app, fault in scene(world, needs, drivers):
+            counts["different" if fault else "same"] += 1
+            print(f"{app.driver.name:30}{scene.__name__:10}"
+                  f"{len(app.wrote):10}  {app.errors} {fault}", flush=True)
+        world.settle()
 
 
 def tell(stage, driver, counts, is_shown):

@@ -2,7 +2,7 @@
 # The same story in each driver's own idiom, against PostgreSQL directly and
 # through pgweir; ends with "N passed, N failed, N skipped".
 #
-#	tests/drivers/run.sh [--all] [--cluster] [--option line] [driver ...]
+#	tests/drivers/run.sh [--all] [--cluster | --pools] [--option line] [driver ...]
 #
 # Without --all only the quick ones are played.  Debian's packages that are
 # missing are installed where that is possible; npm's go to a folder of the

@@ -5,7 +5,6 @@ import json
 import os
 import re
 import shutil
-import subprocess
 import urllib.request
 
 import yaml

@@ -25,14 +25,29 @@ create schema app; create view app.t (v) as values ('user') union select 'user';
 create schema "o, w"; create view "o, w".t (v) as
     values ('odd') union select 'odd';
 grant usage on schema app to r_reader;
+create function public.sets(text, text, boolean) returns text
+    language plpgsql as
+    $$ begin return set_config($1, $2, $3); end $$;
+create function public.sets_zone() returns void language plpgsql as
+    $$ begin set timezone = 'America/Lima'; end $$;
+create procedure public.sets_and_ends(text) language plpgsql as
+    $$ begin perform set_config('datestyle', $1, false); commit;
+    set local intervalstyle = 'iso_8601'; end $$;
+create function public.keeps_lock(int, int) returns void language plpgsql as
+    $$ begin perform pg_advisory_lock($1, $2); end $$;
+create function public.keeps_temp() returns void language plpgsql as
+    $$ begin create temp table tt (a int); end $$;
 """
 
 OWN = """
 drop schema if exists c{n} cascade; create schema c{n};
 create table c{n}.t (v text);
 insert into c{n}.t values ('of {n}'), ('old');
+create table c{n}.d (v int); insert into c{n}.d values (1);
+create table c{n}.n (id serial, v int);
 grant usage on schema c{n} to r_reader, r_writer;
-grant select on c{n}.t to r_reader; grant all on c{n}.t to r_writer;
+grant select on c{n}.t, c{n}.d to r_reader;
+grant all on c{n}.t to r_writer;
 """
 
 

@@ -43,11 +43,18 @@ def options_of(dice, has_replicas):
     return found
 
 
+def show_who(field, difference):
+    """Of a server that was not there: who has them."""
+    if difference.key == "stall" or "53300" in difference.key:
+        print(field.who(), flush=True)
+
+
 class Census:
     """Counts differences, shows the first of each, and lets go on."""
 
-    def __init__(self, player, events):
-        self.player, self.events, self.found = player, events, {}
+    def __init__(self, field, player, events):
+        self.field, self.player = field, player
+        self.events, self.found = events, {}
 
     def life(self, event):
         """What its client has said before, the last of it."""
@@ -62,6 +69,7 @@ class Census:
         count = self.found.get(difference.key, 0)
         self.found[difference.key] = count + 1
         if count == 0:
+            show_who(self.field, difference)
             print(f"({difference.key}) at {difference.event}, statement "
                   f"{self.player.statements}:\n{difference}\n"
                   f"{self.life(difference.event)}\n", flush=True)
@@ -76,7 +84,7 @@ def hunt(field, seed, statements, seconds, goes_on):
     player = field.begin(options)
     events, number = [], 0
     if goes_on:
-        player.on_difference = Census(player, events)
+        player.on_difference = Census(field, player, events)
     end = time.monotonic() + seconds
     try:
         while player.statements < statements and time.monotonic() < end:
@@ -95,8 +103,7 @@ def hunt(field, seed, statements, seconds, goes_on):
             events += wanted
             player.play_round(wanted)
     except Difference as difference:
-        if difference.key == "stall":
-            print(field.who(), flush=True)
+        show_who(field, difference)
         return events, options, difference, player.statements
     finally:
         player.close()

@@ -42,6 +42,8 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 
 import wire  # noqa: E402
 from program import PROBE  # noqa: E402
+from rules import (  # noqa: E402
+    CONVERTS, HEARD, OPENS, RESETS, TIES, Said, has)
 
 PATIENCE = 20
 LATENESS = 1
@@ -137,7 +139,8 @@ class Side:
         self.parameters = {}
         self.status = "I"
         self.pid = self.key = 0
-        self.ended = self.listens = self.converts = False
+        self.heard, self.said = [], Said()
+        self.ended = self.listens = self.converts = self.speaks = False
         self.begin_login(parameters)
 
     def begin_login(self, parameters):
@@ -232,6 +235,9 @@ class Side:
             self.seen["done"] += 1
         elif kind == 0x4e:		# N
             self.seen["notice"] += 1
+        if kind == 0x41 and struct.unpack(">I", body[:4])[0] != self.pid:
+            self.heard.append(body[4:])
+            return
         self.messages.append((kind, body))
 
     def close(self):
@@ -264,8 +270,7 @@ def plain(message, pid):
     if kind == "T":
         return kind, plain_row_description(body)
     if kind == "A":
-        own = "own" if struct.unpack(">I", body[:4])[0] == pid else "other"
-        return kind, own, body[4:]
+        return kind, body[4:]
     if kind == "D":
         if len(body) > 3000:
             return kind, body
@@ -329,6 +334,13 @@ def compare_parameters(direct, pooled):
             for n in names))
 
 
+def compare_heard(direct, pooled):
+    """Of others; those of different ones have no order."""
+    one, two = sorted(direct.heard), sorted(pooled.heard)
+    if one != two:
+        raise Difference("A", f"heard of others: {one}, with pgweir {two}")
+
+
 def short(value, limit=700):
     if isinstance(value, tuple) and value and value[0] == "D" and \
             isinstance(value[1], bytes):
@@ -357,7 +369,13 @@ class Player:
         return {c for c, (direct, _) in self.sides.items()
                 if c in self.tied or direct.status != "I"}
 
-    def may_play(self, client, ops, busy):
+    def texts(self, client, ops):
+        """What these may run."""
+        if client not in self.sides:
+            return []
+        return self.sides[client][0].said.texts(ops)[0]
+
+    def may_play(self, client, ops, texts, busy):
         """busy: what earlier events of the round may come to hold."""
         if not ops or ops[0][0] == "login":
             return client not in self.sides
@@ -367,11 +385,11 @@ class Player:
             return True
         holds = self.holds() | busy["held"]
         ties = self.tied | busy["ties"]
-        ties_now = self.may_tie(client, ops)
+        ties_now = self.may_tie(client, texts)
         if ties_now and client not in ties and len(ties) >= self.most_ties:
             return False
         return not (client not in holds and
-                    (ties_now or holding(ops)) and
+                    (ties_now or has(texts, OPENS)) and
                     len(holds) >= self.most_held)
 
     def meet(self, difference, *clients):
@@ -381,29 +399,40 @@ class Player:
         for client in clients:
             self.drop(client)
 
-    def may_tie(self, client, ops):
+    def may_tie(self, client, texts):
         """A client that listens in an encoding of its own keeps a server."""
-        if tie(ops):
-            return True
         side = self.sides[client][0]
-        side.listens |= any("listen" in text for text in texts(ops))
+        if has(texts, TIES):
+            return True
+        side.listens |= has(texts, ("listen",))
         side.converts |= side.parameters["client_encoding"] != "UTF8" or \
-            any(word in text for text in texts(ops)
-                for word in ("client_encoding", "names '"))
+            has(texts, CONVERTS)
         return side.listens and side.converts
+
+    def is_heard(self, client, texts):
+        """Who hears what is certain if only one speaks or begins to hear."""
+        side = self.sides[client][0] if client in self.sides else None
+        if has(texts, HEARD):
+            return True
+        return side is not None and side.speaks and side.status != "I"
 
     def play_round(self, events):
         """Plays what may be played; returns that."""
-        busy = {"held": set(), "ties": set()}
+        busy = {"held": set(), "ties": set(), "is_heard": False}
         played = []
         for event in events:
             _, client, ops = event
-            if not self.may_play(client, ops, busy):
+            texts = self.texts(client, ops)
+            if not self.may_play(client, ops, texts, busy):
                 continue
-            ties = client in self.sides and self.may_tie(client, ops)
+            is_heard = self.is_heard(client, texts)
+            if is_heard and busy["is_heard"]:
+                continue
+            busy["is_heard"] |= is_heard
+            ties = client in self.sides and self.may_tie(client, texts)
             if ties:
                 busy["ties"].add(client)
-            if ties or holding(ops):
+            if ties or has(texts, OPENS):
                 busy["held"].add(client)
             self.start(client, ops)
             played.append(event)
@@ -416,6 +445,8 @@ class Player:
                 self.settle(event)
             except Difference as difference:
                 self.meet(difference, event[1])
+        if busy["is_heard"]:
+            self.compare_others(events)
         for exit in self.exits:
             self.await_exit(*exit)
         self.exits = []
@@ -431,6 +462,7 @@ class Player:
                 self.selector.register(side.socket, selectors.EVENT_READ,
                                        (client, side))
             return
+        texts = self.texts(client, ops)
         farewell = ops[-1][0] if ops[-1][0] in ("leave", "vanish") else ""
         said = ops[:-1] if farewell else ops
         for side in self.sides[client]:
@@ -440,7 +472,7 @@ class Player:
         if farewell:
             for side in self.sides[client]:
                 side.write()
-            self.drop(client, tie(ops) or holding(ops))
+            self.drop(client, has(texts, TIES + OPENS))
 
     def collect(self, events):
         """Until every side has ended its phases, all at once."""
@@ -491,10 +523,11 @@ class Player:
         if client not in self.sides:
             return
         direct, pooled = self.sides[client]
+        texts = self.texts(client, ops)
         try:
             compare(direct, pooled)
-            if not self.resets(client, ops, direct):
-                self.await_parameters(direct, pooled)
+            if not self.resets(client, texts, direct):
+                self.await_alike(direct, pooled, lambda side: side.parameters)
                 compare_parameters(direct, pooled)
         except Difference as difference:
             difference.event = event
@@ -502,30 +535,50 @@ class Player:
         if direct.ended:
             self.drop(client)
             return
-        if self.may_tie(client, ops):
+        direct.said.note(ops)
+        direct.speaks = direct.status != "I" and \
+            (direct.speaks or has(texts, HEARD))
+        if self.may_tie(client, texts):
             self.tied.add(client)
         if direct.status == "I" and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
 
-    def resets(self, client, ops, direct):
+    def resets(self, client, texts, direct):
         """In an open transaction what it has RESET to is told later."""
         if direct.status != "T":
             self.has_reset.discard(client)
-        elif any("reset" in text or "default" in text or
-                 "zone local" in text for text in texts(ops)):
+        elif has(texts, RESETS):
             self.has_reset.add(client)
         return client in self.has_reset
 
-    @staticmethod
-    def await_parameters(direct, pooled):
-        """What a RESET gave back comes behind ReadyForQuery."""
-        end = time.monotonic() + LATENESS
-        while pooled.parameters != direct.parameters and not pooled.ended:
-            if not select.select([pooled.socket], [], [],
-                                 max(0, end - time.monotonic()))[0]:
-                return
+    def compare_others(self, events):
+        """Notifications come by themselves, but not in a transaction."""
+        for client, (direct, pooled) in list(self.sides.items()):
+            if direct.status != "I":
+                continue
+            direct.read()
             pooled.read()
+            self.await_alike(direct, pooled, lambda side: sorted(side.heard),
+                             PATIENCE)
+            try:
+                compare_heard(direct, pooled)
+            except Difference as difference:
+                difference.event = [events[-1][0], client, [["hears"]]]
+                self.meet(difference, client)
+
+    @staticmethod
+    def await_alike(direct, pooled, what, patience=LATENESS):
+        """What comes behind ReadyForQuery, such as what a RESET gave back."""
+        end = time.monotonic() + patience
+        while what(pooled) != what(direct) and not pooled.ended:
+            ready = select.select([direct.socket, pooled.socket], [], [],
+                                  max(0, end - time.monotonic()))[0]
+            if not ready:
+                return
+            for side in (direct, pooled):
+                if side.socket in ready:
+                    side.read()
 
     def drop(self, client, held=True):
         """What it held others may want in the next round."""
@@ -541,38 +594,3 @@ class Player:
         for client in list(self.sides):
             self.drop(client)
         self.exits = []
-
-
-# What may keep a server behind its transaction, in any text.
-TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
-        "nextval", "currval", "lastval",
-         "do $$", "call ")
-# What may leave a transaction open.
-OPENS = ("begin", "start transaction", "chain")
-
-
-def texts(ops):
-    for op in ops:
-        if op[0] == "Q":
-            yield op[1].lower()
-        elif op[0] == "P" and op[1] != "probe":
-            yield op[2].lower()
-        elif op[0] == "B":
-            for value in op[3]:
-                yield (value or "").lower()
-
-
-def binds(ops):
-    return [op[2] for op in ops if op[0] == "B"]
-
-
-def tie(ops):
-    """A statement named b... may be anything, prepared in an event before."""
-    return any(name[:1] == "b" for name in binds(ops)) or \
-        any(word in text for text in texts(ops) for word in TIES)
-
-
-def holding(ops):
-    """So may the unnamed one, but for what ties."""
-    return "" in binds(ops) or \
-        any(word in text for text in texts(ops) for word in OPENS)

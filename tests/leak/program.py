@@ -6,13 +6,13 @@ and the same for all clients, so that what leaks from one to another is seen;
 tables and schemas are a client's own where two would disturb each other.
 
 What is left out on purpose, because pgweir says that it is different:
-settings changed inside functions, currval as the first statement, EXECUTE of
+currval outside of the transaction that drew, EXECUTE of
 a statement that was named in the protocol, RESET of a setting from the startup
 packet before other statements of a query, Describe of an older statement where
 the open transaction has another search_path, names closed or given in a batch
 that fails when the next one is on its way already, a backslash in a statement
 that may outlive a change of standard_conforming_strings, temp_buffers after
-somebody's temporary table.  Rows have an order, since
+somebody's temporary table, a role in the startup packet.  Rows have an order, since
 that in which a table lies differs between two databases.
 """
 
@@ -91,7 +91,7 @@ STATEMENTS = (
     "select '\\001\\377'::bytea", "select 1.1::float8 / 3",
     "select interval '1 day 2 hours'", "select n from generate_series(1,3) n",
     "select 1/0", "selec", "select * from nosuch", "", "select",
-    "insert into t values ('new')", "update t set v = v || '+'",
+    "select v from d order by v", "insert into t values ('new')", "update t set v = v || '+'",
     "delete from t where v like 'new%'", "insert into t values (1/0)",
     "insert into t select 'many' from generate_series(1,5) returning v",
     "lock table t in access share mode", "show transaction_isolation",
@@ -119,6 +119,8 @@ PARAMETRIC = (
     ("select $1", [None]), ("select $1::int", ["x"]),
     ("select current_setting($1)", ["intervalstyle"]),
     ("select now() - now() + $1::interval", ["3 days"]),
+    ("insert into d values ($1)", ["3"]),
+    ("select v from d where v > $1 order by v", ["0"]),
 )
 
 
@@ -137,7 +139,8 @@ class Writer:
             (1, self.bound_config),
             (1, self.do), (1, self.cancel), (1, self.long), (1, self.halves),
             (3, self.leave), (2, self.pipeline), (2, self.unnamed),
-            (1, self.large_result)])
+            (1, self.large_result), (2, self.changes), (2, self.function),
+            (2, self.sequence), (2, self.shared_channel)])
 
     @staticmethod
     def weigh(table):
@@ -150,6 +153,7 @@ class Writer:
         self.has_probe = self.moved = False
         self.steps = self.dice.randrange(5, 60)
         self.tied_for = 0
+        self.is_drawing = self.dice.random() < 0.5
         found = {}
         for name in self.dice.sample(
                 ["timezone", "datestyle", "search_path", "application_name",
@@ -157,18 +161,43 @@ class Writer:
                  "intervalstyle", "bytea_output", "work_mem"],
                 self.dice.choice((0, 0, 1, 2, 4))):
             found[name] = self.dice.choice(SETTINGS[name][:2])
-        if self.dice.random() < 0.2:
-            found["options"] = self.dice.choice((
-                "-c enable_seqscan=off", "-cgeqo=off --array-nulls=off",
-                "--lock_timeout=64s", "-c search_path=own,\\ public"))
-        if "options" in found:
-            found.pop("search_path", None)
-        elif self.dice.random() < 0.9:
+        if self.dice.random() < 0.3:
+            found = self.startup_options(found)
+        if "search_path" not in found and "options" not in found and \
+                self.dice.random() < 0.9:
             found["search_path"] = self.own + ", public"
-        # What stands in both is decided otherwise by pgweir.
         for name in found:
             found[name] = found[name].replace("own", self.own)
         return [["login", found]]
+
+    def startup_options(self, found):
+        """Some go into options: what stands in both pgweir decides otherwise.
+        """
+        told = self.dice.sample(list(found), self.dice.randrange(
+            len(found) + 1))
+        words = [(name, found.pop(name)) for name in told]
+        words += self.dice.sample([
+            ("enable_seqscan", "off"), ("geqo", "off"),
+            ("array_nulls", "off"), ("lock_timeout", "64s"),
+            ("app.tenant", "started"), ("row_security", "off")],
+            self.dice.choice((0, 1, 1, 2)))
+        if self.dice.random() < 0.1:
+            words.append(self.dice.choice((
+                ("xmlbinary", "perhaps"), ("nosuch", "1"), ("port", "7"))))
+        if "search_path" not in found and self.dice.random() < 0.5:
+            words.append(("search_path", self.dice.choice((
+                "own, public", "own", "\"$user\", own", "\"o, w\", public"))))
+        found["options"] = self.dice.choice((" ", "  ")).join(
+            self.startup_word(*word) for word in dict(words).items())
+        return found
+
+    def startup_word(self, name, value):
+        value = value.replace("\\", "\\\\").replace(" ", "\\ ")
+        if self.dice.random() < 0.1:
+            value = value.replace("o", "\\o")
+        return self.dice.choice((
+            f"-c {name}={value}", f"-c{name}={value}",
+            f"--{name.replace('_', '-')}={value}", f"--{name}={value}"))
 
     def next(self, status, is_tied):
         """The next event's ops; status is PostgreSQL's of this client."""
@@ -198,7 +227,11 @@ class Writer:
             "set session authorization r_reader",
             "create temp table tt (a int)", "select 1/0",
             f"select pg_advisory_lock({self.client}, 9)",
-            "set app.tenant = 'left'", "select repeat('x', 200000)")
+            "set app.tenant = 'left'", "select repeat('x', 200000)",
+            "select pg_sleep(0.1)", "listen everybody", "copy t from stdin",
+            "prepare q0 as select 1", "select public.keeps_temp()",
+            "declare c0 cursor with hold for select 1",
+            f"select public.keeps_lock({self.client}, 9)")
             if self.dice.random() < 0.15 for op in [["Q", text]]]
         if self.dice.random() < 0.3:
             harmless += [["P", "", self.dice.choice((
@@ -310,7 +343,8 @@ class Writer:
         for _ in range(self.dice.randrange(2, 5)):
             kind = self.dice.random()
             if kind < 0.3:
-                found.append(self.set_text())
+                text = self.set_text()
+                found.append(text if "to default" not in text else "select 4")
             elif kind < 0.55:
                 found.append(self.dice.choice((
                     "begin", "commit", "rollback", "commit and chain",
@@ -335,9 +369,9 @@ class Writer:
         return self.dice.choice((
             "commit", "commit", "end", "rollback", "abort",
             "commit and chain", "rollback and chain", "savepoint a",
+            "prepare transaction 'no'" if self.status == "T" else "abort",
             "savepoint b", "savepoint a", "rollback to a",
-            "rollback to savepoint b", "release a", "begin",
-            "prepare transaction 'no'"))
+            "rollback to savepoint b", "release a", "begin"))
 
     def transaction(self):
         return self.say(self.transaction_text())
@@ -362,7 +396,9 @@ class Writer:
             "create temp table tt (a int) on commit delete rows",
             "select 7 as a into temp tt", "insert into pg_temp.tt values (1)",
             "create temp sequence ts", "create temp view tv as select 1",
-            "create table pg_temp.tt3 (b text)", "discard temp")))
+            "create table pg_temp.tt3 (b text)", "discard temp",
+            "load 'plpgsql'",
+            "select public.keeps_temp()")))
 
     def lock(self):
         one = f"{self.client}, {self.dice.randrange(3)}"
@@ -371,6 +407,7 @@ class Writer:
             f"select pg_advisory_unlock({one})",
             f"select pg_try_advisory_lock({one})",
             f"select pg_advisory_lock_shared({one})",
+            f"select public.keeps_lock({one})",
             f"select pg_advisory_xact_lock({one})",
             "select pg_advisory_unlock_all()",
             f"select pg_try_advisory_xact_lock_shared({one})")))
@@ -381,6 +418,51 @@ class Writer:
             f"listen {channel}", f"notify {channel}, 'said'",
             f"unlisten {channel}", "unlisten *",
             f"select pg_notify('{channel}', 'computed')")))
+
+    def shared_channel(self):
+        """Several clients' channel; see Player.play_round()."""
+        return self.say(self.dice.choice((
+            "listen everybody", "listen everybody", "notify everybody",
+            f"notify everybody, 'of {self.client}'", "unlisten everybody",
+            f"select pg_notify('everybody', 'by {self.client}')",
+            "notify everybody, 'one'; notify everybody, 'two'")))
+
+    def function(self):
+        """What does something inside that its name does not say."""
+        name, value = self.value()
+        value = "E" + self.quoted(value.replace("\\", "\\\\"))
+        local = self.dice.choice(("false", "true"))
+        return self.say(self.dice.choice((
+            f"select public.sets('{name}', {value}, {local})",
+            f"select public.sets('app.x', 'inside', {local})",
+            "select public.sets_zone()",
+            f"call public.sets_and_ends('{self.dice.choice(('German', 'x'))}')"
+        )))
+
+    def changes(self):
+        """DDL under prepared statements; what they return keeps its shape."""
+        return self.say(self.dice.choice((
+            f"alter table {self.own}.d add column if not exists w int",
+            f"alter table {self.own}.d drop column if exists w",
+            f"drop table if exists {self.own}.d",
+            f"create table if not exists {self.own}.d (v int)",
+            f"create index on {self.own}.d (v)", f"truncate {self.own}.d",
+            "select v from d order by v", "insert into d values (2)",
+            f"alter table {self.own}.d alter column v set default 7",
+            "insert into d default values returning v")))
+
+    def sequence(self):
+        """What was drawn is asked for where it is drawn, or by one who has
+        asked before he drew and keeps a server."""
+        own = f"{self.own}.n_id_seq"
+        draw, ask = self.dice.choice((
+            (f"select nextval('{own}')", "select lastval()"),
+            (f"select setval('{own}', 70)", f"select currval('{own}')"),
+            (f"insert into {self.own}.n (v) values (1) returning id",
+             f"select currval('{own}'), lastval()")))
+        if not self.is_drawing:
+            return [["Q", f"begin; {draw}; {ask}; commit"]]
+        return [["Q", "select lastval()"], ["Q", draw], ["Q", ask]]
 
     def cursor(self):
         name = self.dice.choice(("c0", "c1"))
@@ -425,7 +507,8 @@ class Writer:
     def deallocate(self):
         return self.say(self.dice.choice((
             "deallocate s0", "deallocate s1", "deallocate all",
-            "deallocate nosuch", "deallocate prepare s2")))
+            "deallocate nosuch", "deallocate prepare s2",
+            "deallocate prepare all")))
 
     # The extended protocol.
 
@@ -485,12 +568,14 @@ class Writer:
                           for op in ops)
 
     def pipeline(self):
-        """Only one of its batches names statements: what follows is read
-        before it is known whether an error has skipped a Close or a Parse."""
+        """What follows is read before it is known what became of the first.
+        """
         ops = self.batch()
         for _ in range(self.dice.randrange(1, 4)):
-            more = self.dice.choice((self.plain, self.set, self.transaction,
-                                     self.probe))()
+            more = self.dice.choice((
+                self.plain, self.set, self.transaction, self.probe,
+                self.batch, self.deallocate, self.discard, self.reset,
+                self.cursor, self.sql_prepare, self.several))()
             ops = more + ops if self.dice.random() < 0.5 else ops + more
         return ops
 

@@ -57,10 +57,11 @@ def told():
     for path in sorted(glob.glob("src/**/*.c", recursive=True)):
         with open(path) as f:
             text = f.read()
-        for name, arguments in calls(text):
-            if name not in TELLERS and not (
-                    path in COMPOSED and name in COMPOSERS):
-                continue
+        tellers = [arguments for name, arguments in calls(text)
+                   if name in TELLERS or
+                   (path in COMPOSED and name in COMPOSERS)]
+        tellers += re.findall(r'\.message = ((?:"[^"]*"\s*)+)', text)
+        for arguments in tellers:
             for literal in literals(arguments):
                 literal = plain(literal)
                 is_hint = re.match(r"[A-Z][a-z]* ", literal) and \

@@ -118,6 +118,16 @@ def psql(text, **more):
     return done.stdout.rstrip("\n")
 
 
+def refused(weir, **more):
+    """What a client is told that is not let in, or finds no server."""
+    more.setdefault("user", "app")
+    try:
+        weir.sql("select 1", **more)
+    except Failed as error:
+        return str(error)
+    raise AssertionError("it was let in")
+
+
 class Pgweir:
     """One process with a configuration of its own."""
 

@@ -3,8 +3,8 @@
 
 A test's name is the sentence it proves; it gets a World.  Those marked slow
 run with --slow, and then they alone.  Several processes take the tests in
-turn, each with a World of its own.  The last line is "N passed, N failed, N
-skipped".
+turn, each with a World of its own.  A test that does not come to an end has
+failed.  The last line is "N passed, N failed, N skipped".
 """
 
 import argparse
@@ -22,6 +22,8 @@ sys.dont_write_bytecode = True
 
 from cluster import Skip, World  # noqa: E402
 
+TEST_SECONDS = 900
+
 
 def tests(only, slow):
     here = os.path.dirname(os.path.abspath(__file__))
@@ -37,14 +39,24 @@ def tests(only, slow):
                         yield name[5:-3], sentence[5:], function
 
 
+def on_alarm(*_):
+    raise TimeoutError(f"not ended after {TEST_SECONDS} s")
+
+
+def on_end(*_):
+    sys.exit("ended")
+
+
 def run(world, subject, sentence, function):
     """Runs and tells of one test: "ok", "FAILED" or "skipped"."""
     start = time.monotonic()
     result, detail = "ok", ""
     try:
+        signal.alarm(TEST_SECONDS)
         try:
             function(world)
         finally:
+            signal.alarm(0)
             world.settle()
     except Skip as reason:
         result, detail = "skipped", str(reason)
@@ -61,6 +73,8 @@ def serve(binary, chosen, parent):
     """A process with a World of its own: is told numbers of tests, tells
     their results."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, on_end)
+    signal.signal(signal.SIGALRM, on_alarm)
     world = World(binary)
     try:
         while (number := parent.recv()) is not None:
@@ -80,10 +94,23 @@ def start(binary, chosen):
 
 def run_all(binary, chosen, jobs):
     """The result of each test, in their order."""
-    results = ["FAILED"] * len(chosen)
-    numbers = iter(range(len(chosen)))
     processes = dict(start(binary, chosen)
                      for _ in range(min(jobs, len(chosen))))
+    try:
+        return share_out(processes, len(chosen))
+    except BaseException:
+        for process in processes.values():
+            process.terminate()
+        raise
+    finally:
+        for process in processes.values():
+            process.join()
+
+
+def share_out(processes, count):
+    """Each process gets a test when it has ended one."""
+    results = ["FAILED"] * count
+    numbers = iter(range(count))
     for pipe in processes:
         pipe.send(next(numbers))
     busy = set(processes)
@@ -99,8 +126,6 @@ def run_all(binary, chosen, jobs):
             pipe.send(number)
             if number is None:
                 busy.remove(pipe)
-    for process in processes.values():
-        process.join()
     return results
 
 
@@ -117,6 +142,7 @@ def main():
     arguments = parser.parse_args()
     binary = os.path.abspath(arguments.binary)
     chosen = list(tests(arguments.only, arguments.slow))
+    signal.signal(signal.SIGTERM, on_end)
     results = run_all(binary, chosen, arguments.jobs)
     failed = [n for n, result in enumerate(results) if result == "FAILED"]
     if failed and arguments.again:

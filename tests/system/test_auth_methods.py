@@ -6,7 +6,7 @@ import pwd
 import signal
 import subprocess
 
-from cluster import Failed
+from cluster import refused
 from secure import (SSL_REQUEST, TlsClient, certificates, postgres_hba,
                     postgres_with_tls, wait_for_log)
 from wire import Client, error_of, kinds, message, query, startup
@@ -16,15 +16,6 @@ LONG = "scram-sha-256"
 
 def md5_of(password, user):
     return "md5" + hashlib.md5((password + user).encode()).hexdigest()
-
-
-def refused(weir, **more):
-    more.setdefault("user", "app")
-    try:
-        weir.sql("select 1", **more)
-    except Failed as error:
-        return str(error)
-    raise AssertionError("it was let in")
 
 
 def let_in(weir, user="app", **more):

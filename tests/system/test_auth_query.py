@@ -1,11 +1,13 @@
 """auth_query: users that are known to PostgreSQL alone."""
 
 import contextlib
+import functools
 import os
 import signal
 import subprocess
 
-from cluster import Failed, wait_until
+import cluster
+from cluster import wait_until
 from secure import (certificates, is_tls_behind, postgres_hba,
                     postgres_with_tls, wait_for_log)
 from wire import Client, startup
@@ -13,14 +15,7 @@ from wire import Client, startup
 ASKS = "select query from pg_stat_activity where " \
        "application_name = 'pgweir auth_query'"
 
-
-def refused(weir, **more):
-    more.setdefault("user", "asked")
-    try:
-        weir.sql("select 1", **more)
-    except Failed as error:
-        return str(error)
-    raise AssertionError("it was let in")
+refused = functools.partial(cluster.refused, user="asked")
 
 
 def let_in(weir, password="found", user="asked", **more):

@@ -194,6 +194,53 @@ def test_read_only_goes_to_a_replica_if_its_first_statement_is_proven(world):
         client.close()
 
 
+def test_a_read_only_transaction_locks_and_calls_volatile_functions_on_the_primary(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+
+        def held(number):
+            return [n for n, node in enumerate(cluster.nodes) if node.sql(
+                "select count(*) from pg_locks where locktype = 'advisory' "
+                f"and objid = {number} and granted") == "1"]
+
+        for number, lock in enumerate((
+                "select pg_advisory_xact_lock(%d)",
+                "select pg_try_advisory_xact_lock_shared(%d)",
+                "select pg_advisory_lock(%d)"), 1):
+            ask(client, "begin read only")
+            assert client.one(PORT) != primary
+            assert client.one("select count(*) from t") is not None
+            assert error_of(client.ask(query(lock % number))) is None
+            assert held(number) == [0], number
+            assert client.one(PORT) == primary
+            assert client.one("show transaction_read_only") == "on"
+            assert ask(client, "commit") == ("COMMIT", "I")
+        ask(client, "insert into t values (1)")
+        ask(client, "select pg_advisory_unlock_all()")
+        # In one send with what comes before.
+        client.send(query("begin read only"), query(PORT), query(
+            "select pg_advisory_xact_lock(4)"), query(PORT))
+        answers = [client.until_ready() for _ in range(4)]
+        assert not any(error_of(a) for a in answers), answers
+        ports = [row(b)[0] for a in answers for k, b in a if k == "D"]
+        assert ports[0] != primary and ports[2] == primary, ports
+        assert held(4) == [0]
+        ask(client, "commit")
+        # What has left something at the replica, or has one snapshot, stays.
+        for start, then in (("begin read only", "savepoint s"),
+                            ("begin isolation level repeatable read, read "
+                             "only", "select 1")):
+            ask(client, start)
+            where = client.one(PORT)
+            assert where != primary
+            client.ask(query(then))
+            assert client.one("select pg_is_in_recovery()") == "t"
+            assert client.one(PORT) == where
+            ask(client, "commit")
+        client.close()
+
+
 def test_an_undeclared_transaction_begins_on_the_primary(world):
     with Cluster(world) as cluster:
         weir, client = begin(cluster)

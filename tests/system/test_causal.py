@@ -102,6 +102,43 @@ def test_whose_writes_count_is_what_the_setting_says(world):
                 "0" if scope == "off" else "1")
 
 
+def never_goes_back(world, options, reads):
+    """A client that has written reads without a pause what somebody else
+    writes all the time, while replicas get it later."""
+    with Cluster(world) as cluster:
+        weir, client, primary, replicas = begin(
+            cluster, "read_your_writes = session\n" + options, "300ms")
+        inside = [Client(node.port, user="postgres")
+                  for node in cluster.nodes]
+        write(client, 1)
+        last, ports, n, more = 0, set(), 1, 0
+        while more < 100:
+            n += 1
+            inside[0].rows(f"update t set n = {n}")
+            for text in reads:
+                for value, port in client.rows(text):
+                    assert int(value) >= last, (value, last, port)
+                    last = int(value)
+                    ports.add(int(port))
+            more += all(int(replica.one("select n from t")) >= 1
+                        for replica in inside[1:])
+        assert primary.port in ports
+        # It comes back to a replica although it makes no pause.
+        wait_until("it reads at a replica", lambda: [
+            port for text in reads for _, port in client.rows(text)
+            if int(port) != primary.port])
+        assert int(client.rows(READ)[0][0]) == n
+
+
+def test_a_client_that_has_read_at_the_primary_reads_nothing_older_at_a_replica(world):
+    never_goes_back(world, "", [READ])
+
+
+def test_nor_does_one_in_a_transaction_that_only_reads_or_that_waits_for_replicas(world):
+    never_goes_back(world, "read_your_writes_wait = 10ms",
+                    ["begin read only", READ, READ, "commit"])
+
+
 def test_a_read_waits_for_a_replica_that_catches_up_within_read_your_writes_wait(world):
     with Cluster(world) as cluster:
         weir, client, primary, _ = begin(

@@ -1,10 +1,8 @@
 """What the leak hunt has found, each difference cut down to its sentence: a
 client through pgweir hears what it would hear from PostgreSQL itself."""
 
-from wire import (Client, SYNC, bind, close, describe, execute,
-                  fields, kinds, message, parse, query)
-
-ONE = "default_pool_size = 1"
+from wire import (Client, ONE, SYNC, bind, close, describe, execute, fields,
+                  kinds, message, parse, query)
 
 
 def pair(world, options=ONE):
@@ -348,3 +346,32 @@ def test_a_reset_goes_back_before_a_batch_that_begins_with_close(world):
     same(direct, pooled, close("S", "s") + parse("s", "show search_path") +
          bind("s") + execute() + SYNC)
     same(direct, pooled, query("rollback"))
+
+
+def test_a_role_of_the_startup_packet_ends_with_another_authorization(world):
+    world.pg.sql("create role hunted_r; create role hunted_w")
+    weir = world.start(ONE)
+    shown = query("select current_user, session_user, "
+                  "current_setting('role')")
+    for texts in (["set session authorization default"],
+                  ["set session authorization hunted_w", "set role none"]):
+        direct, pooled = (Client(port, options="-c role=hunted_r")
+                          for port in (world.pg.port, weir.port))
+        for text in texts:
+            same(direct, pooled, query(text))
+            same(direct, pooled, shown)
+
+
+def test_a_failed_batch_takes_no_statement_from_the_one_behind_it(world):
+    direct, pooled, other = pair(world, "default_pool_size = 2")
+    for client in (direct, pooled):
+        client.ask(parse("s", "select 1") + SYNC)
+    # The other server has not seen it.
+    other.ask(query("begin"))
+    failed = parse("", "select 1/0") + bind("") + execute()
+    for client in (direct, pooled):
+        client.send(failed + bind("s") + execute() + SYNC +
+                    bind("s") + execute() + SYNC + describe("S", "s") + SYNC)
+    for expected in ("1EZ", "2DCZ", "tTZ"):
+        one, two = direct.until_ready(), pooled.until_ready()
+        assert plain(one) == plain(two) and kinds(two) == expected, (one, two)

@@ -7,10 +7,9 @@ import struct
 import threading
 
 from cluster import wait_until
-from wire import (Client, FLUSH, Gate, SYNC, TERMINATE, bind, close, describe,
-                  error_of, execute, kinds, message, parse, query, row)
-
-ONE = "default_pool_size = 1"
+from wire import (Client, FLUSH, Gate, ONE, SYNC, TERMINATE, bind, close,
+                  describe, error_of, execute, kinds, message, parse, query,
+                  row)
 
 
 def pair(world, options=ONE, **more):
@@ -132,7 +131,6 @@ def test_a_server_that_dies_in_a_pipeline_answers_each_client_its_own(world):
     weir = world.start("default_pool_size = 2")
     for text in ("select pg_sleep(20)", "begin; select pg_sleep(20)"):
         a, b = Client(weir.port), Client(weir.port)
-        pid = a.one("select pg_backend_pid()")
         a.send(query(text) + (parse("", "select 1") + bind("") + execute() +
                               SYNC) * 3)
         wait_until("the statement runs", lambda: world.pg.sql(

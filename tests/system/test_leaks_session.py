@@ -4,10 +4,9 @@ cursors: however A makes it, B does not meet it."""
 import struct
 
 from cluster import wait_until
-from wire import (Client, SYNC, bind, error_of, execute, kinds, message,
+from wire import (Client, ONE, SYNC, bind, error_of, execute, kinds, message,
                   parse, query)
 
-ONE = "default_pool_size = 1"
 TEMP = ("select count(*) from pg_class where relnamespace = "
         "pg_my_temp_schema()")
 LISTENS = "select count(*) from pg_listening_channels()"
@@ -318,3 +317,51 @@ def test_currval_behind_begin_tells_nobody_anothers_value(world):
         b.ask(query("begin"))
         b.ask(query("insert into undrawn values (1)"))
         assert error_of(b.ask(query("select lastval()")))["C"] == "55000"
+
+
+def test_the_first_who_asks_sees_nobody_elses_value_in_any_state(world):
+    world.pg.sql("drop sequence if exists firsts, seconds; "
+                 "create sequence firsts start 4711; create sequence seconds; "
+                 "create table if not exists undrawn (a int); "
+                 "grant all on undrawn, firsts, seconds to app",
+                 database="app")
+
+    def said(text):
+        return parse("", text) + bind("") + execute()
+    inserts = "insert into undrawn values (1)"
+    for before in ((), (query("create temp table mine (a int)"),),
+                   (query("begin"), query(inserts)),
+                   (query("begin"), said("select 1") + SYNC),
+                   (query("begin"), said(inserts) + SYNC),
+                   (query(inserts),)):
+        for ask in (query("select lastval()"),
+                    said("select currval('firsts')") + SYNC,
+                    said("select 1") + said("select lastval()") + SYNC,
+                    said(inserts) + said("select lastval()") + SYNC):
+            weir = world.start(ONE)
+            a, b = Client(weir.port), Client(weir.port)
+            a.one("select nextval('firsts')")
+            for step in before:
+                b.ask(step)
+            error = error_of(b.ask(ask))
+            assert error is not None and error["C"] == "55000", (before, ask)
+            weir.kill()
+    # Also where a function asks.
+    world.pg.sql("create or replace function last_drawn() returns bigint "
+                 "language sql as 'select lastval()'", database="app")
+    weir = world.start(ONE)
+    a, b = Client(weir.port), Client(weir.port)
+    a.one("select nextval('firsts')")
+    assert error_of(b.ask(query("select last_drawn()")))["C"] == "55000"
+    weir.kill()
+    # What it has drawn in this transaction itself it sees.
+    for draw in query("select nextval('seconds')"), \
+            said("select nextval('seconds')") + SYNC:
+        weir = world.start(ONE)
+        a, b = Client(weir.port), Client(weir.port)
+        a.one("select nextval('firsts')")
+        b.ask(query("begin"))
+        b.ask(draw)
+        answer = b.ask(said("select 1") + said("select lastval()") + SYNC)
+        assert kinds(answer) == "12DC12DCZ", answer
+        weir.kill()

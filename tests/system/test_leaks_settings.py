@@ -1,15 +1,8 @@
 """One server, two clients: what A sets, B never meets, and neither is told
 anything about settings that is not so."""
 
-from wire import Client, SYNC, bind, error_of, execute, kinds, message, parse, \
-    query, row
-
-ONE = "default_pool_size = 1"
-
-
-def pair(world, options=ONE, **more):
-    weir = world.start(options, **more)
-    return weir, Client(weir.port), Client(weir.port)
+from wire import (Client, ONE, SYNC, bind, error_of, execute, kinds, message,
+                  pair, parse, query, row)
 
 
 def only_server(weir):

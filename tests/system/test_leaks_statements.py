@@ -1,16 +1,10 @@
 """Prepared statements are shared by text: A's names, settings, errors and
 batches change nothing for B."""
 
-from wire import (Client, SYNC, bind, close, describe, error_of, execute,
-                  kinds, parse, query, row)
+from wire import (Client, ONE, SYNC, bind, close, describe, error_of, execute,
+                  kinds, pair, parse, query, row)
 
-ONE = "default_pool_size = 1"
 DATE = "select '2001-02-03'::text, '02/03/2001'::date::text"
-
-
-def pair(world, options=ONE, **more):
-    weir = world.start(options, **more)
-    return weir, Client(weir.port), Client(weir.port)
 
 
 def value(messages, column=0):

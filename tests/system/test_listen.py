@@ -6,10 +6,8 @@ import struct
 import threading
 
 from cluster import Cluster, Skip, wait_until
-from wire import (Client, SYNC, bind, error_of, execute, kinds, message, parse,
-                  query)
-
-ONE = "default_pool_size = 1"
+from wire import (Client, ONE, SYNC, bind, error_of, execute, kinds, message,
+                  parse, query)
 
 
 def heard(body):
@@ -588,6 +586,7 @@ def test_a_listener_reads_from_replicas_that_cannot_listen(world):
             a.ask(query("begin read only")),
             a.one("select inet_server_port()"),
             a.ask(query("commit"))][1] == str(cluster.nodes[1].port))
+        assert a.one("select pg_listening_channels()") == "x"
         cluster.nodes[0].sql("notify x, 'still'", database="app")
         hears_nothing_but(a, "x", "still")
 

@@ -2,10 +2,9 @@
 
 import json
 import re
-import subprocess
 import time
 
-from cluster import Cluster, Failed, psql_run, wait_until
+from cluster import Cluster, Failed, wait_until
 from web import OPTIONS, metrics, value
 from wire import Client, Gate, error_of, query
 

@@ -255,10 +255,13 @@ def test_listen_backlog_and_tcp_defer_accept_are_the_listeners(world):
     assert weir.sql("select 1") == "1"
 
 
-def test_listen_addr_takes_lists_and_stars(world):
+def test_listen_addr_takes_lists_names_and_stars(world):
+    names = [f"[{at[0]}]:" if family == socket.AF_INET6 else f"{at[0]}:"
+             for family, *_, at in socket.getaddrinfo(
+                 "localhost", None, type=socket.SOCK_STREAM)]
     for addresses, expected in (
             ("127.0.0.1, ::1", ["127.0.0.1:", "[::1]:"]),
-            ("localhost", ["127.0.0.1:"]), ("*", ["[::]:"])):
+            ("localhost", names), ("*", ["[::]:"])):
         weir = world.start(config=world.config().replace(
             "listen_addr = 127.0.0.1", "listen_addr = " + addresses))
         lines = re.findall(r"listening on (\S+)", weir.text())
@@ -270,6 +273,17 @@ def test_listen_addr_takes_lists_and_stars(world):
         assert len(ports) == 1
         assert psql("select 1", port=ports.pop(), dbname="app") == "1"
         weir.kill()
+
+
+def test_a_name_to_listen_on_that_nobody_knows_ends_the_start(world):
+    path = os.path.join(world.top, "name.ini")
+    with open(path, "w") as f:
+        f.write("[databases]\n[pgweir]\nlisten_addr = nobody.invalid\n"
+                "listen_port = 0\nunix_socket_dir =\nmetrics_addr =\n")
+    done = subprocess.run([world.binary, path], capture_output=True,
+                          text=True, timeout=60)
+    assert done.returncode == 1, done
+    assert 'listen_addr: "nobody.invalid": ' in done.stderr, done.stderr
 
 
 def test_scram_iterations_are_those_of_plain_secrets(world):
@@ -414,3 +428,12 @@ def test_show_config_says_which_options_can_change(world):
     rows = {r["key"]: r for r in table(weir, "CONFIG")}
     assert rows["query_timeout"]["value"] == "6"
     assert rows["listen_backlog"]["value"] == "512"
+
+
+def test_disable_pqexec_lets_the_extended_protocol_in_only(world):
+    weir = world.start("disable_pqexec = 1")
+    client = Client(weir.port)
+    answer = client.ask(parse("", "select 1"), bind(""), execute(), SYNC)
+    assert kinds(answer) == "12DCZ"
+    error = error_of(client.ask(query("select 1; select 2")))
+    assert error["S"] == "FATAL" and "PQexec disallowed" in error["M"], error

@@ -149,7 +149,7 @@ def test_max_client_conn_lets_an_admin_in(world):
         weir.sql("select 1")
         raise AssertionError("a third client came in")
     except Failed as error:
-        assert "max_client_conn (2)" in str(error)
+        assert "(max_client_conn): 2 clients" in str(error)
     assert "max_client_conn" in weir.console("show config")
     clients[0].close()
     wait_until("there is room", lambda: Client(weir.port).pid)

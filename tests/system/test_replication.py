@@ -593,7 +593,7 @@ def test_it_is_the_primary_also_after_a_failover(world):
 
 
 def test_route_replica_streams_from_one_replica(world):
-    with Cluster(world, 2) as cluster, Folder(world.top) as folder:
+    with Cluster(world, 2) as cluster:
         weir = start(cluster)
         primary, *replicas = cluster.nodes
         wait_until("the replicas are in use", lambda: weir.console(
@@ -648,7 +648,7 @@ def test_a_client_that_breaks_the_protocol_loses_only_itself(world):
 
 
 def test_replication_works_over_tls_and_with_scram(world):
-    with Cluster(world, 0) as cluster, Folder(world.top) as folder:
+    with Cluster(world, 0) as cluster:
         node = cluster.nodes[0]
         node.sql(["set password_encryption = 'scram-sha-256'",
                   "create role copier login replication password 'pw'"])

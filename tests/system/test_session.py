@@ -2,17 +2,8 @@
 they follow the client, and nobody else ever sees them."""
 
 from cluster import psql_run
-from wire import (Client, Error, SYNC, bind, close, describe, error_of,
-                  execute, kinds, parse, query, row)
-
-
-def raises(sqlstate, call, *args):
-    try:
-        call(*args)
-    except Error as error:
-        assert error.sqlstate == sqlstate, error.sqlstate
-        return
-    raise AssertionError("no error")
+from wire import (Client, SYNC, bind, close, describe, error_of, execute,
+                  kinds, parse, query, raises, row)
 
 
 def busy(weir, count):

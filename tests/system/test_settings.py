@@ -152,6 +152,17 @@ SCRIPTS = {
         "select tunes('7MB')", "begin", "select tunes('8MB')", "rollback",
         "select tunes('9MB'), 1/0", "call tunes_too('9MB')",
         "select tuned()"),
+    "local to default": (
+        "begin", "set local timezone to default", "show timezone", "commit",
+        "set timezone = 'UTC'", "set app.x = 'away'", "begin",
+        "set local timezone to default", "show timezone", "commit",
+        "begin", "set local search_path to default", "savepoint a",
+        "set local search_path = x", "rollback to a", "commit",
+        "begin", "set local time zone default", "select 1", "rollback",
+        "begin", "set local app.x to default", "select 1", "commit",
+        "begin", "set lock_timeout = '3s'",
+        "set local lock_timeout to default", "reset timezone", "commit",
+        x("begin"), x("set local lock_timeout = default"), x("commit")),
     "reset in a transaction": (
         "begin", "reset timezone", "show timezone", "rollback",
         "begin", "set timezone = 'UTC'", "reset timezone", "commit",

@@ -4,8 +4,8 @@ import threading
 
 from cluster import Cluster, wait_until
 from splits import PORT, is_ready
-from wire import (SYNC, Client, bind, describe, error_of, execute, kinds,
-                  parse, query, row)
+from wire import (Client, SYNC, bind, describe, error_of, execute, parse,
+                  query, row)
 
 
 def begin(cluster, options="", **more):
@@ -189,7 +189,7 @@ def test_a_client_reads_what_it_has_written_however_late_replicas_are(world):
             node.sql("select pg_reload_conf()")
         weir, client = begin(cluster, "default_pool_size = 5")
         client.ask(query("create table t (who int, n int)"))
-        wrong, where = [], []
+        wrong = []
 
         def run(who):
             # What is written over one connection is read over another.

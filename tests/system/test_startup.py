@@ -3,9 +3,7 @@ PostgreSQL itself does, asked directly at the same time."""
 
 import struct
 
-from wire import Client, error_of, kinds, query
-
-ONE = "default_pool_size = 1"
+from wire import Client, ONE, error_of, kinds, query
 
 
 def packet(pairs):
@@ -149,11 +147,17 @@ def test_a_startup_setting_that_is_refused_gets_every_field_of_the_error(
 def test_a_startup_setting_that_only_others_may_set_is_refused_as_such(
         world):
     world.pg.sql("create role humble login")
-    weir = world.start(ONE, users='"humble" ""\n')
+    weir = world.start(ONE, users='"humble" ""\n"postgres" ""\n')
     pairs = [("user", "humble"), ("session_replication_role", "replica")]
     _, wanted = login(world.pg.port, *pairs)
     _, got = login(weir.port, *pairs)
     assert wanted["C"] == "42501"
+    assert {k: got.get(k) for k in "SVCM"} == {k: wanted[k] for k in "SVCM"}
+    # That somebody else was given it is known of that one only.
+    super_user = Client(weir.port, user="postgres",
+                        session_replication_role="replica")
+    assert super_user.one("show session_replication_role") == "replica"
+    _, got = login(weir.port, *pairs)
     assert {k: got.get(k) for k in "SVCM"} == {k: wanted[k] for k in "SVCM"}
 
 

@@ -34,6 +34,9 @@ def seen(messages):
         if kind == "E":
             error = error_of([(kind, body)])
             found.append((error["S"], error["C"], error["M"]))
+            # By this function of its source drivers know to prepare again.
+            if error["C"] == "0A000":
+                found[-1] += (error.get("R"),)
         elif kind == "T":
             found.append(("T", columns(body)))
         else:
@@ -415,7 +418,41 @@ def test_deallocate_and_discard_take_effect_in_the_middle_of_a_pipeline(
              bind("no") + SYNC + query(text) + run())]
     stories.append((parse("s", one) + SYNC,
                     query("deallocate all; select 1/0") + run(), run()))
+    # What is on its way has ended the name, or not given it.
+    def does(what):
+        return parse("", what) + bind("") + execute()
+    parsed, dies = parse("s", one), does("deallocate s") + SYNC
+    stories += [
+        (parsed + SYNC, does("deallocate all") + dies, run()),
+        (does("select 1/0") + parsed + SYNC + dies, run()),
+        (parsed + SYNC, does("select 1/0") + close("S", "s") + SYNC + dies,
+         run()),
+        (parsed + dies, run())]
     each_its_own(world, *stories)
+
+
+def test_a_deallocate_ends_the_batch_in_front_of_it(world):
+    insert = parse("", "insert into t values (1)") + bind("") + execute()
+    begin = parse("b", "begin") + bind("b") + execute()
+    count = query("select count(*) from t")
+    for text in "deallocate s", "deallocate all":
+        same(world, "create table t (a int4)",
+             ("ann", parse("s", "select 1") + SYNC),
+             # What was in the batch is committed, whatever comes then.
+             ("ann", insert + query(text) + bind("no") + SYNC),
+             ("bob", count),
+             ("ann", parse("s", "select 1") + SYNC),
+             ("ann", begin + insert + query(text) + count),
+             ("ann", query("rollback")),
+             ("bob", count))
+    # It leaves its server behind, and no transaction on it.
+    weir = world.start("default_pool_size = 1")
+    ann, bob = Client(weir.port), Client(weir.port)
+    ann.ask(parse("s", "select 1") + SYNC)
+    assert kinds(ann.ask(insert + query("deallocate s"))) == "12CCZ"
+    assert bob.one("select now() = statement_timestamp()") == "t"
+    assert kinds(ann.ask(begin + query("deallocate all"))) == "12CCZ"
+    assert ann.one("select now() < statement_timestamp()") == "t"
 
 
 def test_deallocate_of_an_unknown_name_is_an_error_in_every_way(world):
@@ -486,6 +523,21 @@ def test_a_warning_about_a_text_comes_when_it_is_prepared_and_not_again(world):
         client.ask(parse(f"other{n}", f"select {n}") + SYNC)
         answer = client.ask(bind("s") + execute() + SYNC)
         assert kinds(answer) == "2DCZ", answer
+
+
+def test_a_server_gives_up_the_statement_that_was_used_longest_ago(world):
+    weir = world.start("default_pool_size = 1\nmax_prepared_statements = 3")
+    client = Client(weir.port)
+    asks = "select string_agg(statement, ' ' order by statement) from " \
+        "pg_prepared_statements where statement ~ '^select .$'"
+    for n in range(3):
+        client.ask(parse(f"s{n}", f"select {n}") + run(f"s{n}"))
+    client.ask(run("s0"))
+    client.ask(parse("s3", "select 3") + run("s3"))
+    assert client.one(asks) == "select 0 select 2 select 3"
+    # What was given up is there again when it is used.
+    assert kinds(client.ask(run("s1"))) == "2DCZ"
+    assert client.one(asks) == "select 0 select 1 select 3"
 
 
 def test_max_prepared_statements_may_be_none_or_one(world):

@@ -1,13 +1,11 @@
 """What ties a client to its server, for how long, how many may be tied, and
 what becomes of their servers."""
 
-import socket
-import struct
 
 import web
 from cluster import Cluster, wait_until
-from wire import (Client, Error, FLUSH, SYNC, bind, error_of, execute,
-                  fields, kinds, parse, query)
+from wire import (Client, FLUSH, SYNC, bind, error_of, execute, fields, kinds,
+                  parse, query, vanish)
 
 TIES = (
     ("temporary table", "create temp table mine (a int)", "drop table mine"),
@@ -308,13 +306,6 @@ def test_flush_without_sync_keeps_server_and_portal(world):
     assert kinds(a.ask(execute("p") + SYNC)) == "DCZ"
 
 
-def vanish(client):
-    """The process is killed: its socket is reset, nothing is said."""
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                             struct.pack("ii", 1, 0))
-    client.socket.close()
-
-
 def test_no_lock_is_stranded_when_its_client_vanishes(world):
     weir = world.start("default_pool_size = 3")
     watch = Client(weir.port)
@@ -436,15 +427,6 @@ def test_a_function_that_was_just_created_is_known(world):
     assert "advisory lock" in weir.console("show clients")
 
 
-def raises(sqlstate, call, *args):
-    try:
-        call(*args)
-    except Error as error:
-        assert error.sqlstate == sqlstate, error.sqlstate
-        return
-    raise AssertionError("no error")
-
-
 def test_a_server_outlives_a_client_that_vanishes_in_the_middle(world):
     weir = world.start("default_pool_size = 1\nquery_wait_timeout = 20s")
     world.pg.sql("create table middle (a int); grant all on middle to app",
@@ -504,3 +486,53 @@ def check_as_new(weir, pid):
     assert client.one("select count(*) from pg_prepared_statements") == "0"
     assert client.one("select to_regclass('mine') is null") == "t"
     client.close()
+
+
+DRAWS = ("insert into numbered default values", "select nextval('numbered_id_seq')",
+         "begin; insert into numbered default values; commit",
+         "with it as (insert into numbered default values returning 1) "
+         "select * from it", "copy numbered (other) from program 'echo 1'",
+         "do $$ begin insert into numbered default values; end $$")
+ASKS = ("select lastval()", "select currval('numbered_id_seq')",
+        "begin; select lastval()",
+        "select currval(pg_get_serial_sequence('numbered', 'id'))")
+
+
+def draws(world, options):
+    world.pg.sql("drop table if exists numbered; create table numbered (id serial, "
+                 "other int); grant all on numbered, numbered_id_seq to app",
+                 database="app")
+    weir = world.start(options)
+    # The first one who asks: from now on it is known that somebody does.
+    first = Client(weir.port)
+    good(first, DRAWS[0])
+    assert refused(first, ASKS[0])["C"] == "55000"
+    first.close()
+    return weir
+
+
+def test_who_asks_right_behind_gets_what_it_drew_once_that_is_known(world):
+    weir = draws(world, "default_pool_size = 2\nmax_pinned = 1")
+    clients = [Client(weir.port, user="postgres") for _ in range(3)]
+    world.pg.sql("alter table numbered owner to postgres", database="app")
+    assert refused(clients[0], ASKS[0])["C"] == "55000"
+    good(clients[0], "discard sequences")
+    for text in DRAWS:
+        for ask in ASKS if text == DRAWS[0] else ASKS[:1]:
+            for client in clients:
+                good(client, text)
+                value = client.rows(ask)[-1][0]
+                assert value == client.one(
+                    "select last_value from numbered_id_seq"), (text, ask)
+                good(client, "rollback")
+        for client in clients:
+            assert kinds(client.ask(parse("", DRAWS[0]) + bind("") +
+                                    execute() + SYNC)) == "12CZ"
+            assert kinds(client.ask(parse("", ASKS[0]) + bind("") +
+                                    execute() + SYNC)) == "12DCZ"
+    # Nobody else sees it, nor has its place.
+    good(clients[0], DRAWS[0])
+    for client in clients[1:]:
+        good(client, "begin")
+        assert refused(client, ASKS[1])["C"] in ("55000", "53300")
+        good(client, "rollback")

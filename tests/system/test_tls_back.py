@@ -239,7 +239,6 @@ def in_between(world, made, sees):
     """Ends TLS with a certificate of its own and passes on everything."""
     def serve(connection):
         tls = accept_tls(connection, made, "second")
-        import socket
         behind = socket.create_connection(("127.0.0.1", world.pg.port))
         behind.sendall(SSL_REQUEST)
         assert behind.recv(1) == b"S"

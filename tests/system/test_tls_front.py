@@ -5,20 +5,12 @@ import socket
 import ssl
 import struct
 
-from cluster import Failed, psql_run, wait_until
+from cluster import psql_run, refused, wait_until
 from secure import (ALPN, SSL_REQUEST, TlsClient, certificate_of,
                     certificates, client_context, wait_for_log)
 from wire import Client, error_of, kinds, query, startup
 
 MODES = ("disable", "allow", "prefer", "require", "verify-ca", "verify-full")
-
-
-def refused(weir, **more):
-    try:
-        weir.sql("select 1", user="app", **more)
-    except Failed as error:
-        return str(error)
-    raise AssertionError("it was let in")
 
 
 def front(world, mode, name="server", ca=None, options=""):

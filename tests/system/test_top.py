@@ -7,7 +7,6 @@ import subprocess
 import uuid
 
 from cluster import Skip, wait_until
-from web import OPTIONS
 from wire import Client, query
 
 

@@ -2,23 +2,15 @@
 its server ends what it had begun, keeps nothing of it and serves others."""
 
 import signal
-import socket
 import struct
 import subprocess
 
 from cluster import wait_until
 from wire import (Client, FLUSH, SYNC, TERMINATE, bind, close, describe,
-                  execute, kinds, message, parse, query)
+                  execute, kinds, message, parse, query, vanish)
 
 ONE = "default_pool_size = 1\nquery_wait_timeout = 20s"
 COPY = "copy vanished from stdin"
-
-
-def vanish(client):
-    """The process is killed: its socket is reset, nothing is said."""
-    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
-                             struct.pack("ii", 1, 0))
-    client.socket.close()
 
 
 def say_goodbye(client):

@@ -197,3 +197,28 @@ class Gate:
 
     def open(self):
         self.keeper.close()
+
+
+def raises(sqlstate, call, *args):
+    try:
+        call(*args)
+    except Error as error:
+        assert error.sqlstate == sqlstate, error.sqlstate
+        return
+    raise AssertionError("no error")
+
+
+def vanish(client):
+    """The process is killed: its socket is reset, nothing is said."""
+    client.socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER,
+                             struct.pack("ii", 1, 0))
+    client.socket.close()
+
+
+ONE = "default_pool_size = 1"
+
+
+def pair(world, options=ONE, **more):
+    """Two clients, and as a rule one server for them."""
+    weir = world.start(options, **more)
+    return weir, Client(weir.port), Client(weir.port)

@@ -7,7 +7,6 @@
 #include <string.h>
 
 #include "talk.h"
-#include "wire/msg.h"
 
 static struct saying *
 a_whole_answer(void)

@@ -4,7 +4,6 @@
  */
 
 #include "client/client_leave.h"
-#include "net/loop.h"
 #include "talk.h"
 
 enum { CROWD = 100 };

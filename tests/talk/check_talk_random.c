@@ -12,9 +12,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "talk_private.h"
-#include "wire/msg.h"
 
 enum { CLIENTS = 7, STEPS = 400, SEEDS = 40, ENOUGH = 5000 };
 

@@ -26,15 +26,16 @@
 #include "client/client.h"
 #include "config/config.h"
 #include "net/loop.h"
-#include "net/resolve.h"
 #include "ops/console.h"
 #include "pool/backend.h"
+#include "pool/cluster.h"
 #include "pool/peers.h"
 #include "pool/pool.h"
+#include "pool/pool_set.h"
 #include "relay/hub.h"
 #include "relay/relay.h"
+#include "route/catalogue_source.h"
 #include "talk_private.h"
-#include "wire/msg.h"
 #include "worker.h"
 
 /* The longest way without a byte is two letters and a task. */
@@ -219,10 +220,12 @@ talk_configure(const char *database, const char *options)
 	struct config		*config;
 
 	talk_write(users, "\"u\" \"secret\"\n");
-	talk_write(file, "[databases]\nd = host=%s port=1 %s\n[pgweir]\n"
+	talk_write(file, "[databases]\nd = host=%s%s%s port=1%s %s\n[pgweir]\n"
 	    "auth_type = trust\nauth_file = %s\n"
 	    "client_tls_sslmode = disable\nserver_tls_sslmode = disable\n",
-	    stage.directory, database, users);
+	    stage.directory, stage.is_split ? "," : "",
+	    stage.is_split ? stage.directory : "",
+	    stage.is_split ? ",2" : "", database, users);
 	talk_print_options(file, options);
 	config = config_read(file, NULL, &report);
 	ck_assert_ptr_nonnull(config);
@@ -250,6 +253,7 @@ talk_begins_cold(const char *database, const char *options)
 	    stage.directory);
 	postgres_starts();
 	peers_init(stage.loops[0], NULL);
+	clusters_init(stage.is_split ? stage.loops[0] : NULL, NULL);
 	talk_configure(database, options);
 	pools_init(TALK_LOOPS + 1);
 	backends_init(stage.loops[0], NULL);
@@ -266,6 +270,44 @@ talk_begins(const char *options)
 	server = server_enters();
 	hears_greeting(herald);
 	leaves(herald);
+	return server;
+}
+
+/* What monitors would have found. */
+static void
+talk_crown(void)
+{
+	struct config	*config = config_current();
+	struct cluster	*cluster = cluster_of(config,
+			    config_database(config, "d"));
+	struct backend	*backend;
+
+	for (int i = 0; i < 2; i++) {
+		backend = backend_find(stage.directory, i + 1);
+		atomic_store(&cluster->members[i].backend, backend);
+		atomic_store(&cluster->members[i].use,
+		    i == 0 ? USE_WRITE : USE_READ);
+		if (i == 0)
+			atomic_store(&cluster->writer, backend);
+	}
+	config_release(config);
+}
+
+struct peer *
+talk_begins_split(const char *options)
+{
+	static struct catalogue_source	 nothing_is_known;
+	struct peer			*herald, *server;
+
+	stage.is_split = true;
+	talk_begins_cold("", options);
+	talk_crown();
+	herald = client_connects(1);
+	says(herald, startup("u", "d"));
+	server = server_enters();
+	hears_greeting(herald);
+	leaves(herald);
+	atomic_store(&pool_each(NULL)->set->catalogue, &nothing_is_known);
 	return server;
 }
 
@@ -363,6 +405,7 @@ talk_ends(void)
 	if (stage.listener >= 0)
 		postgres_stops();
 	rmdir(stage.directory);
+	stage.is_split = false;
 	while ((peer = TAILQ_FIRST(&stage.peers)) != NULL) {
 		TAILQ_REMOVE(&stage.peers, peer, next);
 		buf_done(&peer->in);

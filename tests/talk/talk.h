@@ -51,6 +51,11 @@ struct peer	*talk_begins(const char *options);
  * as well, also at port 2, which is the same socket.
  */
 void		 talk_begins_cold(const char *database, const char *options);
+/*
+ * As talk_begins(), but "d" is on two hosts, of which the first, where the
+ * server is, is the primary.  Nobody asks them; nothing is proven to read.
+ */
+struct peer	*talk_begins_split(const char *options);
 void		 talk_ends(void);
 
 /* PostgreSQL stops listening, and listens again. */
@@ -127,6 +132,8 @@ uint32_t	 pid_of(const struct peer *);
 uint32_t	 secret_of(const struct peer *);
 /* The clients of this loop are told to go, over this time. */
 void		 dismisses(int loop, const char *text, int64_t spread_us);
+/* SUSPEND and RESUME, in all loops. */
+void		 suspends(bool);
 /* Whatever it was: counts as heard. */
 void		 ignores(struct peer *);
 

@@ -15,6 +15,7 @@
 #include "base/mem.h"
 #include "client/client.h"
 #include "client/client_leave.h"
+#include "ops/suspend.h"
 #include "talk_private.h"
 #include "wire/msg.h"
 
@@ -325,6 +326,8 @@ lets_in(struct peer *peer)
 	says(peer, auth(MSG_AUTH_OK, ""),
 	    parameter("server_version", "15.0"),
 	    parameter("client_encoding", "UTF8"),
+	    stage.is_split ? parameter("in_hot_standby", "off") :
+	    parameter("integer_datetimes", "on"),
 	    backend_key(peer->pid, peer->secret), ready('I'));
 }
 
@@ -356,5 +359,13 @@ dismisses(int loop, const char *text, int64_t spread_us)
 {
 	client_dismiss_all(stage.loops[loop], REASON_SHUTDOWN, text, false,
 	    spread_us);
+	talk_settle();
+}
+
+void
+suspends(bool is_suspended)
+{
+	for (int i = 0; i <= TALK_LOOPS; i++)
+		suspend_loop(stage.loops[i], is_suspended);
 	talk_settle();
 }

@@ -30,6 +30,7 @@ TAILQ_HEAD(peer_list, peer);
 
 struct stage {
 	bool			 is_made;	/* once a process */
+	bool			 is_split;	/* there are two hosts */
 	struct loop		*loops[TALK_LOOPS + 1];
 	struct peer_list	 peers;
 	char			 directory[64];

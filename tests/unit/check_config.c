@@ -12,7 +12,6 @@
 #include "base/mem.h"
 #include "config/config.h"
 #include "config/databases.h"
-#include "config/hba.h"
 #include "config/options.h"
 #include "config/userlist.h"
 

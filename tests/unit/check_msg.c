@@ -71,24 +71,8 @@ START_TEST(the_body_need_not_be_there)
 }
 END_TEST
 
-START_TEST(every_type_byte_has_a_name)
-{
-	for (int type = 0; type < 256; type++) {
-		ck_assert_ptr_nonnull(msg_client_name((uint8_t)type));
-		ck_assert_ptr_nonnull(msg_server_name((uint8_t)type));
-	}
-	ck_assert_str_eq(msg_client_name('Q'), "Query");
-	ck_assert_str_eq(msg_client_name('D'), "Describe");
-	ck_assert_str_eq(msg_server_name('D'), "DataRow");
-	ck_assert_str_eq(msg_server_name('Z'), "ReadyForQuery");
-	ck_assert_str_eq(msg_server_name(0), "unknown message");
-	ck_assert_str_eq(msg_client_name(255), "unknown message");
-}
-END_TEST
-
 CHECK_MAIN("msg",
     fewer_than_five_bytes_say_nothing,
     a_length_that_counts_less_than_itself_is_bad,
     a_length_of_more_than_one_gib_is_bad,
-    the_body_need_not_be_there,
-    every_type_byte_has_a_name)
+    the_body_need_not_be_there)

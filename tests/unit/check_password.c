@@ -252,20 +252,6 @@ START_TEST(a_wrong_password_is_not_kept)
 }
 END_TEST
 
-START_TEST(a_new_verifier_fits_its_password_and_has_a_salt_of_its_own)
-{
-	struct scram_verifier	one, two;
-
-	ck_assert(scram_verifier_make("secret", &one));
-	ck_assert(scram_verifier_make("secret", &two));
-	ck_assert(!scram_verifier_equal(&one, &two));
-	ck_assert(scram_verifier_check(&one, "secret"));
-	ck_assert(scram_verifier_check(&two, "secret"));
-	ck_assert(!scram_verifier_check(&one, "Secret"));
-	scram_cache_clear();
-}
-END_TEST
-
 START_TEST(md5_secrets_and_answers_are_those_of_postgresql)
 {
 	char	text[PASSWORD_MD5_CHARS + 1], other[PASSWORD_MD5_CHARS + 1];
@@ -373,7 +359,6 @@ CHECK_MAIN("password",
     the_cache_is_bounded_and_keeps_what_is_used,
     several_threads_may_derive_at_once,
     a_wrong_password_is_not_kept,
-    a_new_verifier_fits_its_password_and_has_a_salt_of_its_own,
     md5_secrets_and_answers_are_those_of_postgresql,
     a_password_in_clear_text_fits_every_kind,
     nothing_fits_where_there_is_no_secret,

@@ -14,7 +14,6 @@
 #include "base/clock.h"
 #include "base/log.h"
 #include "base/mem.h"
-#include "config/userlist.h"
 #include "net/loop.h"
 #include "net/resolve.h"
 #include "pool/backend.h"

@@ -7,7 +7,6 @@
 
 #include "wire/get.h"
 #include "wire/put.h"
-#include "wire/startup.h"
 
 #include "check_main.h"
 

@@ -67,6 +67,8 @@ static const struct {
 	    S | L },
 	{ "reset app.x", SQL_RESET, 1, Z | N },
 	{ "set a to default", SQL_SET, 1, Z },
+	{ "set local a to default", SQL_SET_LOCAL, 1,
+	    L | SQL_TOUCHES_LOCAL_RESETS },
 	{ "set a.b.c = default", SQL_SET, 1, Z | N },
 	{ "select set_config('a.b', set_config('c.d', '', false), true)",
 	    SQL_SELECT, 1, S | C | N },

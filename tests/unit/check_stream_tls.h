@@ -84,8 +84,8 @@ finish(void)
 {
 	end_close(&front);
 	end_close(&back);
-	tls_context_release(of_front);
-	tls_context_release(of_back);
+	tls_context_free(of_front);
+	tls_context_free(of_back);
 	loop_free(loop);
 }
 

@@ -90,7 +90,6 @@ START_TEST(a_plain_stream_has_nothing_to_say)
 	ck_assert_int_eq(tls_server_end_point(&plain, true, digest), 0);
 	ck_assert_int_eq(tls_server_end_point(&plain, false, digest), 0);
 	ck_assert(!tls_peer_common_name(&plain, text, sizeof text));
-	ck_assert(!tls_peer_subject(&plain, text, sizeof text));
 }
 END_TEST
 
@@ -250,8 +249,8 @@ shake_with_alpn(const unsigned char *offered, unsigned int n)
 	ck_assert(stream_start_tls(&back.stream, b, false, NULL));
 	RUN_UNTIL(loop, front.secured + front.failed > 0 &&
 	    back.secured + back.failed > 0);
-	tls_context_release(a);
-	tls_context_release(b);
+	tls_context_free(a);
+	tls_context_free(b);
 }
 
 START_TEST(alpn_is_postgresql_or_nothing)
@@ -280,19 +279,6 @@ START_TEST(alpn_is_postgresql_or_nothing)
 }
 END_TEST
 
-START_TEST(a_context_lives_until_its_last_holder_lets_go)
-{
-	struct tls_context	*context = new_server(&plain_server);
-
-	ck_assert_ptr_eq(tls_context_hold(context), context);
-	tls_context_release(context);
-	ck_assert_ptr_nonnull(SSL_CTX_get0_certificate(context->ssl));
-	tls_context_release(context);
-	tls_context_release(NULL);
-	ck_assert_ptr_null(tls_context_hold(NULL));
-}
-END_TEST
-
 CHECK_MAIN("tls", every_mode_has_its_name_and_nothing_else_has,
     without_files_a_certificate_is_made_that_serves_require,
     a_self_made_certificate_proves_nothing,
@@ -302,5 +288,4 @@ CHECK_MAIN("tls", every_mode_has_its_name_and_nothing_else_has,
     ciphers_and_curves_are_what_was_set,
     bad_settings_are_refused_with_a_sentence_that_names_them,
     verify_without_authorities_is_refused_on_the_front_side,
-    alpn_is_postgresql_or_nothing,
-    a_context_lives_until_its_last_holder_lets_go)
+    alpn_is_postgresql_or_nothing)

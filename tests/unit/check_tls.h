@@ -83,8 +83,8 @@ shake(const struct tls_settings *of_server,
 	ck_assert(stream_start_tls(&front.stream, a, true, NULL));
 	ck_assert(stream_start_tls(&back.stream, b, false, name));
 	/* A connection keeps what it needs of its context. */
-	tls_context_release(a);
-	tls_context_release(b);
+	tls_context_free(a);
+	tls_context_free(b);
 	RUN_UNTIL(loop, front.secured + front.failed > 0 &&
 	    back.secured + back.failed > 0);
 }

@@ -1,0 +1,163 @@
+/*
+ * See relay/relay_sequence.h.  Runs on the client's thread.
+ */
+
+#include <string.h>
+
+#include "base/mem.h"
+#include "relay/relay_finish.h"
+#include "relay/relay_private.h"
+#include "relay/relay_query.h"
+#include "relay/relay_sequence.h"
+#include "relay/relay_settings.h"
+#include "relay/relay_tie.h"
+#include "wire/put.h"
+
+#define FORGET	"DISCARD SEQUENCES"
+/* Unless this transaction has drawn, which is seen by the lock that it has. */
+#define FORGET_OTHERS							\
+	"DO 'BEGIN IF NOT EXISTS (SELECT FROM pg_catalog.pg_locks l "	\
+	"JOIN pg_catalog.pg_class c ON c.oid OPERATOR(pg_catalog.=) "	\
+	"l.relation WHERE l.pid OPERATOR(pg_catalog.=) "		\
+	"pg_catalog.pg_backend_pid() AND c.relkind "			\
+	"OPERATOR(pg_catalog.=) ''S'') THEN DISCARD SEQUENCES; "	\
+	"END IF; END' LANGUAGE plpgsql"
+
+static bool
+relay_sequences_are_asked(const struct relay *relay)
+{
+	return atomic_load_explicit(&relay->client->pool->has_currval,
+	    memory_order_relaxed);
+}
+
+void
+relay_disown_sequences(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+
+	if (relay_limits(relay)->mode == POOL_MODE_SESSION ||
+	    !relay_sequences_are_asked(relay) ||
+	    session->drawn_by == relay->client->id)
+		return;
+	session->drawn_by = relay->client->id;
+	relay_send_own(relay, io, FORGET, PURPOSE_SEQUENCES);
+}
+
+/* In the middle of a batch, which a query would end. */
+static void
+relay_send_in_batch(struct relay *relay, struct relay_io *io, const char *text)
+{
+	static const char	name[] = "pgweir_sequences";
+	static const uint8_t	zeros[6];
+	struct expected		*expected =
+				    &relay->server->session->expected;
+	struct buf		 buf;
+	size_t			 mark;
+
+	buf_init(&buf);
+	mark = put_begin(&buf, MSG_PARSE);
+	buf_add(&buf, name, sizeof name);
+	buf_add(&buf, text, strlen(text) + 1);
+	buf_add(&buf, zeros, 2);
+	put_end(&buf, mark);
+	mark = put_begin(&buf, MSG_BIND);
+	buf_add(&buf, name, sizeof name);
+	buf_add(&buf, name, sizeof name);
+	buf_add(&buf, zeros, 6);
+	put_end(&buf, mark);
+	mark = put_begin(&buf, MSG_EXECUTE);
+	buf_add(&buf, name, sizeof name);
+	buf_add(&buf, zeros, 4);
+	put_end(&buf, mark);
+	for (const char *kind = "PS"; *kind != '\0'; kind++) {
+		mark = put_begin(&buf, MSG_CLOSE);
+		buf_add(&buf, kind, 1);
+		buf_add(&buf, name, sizeof name);
+		put_end(&buf, mark);
+	}
+	parcel_piece(&io->to_server, buf_bytes(&buf), buf_length(&buf));
+	buf_done(&buf);
+	expected_add(expected, EXPECT_PARSE, FATE_SWALLOW);
+	expected_add(expected, EXPECT_BIND, FATE_SWALLOW);
+	expected_add(expected, EXPECT_EXECUTE, FATE_SWALLOW);
+	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
+	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
+}
+
+void
+relay_forget_sequences(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	bool			 has_drawn = relay->touches & SQL_TOUCHES_DRAWS;
+	bool			 is_own =
+				    session->drawn_by == relay->client->id;
+	const char		*text = FORGET;
+
+	if (relay->ties.pins & PIN_MODE)
+		return;
+	atomic_store_explicit(&relay->client->pool->has_currval, true,
+	    memory_order_relaxed);
+	/* What it drew on another server would be newer. */
+	if (relay->server->transaction_status == STATUS_FAILED ||
+	    (is_own && (relay->ties.pins != 0 || has_drawn)))
+		return;
+	session->drawn_by = relay->client->id;
+	if (has_drawn && !is_own)
+		text = FORGET_OTHERS;
+	if (relay->batch.is_unsynced)
+		relay_send_in_batch(relay, io, text);
+	else
+		relay_send_own(relay, io, text, PURPOSE_SEQUENCES);
+}
+
+/*
+ * Keeping the server for who asks right behind.
+ */
+
+uint32_t
+relay_statement_pins(const struct relay *relay, uint32_t touches)
+{
+	uint32_t	pins = relay_pins_of(touches);
+
+	if ((relay->touches | touches) & SQL_TOUCHES_DRAWS ||
+	    relay->ties.pins & PIN_DRAWN)
+		pins &= ~(uint32_t)PIN_SEQUENCE;
+	return pins;
+}
+
+uint32_t
+relay_drawn_pin(const struct relay *relay, uint32_t touches)
+{
+	return touches & SQL_TOUCHES_DRAWS &&
+	    !(touches & SQL_TOUCHES_SEQUENCE) &&
+	    relay->ties.pins == 0 && !relay->block.is_at_replica &&
+	    relay_limits(relay)->pin == PIN_POLICY_AUTO &&
+	    relay_sequences_are_asked(relay) ? PIN_DRAWN : 0;
+}
+
+void
+relay_end_drawn(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	if (!relay_is_at_rest(relay) ||
+	    relay->server->transaction_status != STATUS_IDLE ||
+	    (message->at[0] != MSG_QUERY && message->at[0] != MSG_PARSE &&
+	    message->at[0] != MSG_BIND) || message->here < message->total ||
+	    relay_message_touches(relay, message) & SQL_TOUCHES_SEQUENCE)
+		return;
+	parcel_send(&io->to_server);
+	relay->ties.pins &= ~(uint32_t)PIN_DRAWN;
+	relay_finish(relay);
+}
+
+void
+relay_on_drawn_rest(struct loop *loop, struct deadline *deadline)
+{
+	struct client	*client = container_of(deadline, struct client,
+			    deadline);
+	struct relay	*relay = relay_of_client(client);
+
+	(void)loop;
+	relay->ties.pins &= ~(uint32_t)PIN_DRAWN;
+	relay_finish(relay);
+}

@@ -300,6 +300,14 @@ def schema_differs(direct, pooled):
             'table "tt" does not exist, skipping'}
 
 
+def told_at_once(direct):
+    """A statement whose table was dropped cannot be prepared elsewhere: the
+    error that follows its parameters comes without them."""
+    return [a for a, b in zip(direct, direct[1:] + [None])
+            if not (a[0] == "t" and b is not None and b[0] == "E" and
+                    b[1]["C"] == "42P01")]
+
+
 def compare(direct, pooled):
     """Raises a Difference if the two sides did not answer alike."""
     if direct.messages != pooled.messages:
@@ -308,7 +316,7 @@ def compare(direct, pooled):
         if len(one) == len(two):
             two = [a if schema_differs(a, b) else b
                    for a, b in zip(one, two)]
-        if one != two:
+        if one != two and told_at_once(one) != told_at_once(two):
             at = 0
             while at < len(one) and at < len(two) and one[at] == two[at]:
                 at += 1

@@ -34,7 +34,7 @@ struct relay_block {
 /* Of a client that is IDLE or LINKED: its transaction fails, as by an error. */
 void	relay_begin_fail(struct relay *);
 void	relay_begin_hold(struct relay *, const struct sqlbegin *);
-/* BEGIN_HELD: COMMIT or ROLLBACK. */
+/* BEGIN_HELD: COMMIT or ROLLBACK.  Or it has ended, and the server stays. */
 void	relay_begin_end(struct relay *);
 /* LINKED, in front of the client's bytes: the BEGIN that was held. */
 void	relay_begin_send(struct relay *, struct relay_io *);

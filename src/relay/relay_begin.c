@@ -21,7 +21,7 @@
  * Where it goes: declared READ ONLY to a replica, if its first statement is
  * proven to read (what is in a replica but not read only to the primary, as
  * in a temporary table, is not); and on to the primary before the first
- * volatile function, as long as it has left nothing there.  With
+ * volatile function or the like, as long as it has left nothing there.  With
  * split_transactions one that is not declared does so too.  As long as all it
  * says is proven to read it has left nothing there: no lock, no setting, no
  * cursor.  With READ COMMITTED, where each statement has a snapshot of its
@@ -46,6 +46,7 @@
 #include "relay/relay_timeouts.h"
 #include "session/own.h"
 #include "wire/error_fields.h"
+#include "wire/sqlscan.h"
 
 void
 relay_begin_hold(struct relay *relay, const struct sqlbegin *begin)
@@ -287,20 +288,41 @@ relay_may_move(const struct relay *relay)
 	    relay->server->transaction_status != STATUS_FAILED;
 }
 
+#define TOUCHES_ELSEWHERE	(SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_TEMP | \
+	SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNLISTEN | SQL_TOUCHES_HOLD |	\
+	SQL_TOUCHES_LOAD | SQL_TOUCHES_PREPARE | SQL_TOUCHES_SEQUENCE |	\
+	SQL_TOUCHES_LOCK)
+
+/* It may do what counts elsewhere, or ties the client to its server. */
+static bool
+relay_acts_elsewhere(const struct relay *relay,
+    const struct relay_message *message, enum route_why why)
+{
+	const char	*text = relay_block_text(relay, message);
+	struct sqlscan	 scan;
+
+	if (why == WHY_FUNCTION || why == WHY_SESSION || text == NULL)
+		return true;
+	sqlscan_text(&scan, text, strlen(text));
+	return scan.touches & TOUCHES_ELSEWHERE || scan.first == SQL_NOTIFY ||
+	    scan.statements > 1;
+}
+
 /*
  * A block that is declared READ ONLY goes on where it began, whatever it says,
- * but for a function that may do something there that counts elsewhere, as
- * take an advisory lock.
+ * but for what would not be the same there, as an advisory lock.
  */
 static bool
-relay_must_move(struct relay *relay, enum route_why why)
+relay_must_move(struct relay *relay, const struct relay_message *message)
 {
-	bool	is_clean = why == WHY_READ && !relay->batch.fetches;
+	enum route_why	why = relay_message_why(relay, message);
 
-	if (relay->choice.why != WHY_READ_ONLY || why == WHY_FUNCTION ||
-	    why == WHY_SESSION)
-		return !is_clean;
-	relay->block.stays = !is_clean;
+	if (why == WHY_READ && !relay->batch.fetches)
+		return false;
+	if (relay->choice.why != WHY_READ_ONLY || (why != WHY_READ &&
+	    relay_acts_elsewhere(relay, message, why)))
+		return true;
+	relay->block.stays = true;
 	return false;
 }
 
@@ -329,7 +351,7 @@ relay_begin_follows(struct relay *relay, const struct relay_message *message)
 		relay->block.state = BEGIN_ENDS;
 		relay->block.is_opening = false;
 	} else if (relay_may_move(relay) &&
-	    relay_must_move(relay, relay_message_why(relay, message)))
+	    relay_must_move(relay, message))
 		follows = relay_begin_moves(relay);
 	relay->split.waits_for_end |= !follows;
 	return follows;

@@ -279,9 +279,10 @@ relay_finish(struct relay *relay)
 		return;
 	if (relay->listen.owes_ready)
 		relay_listen_say_ready(relay);
-	if (tie == RELAY_TIED)
-		deadline_clear(client->loop, &relay->times.deadline);
-	else
+	if (tie == RELAY_TIED) {
+		relay_begin_end(relay);
+		relay_resume(relay);
+	} else
 		relay_give_back(relay);
 	if (relay->ending.reason != REASON_NONE)
 		client_fail(client, relay->ending.reason, "%s",

@@ -18,7 +18,6 @@
 #include "relay/relay_client.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
-#include "relay/relay_query.h"
 #include "relay/relay_sequence.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_tie.h"

@@ -218,6 +218,16 @@ def test_a_read_only_transaction_locks_and_calls_volatile_functions_on_the_prima
             assert ask(client, "commit") == ("COMMIT", "I")
         ask(client, "insert into t values (1)")
         ask(client, "select pg_advisory_unlock_all()")
+        for text in ("listen a", "notify a", "do $$ begin end $$",
+                     "declare c cursor with hold for select 1"):
+            ask(client, "begin read only")
+            assert client.one(PORT) != primary
+            assert error_of(client.ask(query(text))) is None, text
+            assert client.one(PORT) == primary
+            assert ask(client, "commit") == ("COMMIT", "I")
+            assert ask(client, "insert into t values (1)")[1] == "I"
+        ask(client, "close c")
+        ask(client, "unlisten a")
         # In one send with what comes before.
         client.send(query("begin read only"), query(PORT), query(
             "select pg_advisory_xact_lock(4)"), query(PORT))
@@ -238,6 +248,15 @@ def test_a_read_only_transaction_locks_and_calls_volatile_functions_on_the_prima
             assert client.one("select pg_is_in_recovery()") == "t"
             assert client.one(PORT) == where
             ask(client, "commit")
+        # Who is tied to a replica is not left waiting.
+        ask(client, "begin isolation level repeatable read, read only")
+        assert client.one(PORT) != primary
+        ask(client, "declare c cursor with hold for select 1")
+        client.send(query("commit"), query("insert into t values (1)"))
+        assert status(client.until_ready()) == "I"
+        assert error_of(client.until_ready())["C"] == "25006"
+        ask(client, "close c")
+        assert ask(client, "insert into t values (1)")[1] == "I"
         client.close()
 
 

@@ -102,6 +102,25 @@ def test_whose_writes_count_is_what_the_setting_says(world):
                 "0" if scope == "off" else "1")
 
 
+def test_a_write_of_which_nobody_knows_counts_as_a_write(world):
+    with Cluster(world) as cluster:
+        weir, client, primary, replicas = begin(
+            cluster, "read_your_writes = session")
+        for node in replicas:
+            pause(node)
+        client.send(query("begin; update t set n = 1; commit; "
+                          "select pg_sleep(60)"))
+        wait_until("it was done, and it runs on", lambda: primary.sql(
+            "select n from t", database="app") == "1")
+        primary.sql("select pg_terminate_backend(pid) from pg_stat_activity "
+                    "where query like '%pg_sleep(60)%' and "
+                    "pid <> pg_backend_pid()")
+        messages = client.until_ready()
+        assert error_of(messages)["C"] == "08007", messages
+        for _ in range(20):
+            assert client.rows(READ)[0] == ["1", str(primary.port)]
+
+
 def never_goes_back(world, options, reads):
     """A client that has written reads without a pause what somebody else
     writes all the time, while replicas get it later."""

@@ -1,5 +1,6 @@
 """Several hosts: who is the primary, and where statements go."""
 
+import resource
 import socket
 import struct
 import threading
@@ -156,6 +157,51 @@ def test_every_host_is_asked_over_one_connection_as_monitor_user(world):
                 "application_name = 'pgweir monitor' group by 1") ==
                 "watcher|1")
         assert "seen" not in weir.text() + weir.console("show config")
+
+
+def test_an_error_that_tells_nothing_of_its_role_takes_no_host_its_role(world):
+    with Cluster(world, replicas=1) as cluster:
+        primary = cluster.nodes[0]
+        primary.sql(["create role watcher login", "create table t (a int)"],
+                    database="app")
+        cluster.caught_up()
+        weir = cluster.start("monitor_user = watcher\nfailover_wait = 1ms\n")
+        client = Client(weir.port, user="postgres")
+        console = Client(weir.port, database="pgweir", user="postgres")
+
+        def hosts():
+            return [r[3:6] for r in console.rows("show hosts")]
+
+        def role(what):
+            primary.sql(f"alter role watcher {what}")
+            cluster.caught_up()
+
+        def descriptors(most):
+            _, hard = resource.prlimit(weir.process.pid,
+                                       resource.RLIMIT_NOFILE)
+            resource.prlimit(weir.process.pid, resource.RLIMIT_NOFILE,
+                             (most or hard, hard))
+
+        usual = [["primary", "up", "writes"], ["replica", "up", "reads"]]
+        wait_until("they are known", lambda: hosts() == usual)
+        wait_until("reads are split", lambda: int(client.one(PORT)) !=
+                   primary.port)
+        for change, value, back in ((role, "connection limit 0",
+                                     "connection limit -1"),
+                                    (role, "nologin", "login"),
+                                    (descriptors, 3, None)):
+            change(value)
+            for node in cluster.nodes:
+                node.sql("select pg_terminate_backend(pid) from "
+                         "pg_stat_activity where usename = 'watcher'")
+            wait_until("nobody can ask", lambda: all(
+                h[1] != "up" for h in hosts()))
+            for _ in range(30):
+                client.rows("insert into t values (1)")
+                assert [h[2] for h in hosts()] == ["writes", "reads"], value
+            change(back)
+            wait_until("they are asked again", lambda: hosts() == usual)
+        assert "lost" not in weir.text()
 
 
 def test_a_monitor_that_cannot_log_in_is_named_to_the_client_at_once(world):

@@ -3,9 +3,9 @@
 import threading
 
 from cluster import Cluster, wait_until
-from splits import PORT, is_ready
-from wire import (Client, SYNC, bind, describe, error_of, execute, parse,
-                  query, row)
+from splits import PORT, is_ready, routes
+from wire import (Client, SYNC, bind, describe, error_of, execute, message,
+                  parse, query, row)
 
 
 def begin(cluster, options="", **more):
@@ -62,10 +62,78 @@ def test_a_volatile_function_of_the_users_own_runs_on_the_primary(world):
             assert client.one("select f()") == primary
         wait_until("the stable one is read elsewhere",
                    lambda: client.one("select g()") != primary)
+        client.ask(parse("s", "select g()"), SYNC)
+
+        def prepared():
+            return [row(b)[0] for k, b in client.ask(
+                bind("s"), execute(), SYNC) if k == "D"][0]
+
+        assert prepared() != primary
         client.ask(query("alter function g() volatile"))
         for _ in range(10):
             assert client.one("select g()") == primary
+            assert prepared() == primary
         client.close()
+
+
+def test_a_text_that_a_session_reads_otherwise_is_no_read(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+        client.ask(query("create sequence s"))
+        drawn, port = "nextval($$s$$)", "inet_server_port()"
+        off = Client(weir.port, user="postgres",
+                     standard_conforming_strings="off")
+        japanese = Client(weir.port, user="postgres", client_encoding="SJIS")
+        for reader in (client, off, japanese):
+            is_ready(cluster, reader)
+        n = 0
+        for reader, text, draws in (
+                (off, f"select 'a\\', {drawn} --', {port}", False),
+                (off, f"select {port}, 'a\\'', {drawn}, '--'", True),
+                (client, f"select {port}, 'a\\', {drawn} --'", True),
+                (client, f"select {port}, E'a\\'', {drawn} --'", True),
+                (client, f"select {port}, E'a'\n'b\\'', {drawn} --'", True),
+                (japanese, f"select {port}, '\x83\\', {drawn} --'", True),
+                (japanese, f"select {port}, E'\x83\\', {drawn} --'", True),
+                (japanese, f"select {port} as \x83\\, {drawn}", True)):
+            messages = reader.ask(message("Q", text.encode("latin1") + b"\0"))
+            if error_of(messages) is None:
+                n += draws
+                found = [b for k, b in messages if k == "D"][0]
+                assert not draws or primary.encode() in found, text
+            else:
+                assert error_of(messages)["C"] == "42601", messages
+        assert n >= 6
+        assert client.one("select last_value from s") == str(n)
+        assert ("primary", "healed") not in routes(weir)
+
+
+def test_a_text_of_a_megabyte_in_pieces_is_followed_to_its_end(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+        long = " /* ' */ " * 110000
+        for name in "fg":
+            client.ask(query(f"create function {name}() returns int stable "
+                             "language sql as 'select inet_server_port()'"))
+            wait_until("it is read elsewhere",
+                       lambda: client.one(f"select {name}()") != primary)
+
+        def in_pieces(text):
+            whole = query(text)
+            for at in range(0, len(whole), 100000):
+                client.send(whole[at:at + 100000])
+            return client.until_ready()
+
+        messages = in_pieces(PORT + long)
+        assert [row(b) for k, b in messages if k == "D"] == [[primary]]
+        for text in (long + "alter function f() volatile",
+                     "select 1;" + long + ";alter function g() volatile"):
+            assert error_of(in_pieces(text)) is None
+        for _ in range(5):
+            assert client.one("select f()") == primary
+            assert client.one("select g()") == primary
 
 
 def test_temporary_tables_and_indexes_of_one_client_keep_nobodys_reads_from_replicas(world):

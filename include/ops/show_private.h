@@ -7,6 +7,8 @@
 
 #include "ops/show.h"
 
+struct pool;
+
 #define SHOW_CONNECTION_COLUMNS						\
 	"type:t user:t database:t replication:t state:t addr:t port:i "	\
 	"local_addr:t local_port:i connect_time:t request_time:t "	\
@@ -25,11 +27,15 @@ void	show_fill_dns_hosts(struct show *, struct loop *);
 /* show.c: a row of a name and a number. */
 void	show_item(struct show *, const char *name, int64_t);
 
-/* show_stats.c */
+/* show_stats.c; none of the pools before is of the same database. */
+bool	show_is_first_of(const struct pool *);
 void	show_fill_stats(struct show *);
 void	show_fill_stats_totals(struct show *);
 void	show_fill_stats_averages(struct show *);
 void	show_fill_totals(struct show *);
+
+/* show_console.c */
+void	show_console_row(struct show *);
 
 /* show_hosts.c */
 void	show_fill_hosts(struct show *, struct loop *);

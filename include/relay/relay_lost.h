@@ -1,5 +1,5 @@
 /*
- * A transaction whose server is gone.
+ * The server is gone, and what the client says then.
  */
 
 #ifndef RELAY_RELAY_LOST_H
@@ -25,12 +25,10 @@ struct relay_loss {
 	bool			 may_commit;	/* what is in flight */
 };
 
-/*
- * The server is gone, and the client can go on without it: it is told what
- * became of what it said.  False: it cannot.
- */
-bool	relay_survive(struct relay *, enum reason, const char *what,
-	    const char *text);
+/* The server closed, broke or spoke rubbish (type: of the message, or 0). */
+void	relay_lose_server(struct relay *, enum reason, const char *what,
+	    uint8_t type);
+/* loss.state: what the client says afterwards. */
 enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
 			    const struct relay_message *);
 /* Before it is sent: may this commit something? */

@@ -32,7 +32,7 @@
  *	relay_heal.c	 a read that was refused there
  *	relay_begin.c	 BEGIN held back until it is known where it goes
  *	relay_own.c	 statements and batches that are answered here
- *	relay_lost.c	 a transaction whose server is gone
+ *	relay_lost.c	 a server that is gone
  */
 
 #ifndef RELAY_RELAY_PRIVATE_H

@@ -20,9 +20,6 @@ void	relay_send_switch(struct relay *, struct relay_io *,
  * going on once all bytes were used. */
 void	relay_query_done(struct relay *, enum expect_purpose);
 void	relay_hold_over(struct relay *);
-/* The server closed, broke or spoke rubbish (type: of the message, or 0). */
-void	relay_lose_server(struct relay *, enum reason, const char *what,
-	    uint8_t type);
 /* A query of ours, whose answer is not the client's. */
 void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);

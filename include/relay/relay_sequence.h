@@ -25,6 +25,8 @@
 void		relay_disown_sequences(struct relay *, struct relay_io *);
 /* A statement that asks is about to be sent. */
 void		relay_forget_sequences(struct relay *, struct relay_io *);
+/* One that may draw is about to be sent; to who is tied it will belong. */
+void		relay_draw_tied(struct relay *, struct relay_io *);
 /* What a statement that touches this ties by, in this transaction. */
 uint32_t	relay_statement_pins(const struct relay *, uint32_t touches);
 /* PIN_DRAWN, if that is what a transaction that touched this leaves. */

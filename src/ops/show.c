@@ -166,6 +166,7 @@ show_fill_pools(struct show *show)
 		show_text(show, pool->backend->name);
 		show_row(show);
 	}
+	show_console_row(show);
 }
 
 static void
@@ -185,41 +186,58 @@ show_database_numbers(const char *name, int *servers, int *clients)
 }
 
 static void
+show_database(struct show *show, const struct config *config,
+    const struct database *entry, const char *name)
+{
+	struct pool_settings	 settings;
+	const char		*dbname = entry->dbname;
+	int			 servers, clients;
+
+	budget_pool_settings(config, entry, "", &settings);
+	show_database_numbers(name, &servers, &clients);
+	show_text(show, name);
+	show_text(show, entry->host);
+	show_number(show, entry->port);
+	show_text(show, dbname != NULL ? dbname : name);
+	show_text(show, entry->user);
+	show_number(show, settings.pool_size);
+	show_number(show, settings.min_pool_size);
+	show_number(show, settings.reserve_pool_size);
+	show_number(show, settings.server_lifetime_us / US_PER_SECOND);
+	show_mode(show, entry->pool_mode);
+	show_text(show, entry->host_count < 2 ? "" :
+	    config_balance_name(settings.balance));
+	show_number(show, settings.max_db_connections);
+	show_number(show, servers);
+	show_number(show, settings.max_db_client_connections);
+	show_number(show, clients);
+	show_number(show, pools_are_paused(name));
+	show_number(show, pools_are_disabled(name));
+	/* As above: its name of long ago. */
+	show_number(show, settings.reserve_pool_size);
+	show_row(show);
+}
+
+/* Those of "*" are listed under the names by which they are used. */
+static void
 show_fill_databases(struct show *show)
 {
 	struct config		*config = config_current();
-	struct pool_settings	 settings;
-	int			 servers, clients;
+	const struct database	*entry;
+	struct pool		*pool;
 
 	for (size_t i = 0; i < config->database_count; i++) {
-		const struct database	*entry = config->databases[i];
-
-		budget_pool_settings(config, entry, "", &settings);
-		show_database_numbers(entry->name, &servers, &clients);
-		show_text(show, entry->name);
-		show_text(show, entry->host);
-		show_number(show, entry->port);
-		show_text(show, entry->dbname != NULL ? entry->dbname :
-		    entry->name);
-		show_text(show, entry->user);
-		show_number(show, settings.pool_size);
-		show_number(show, settings.min_pool_size);
-		show_number(show, settings.reserve_pool_size);
-		show_number(show, settings.server_lifetime_us /
-		    US_PER_SECOND);
-		show_mode(show, entry->pool_mode);
-		show_text(show, entry->host_count < 2 ? "" :
-		    config_balance_name(settings.balance));
-		show_number(show, settings.max_db_connections);
-		show_number(show, servers);
-		show_number(show, settings.max_db_client_connections);
-		show_number(show, clients);
-		show_number(show, pools_are_paused(entry->name));
-		show_number(show, pools_are_disabled(entry->name));
-		/* As below: its name of long ago. */
-		show_number(show, settings.reserve_pool_size);
-		show_row(show);
+		entry = config->databases[i];
+		if (strcmp(entry->name, "*") != 0)
+			show_database(show, config, entry, entry->name);
 	}
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		entry = config_database(config, pool->database);
+		if (entry != NULL && strcmp(entry->name, "*") == 0 &&
+		    show_is_first_of(pool))
+			show_database(show, config, entry, pool->database);
+	}
+	show_console_row(show);
 	config_release(config);
 }
 

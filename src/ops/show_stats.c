@@ -17,7 +17,7 @@
 #include "ops/show_private.h"
 #include "pool/pool.h"
 
-static bool
+bool
 show_is_first_of(const struct pool *pool)
 {
 	for (const struct pool *other = pool_each(NULL); other != pool;
@@ -170,6 +170,7 @@ show_fill_counters(struct show *show, bool totals, bool averages)
 			show_number(show, (int64_t)queries);
 		show_row(show);
 	}
+	show_console_row(show);
 }
 
 void

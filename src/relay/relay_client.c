@@ -269,7 +269,7 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 static bool
 relay_pauses(const struct relay *relay, uint8_t type)
 {
-	return relay->input.is_pausing && !relay->batch.is_unsynced &&
+	return relay->input.is_pausing &&
 	    type != MSG_COPY_DATA && type != MSG_COPY_DONE &&
 	    type != MSG_COPY_FAIL && type != MSG_FLUSH;
 }

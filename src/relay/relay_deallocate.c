@@ -12,6 +12,7 @@
 #include "relay/relay_answer.h"
 #include "relay/relay_batch.h"
 #include "relay/relay_deallocate.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"

@@ -64,18 +64,21 @@ relay_take_back(struct relay *relay, bool remembers)
 	const struct buf	*batch = &relay->server->session->batch;
 	const uint8_t		*at = buf_bytes(batch);
 	size_t			 left = buf_length(batch);
+	const struct statement	*given;
 	struct msg_head		 head;
-	const char		*text;
+	const char		*text, *name;
 
 	for (; left > 0 && msg_peek(at, left, &head) == MSG_OK;
 	    left -= MSG_HEAD_BYTES + head.length,
 	    at += MSG_HEAD_BYTES + head.length) {
 		text = (const char *)at + MSG_HEAD_BYTES;
 		if (at[0] == MSG_PARSE) {
-			if (text[0] != '\0')
-				(void)names_remove(&relay->prepared.names,
-				    text);
+			name = text;
 			text += strlen(text) + 1;
+			/* It may be another's that has the name already. */
+			given = names_find(&relay->prepared.names, name);
+			if (given != NULL && strcmp(given->text, text) == 0)
+				names_remove(&relay->prepared.names, name);
 		}
 		if (remembers && (at[0] == MSG_QUERY || at[0] == MSG_PARSE))
 			relay_refuse_read(relay, text);

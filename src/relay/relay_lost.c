@@ -1,7 +1,8 @@
 /*
- * A client goes on although its server is gone.
+ * The server is gone, in the middle of what it did for a client.
  *
- * It is told what became of what it said:
+ * A client whose database has several hosts goes on without it, and is told
+ * what became of what it said:
  *
  *	COMMIT or a statement	ERROR 08007: nobody knows whether it was done
  *	of its own in flight
@@ -15,21 +16,29 @@
  * because a part of a message has gone to it already, and who was tied to its
  * server (its session is lost) is sent away.
  *
- * This is for clients whose database has several hosts.
+ * Of one host a client that is between two transactions, with nothing of its
+ * session on the server, goes on as well; another one is sent away.
  */
 
 #include <stdio.h>
 #include <string.h>
 
+#include "pool/monitor.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_client.h"
+#include "relay/relay_copy.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_greet.h"
+#include "relay/relay_heal.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
+#include "relay/relay_retry.h"
 #include "relay/relay_server.h"
 #include "relay/relay_service.h"
+#include "relay/relay_split.h"
 #include "relay/replication.h"
+#include "wire/error_fields.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -56,7 +65,7 @@ relay_note_commit(struct relay *relay, uint8_t first, bool is_several)
 }
 
 /*
- * Surviving.
+ * Going on without it, or not.
  */
 
 static bool
@@ -130,7 +139,17 @@ relay_report_lost(struct relay *relay, const char *text)
 	    is_open);
 }
 
-bool
+static void
+relay_leave_lost(struct relay *relay, enum reason reason, const char *what)
+{
+	relay_drop_server(relay, reason, what);
+	relay->times.query_us = 0;
+	relay_watch_rest(relay);
+	relay_go_on(relay);
+}
+
+/* False: it cannot go on without this server. */
+static bool
 relay_survive(struct relay *relay, enum reason reason, const char *what,
     const char *text)
 {
@@ -140,11 +159,126 @@ relay_survive(struct relay *relay, enum reason reason, const char *what,
 	/* What comes of a message that was on its way goes nowhere. */
 	relay->input.skip_passes = false;
 	relay->loss.may_commit = false;
-	relay_drop_server(relay, reason, what);
-	relay->times.query_us = 0;
-	relay_watch_rest(relay);
-	relay_go_on(relay);
+	relay_leave_lost(relay, reason, what);
 	return true;
+}
+
+/* What it said before it went: the words of a FATAL. */
+static bool
+relay_last_words(const struct relay *relay, struct error_fields *fields)
+{
+	const struct server_session *session = relay->server->session;
+
+	if (buf_length(&session->error) == 0 || session->has_failed)
+		return false;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), fields);
+	return true;
+}
+
+/* type: of the message that makes no sense, or 0. */
+static void
+relay_put_lost(const struct relay *relay, const char *what, uint8_t type,
+    char *text, size_t size)
+{
+	struct error_fields	fields;
+
+	if (relay_last_words(relay, &fields))
+		snprintf(text, size, "the connection to %s was lost: %s",
+		    relay->server->pool->backend->name, fields.message);
+	else if (type != 0)
+		snprintf(text, size, "%s (type 0x%02x)", what, type);
+	else
+		snprintf(text, size, "the connection to %s was lost: %s",
+		    relay->server->pool->backend->name, what);
+}
+
+/* Only queries of ours were sent: another server will do. */
+static bool
+relay_has_sent_nothing(const struct relay *relay)
+{
+	return relay->is_holding && relay->server->session->draft == NULL &&
+	    !relay->listen.owes_ready && !relay->batch.is_unsynced &&
+	    relay->server->transaction_status == STATUS_IDLE &&
+	    !relay_has_client_request(relay);
+}
+
+/*
+ * What the client has said PostgreSQL does not understand, a query in the
+ * middle of COPY data perhaps: it hears the same.
+ */
+static bool
+relay_has_broken_protocol(struct relay *relay, enum reason reason,
+    const char *what)
+{
+	struct error_fields	 fields;
+	char			 text[500];
+
+	if (relay->state != RELAY_LINKED || !relay_last_words(relay,
+	    &fields) || strcmp(fields.sqlstate, "08P01") != 0 ||
+	    strcmp(fields.severity, "FATAL") != 0)
+		return false;
+	snprintf(text, sizeof text, "%s", fields.message);
+	relay_drop_server(relay, reason, what);
+	client_fail_as(relay->client, REASON_BAD_MESSAGE, "08P01", text,
+	    NULL);
+	return true;
+}
+
+/* The client stays where nothing of its session was the server's. */
+static void
+relay_end_session(struct relay *relay, enum reason reason, const char *what,
+    const char *text, bool was_copying)
+{
+	struct server_session	*session = relay->server->session;
+	const char		*sqlstate = reason_sqlstate(reason);
+
+	if (was_copying || relay_is_tied(relay) || relay->input.skip > 0 ||
+	    session->skip > 0 || session->draft != NULL ||
+	    relay->settings.have_changed || relay->listen.owes_ready ||
+	    relay->server->transaction_status != STATUS_IDLE) {
+		relay_drop_server(relay, reason, what);
+		client_fail_as(relay->client, reason, sqlstate, text,
+		    "The transaction, if one was open, is rolled back; "
+		    "connect again.");
+		return;
+	}
+	relay_tell_lost(relay, sqlstate, text, false);
+	relay_leave_lost(relay, reason, what);
+}
+
+void
+relay_lose_server(struct relay *relay, enum reason reason, const char *what,
+    uint8_t type)
+{
+	struct server_session	*session = relay->server->session;
+	char			 text[500];
+	bool			 was_copying;
+
+	relay_forget_retry(relay);
+	relay_put_lost(relay, what, type, text, sizeof text);
+	log_warning(relay_who(relay), "%s", text);
+	if (relay->server->pool->set != NULL)
+		monitor_look(relay->server->pool->backend);
+	if (relay->state == RELAY_GREETING) {
+		relay_drop_server(relay, reason, what);
+		relay_greet_lost(relay, reason_sqlstate(reason), text);
+		return;
+	}
+	if (relay_has_sent_nothing(relay)) {
+		relay_drop_server(relay, reason, what);
+		relay_go_on(relay);
+		return;
+	}
+	if (relay_has_broken_protocol(relay, reason, what) ||
+	    relay_heal_lost(relay))
+		return;
+	/* Perhaps it was done: who looks for it must not look too early. */
+	if (relay->server->pool->set != NULL)
+		relay_note_done(relay);
+	was_copying = relay_copy_is_asked(expected_head(&session->expected));
+	if (was_copying || !relay_survive(relay, reason, what, text))
+		relay_end_session(relay, reason, what, text, was_copying);
 }
 
 void

@@ -15,6 +15,7 @@
 
 #include "base/buf.h"
 #include "relay/relay_answer.h"
+#include "relay/relay_begin.h"
 #include "relay/relay_client.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"

@@ -18,7 +18,6 @@
 #include "relay/relay_own.h"
 #include "relay/relay_parse.h"
 #include "relay/relay_private.h"
-#include "relay/relay_query.h"
 #include "relay/relay_tie.h"
 #include "session/verdict.h"
 #include "wire/put.h"
@@ -198,8 +197,11 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (relay->state == RELAY_IDLE) {
 		relay_choose(relay, (const char *)body,
 		    strlen((const char *)body));
+		/* Not for who prepares it for later. */
 		if (atomic_load_explicit(&session_has_customs,
-		    memory_order_relaxed))
+		    memory_order_relaxed) &&
+		    message->left > message->total &&
+		    message->at[message->total] == MSG_BIND)
 			relay_adopt_parsed(relay, (const char *)body);
 	}
 	if (!relay_need_server(relay, io))

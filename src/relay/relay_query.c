@@ -15,19 +15,13 @@
 
 #include "base/clock.h"
 #include "pool/cancel.h"
-#include "pool/monitor.h"
-#include "relay/relay_answer.h"
-#include "relay/relay_copy.h"
 #include "relay/relay_custom.h"
 #include "relay/relay_finish.h"
-#include "relay/relay_greet.h"
-#include "relay/relay_heal.h"
 #include "relay/relay_listen.h"
-#include "relay/relay_lost.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
-#include "relay/relay_sequence.h"
 #include "relay/relay_retry.h"
+#include "relay/relay_sequence.h"
 #include "relay/relay_service.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_tie.h"
@@ -389,105 +383,4 @@ relay_hold_over(struct relay *relay)
 		relay_retry(relay);
 	if (relay->state != RELAY_CLOSED)
 		relay_go_on(relay);
-}
-
-/*
- * What the client has said PostgreSQL does not understand, a query in the
- * middle of COPY data perhaps: it hears the same.
- */
-static bool
-relay_has_broken_protocol(struct relay *relay, enum reason reason,
-    const char *what)
-{
-	struct server_session	*session = relay->server->session;
-	struct error_fields	 fields;
-	char			 text[500];
-
-	if (buf_length(&session->error) == 0 || session->has_failed ||
-	    relay->state != RELAY_LINKED)
-		return false;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
-	if (strcmp(fields.sqlstate, "08P01") != 0 ||
-	    strcmp(fields.severity, "FATAL") != 0)
-		return false;
-	snprintf(text, sizeof text, "%s", fields.message);
-	relay_drop_server(relay, reason, what);
-	client_fail_as(relay->client, REASON_BAD_MESSAGE, "08P01", text,
-	    NULL);
-	return true;
-}
-
-/*
- * The server has gone.  If the client can go on with another one it is told
- * what happened to its statement and stays; otherwise its session is lost.
- */
-void
-relay_lose_server(struct relay *relay, enum reason reason, const char *what,
-    uint8_t type)
-{
-	struct server_session	*session = relay->server->session;
-	const char		*sqlstate = reason_sqlstate(reason);
-	struct error_fields	 fields;
-	char			 text[500];
-	struct relay_io		 io;
-	bool			 unsent, asked;
-
-	relay_forget_retry(relay);
-	unsent = relay->is_holding && session->draft == NULL &&
-	    !relay->listen.owes_ready && !relay->batch.is_unsynced &&
-	    relay->server->transaction_status == STATUS_IDLE &&
-	    !relay_has_client_request(relay);
-	snprintf(text, sizeof text, "the connection to %s was lost: %s",
-	    relay->server->pool->backend->name, what);
-	if (type != 0)
-		snprintf(text, sizeof text, "%s (type 0x%02x)", what, type);
-	if (buf_length(&session->error) > 0 && !session->has_failed) {
-		error_fields_parse(buf_bytes(&session->error),
-		    buf_length(&session->error), &fields);
-		snprintf(text, sizeof text, "the connection to %s was lost: "
-		    "%s", relay->server->pool->backend->name, fields.message);
-	}
-	log_warning(relay_who(relay), "%s", text);
-	if (relay->server->pool->set != NULL)
-		monitor_look(relay->server->pool->backend);
-	if (relay->state == RELAY_GREETING) {
-		relay_drop_server(relay, reason, what);
-		relay_greet_lost(relay, sqlstate, text);
-		return;
-	}
-	if (unsent) {
-		/* Only queries of ours were sent: another server will do. */
-		relay_drop_server(relay, reason, what);
-		relay_go_on(relay);
-		return;
-	}
-	if (relay_has_broken_protocol(relay, reason, what))
-		return;
-	if (relay_heal_lost(relay))
-		return;
-	/* Perhaps it was done: who looks for it must not look too early. */
-	if (relay->server->pool->set != NULL)
-		relay_note_done(relay);
-	asked = relay_copy_is_asked(expected_head(&session->expected));
-	if (!asked && relay_survive(relay, reason, what, text))
-		return;
-	if (asked || relay_is_tied(relay) || relay->input.skip > 0 ||
-	    session->skip > 0 || session->draft != NULL ||
-	    relay->settings.have_changed || relay->listen.owes_ready ||
-	    relay->server->transaction_status != STATUS_IDLE) {
-		relay_drop_server(relay, reason, what);
-		client_fail_as(relay->client, reason, sqlstate, text,
-		    "The transaction, if one was open, is rolled back; "
-		    "connect again.");
-		return;
-	}
-	relay_io_init(&io, relay);
-	relay->server->transaction_status = STATUS_IDLE;
-	relay_refuse_expected(relay, &io, sqlstate, text);
-	relay_drop_server(relay, reason, what);
-	relay->times.query_us = 0;
-	parcel_send(&io.to_client);
-	relay_watch_rest(relay);
-	relay_go_on(relay);
 }

@@ -12,6 +12,7 @@
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_greet.h"
+#include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"

@@ -84,14 +84,28 @@ relay_send_in_batch(struct relay *relay, struct relay_io *io, const char *text)
 	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
 }
 
+/* Of this server, in front of what is about to be sent. */
+static void
+relay_forget_others(struct relay *relay, struct relay_io *io)
+{
+	struct server_session	*session = relay->server->session;
+	const char		*text = FORGET;
+
+	if (relay->touches & SQL_TOUCHES_DRAWS &&
+	    session->drawn_by != relay->client->id)
+		text = FORGET_OTHERS;
+	session->drawn_by = relay->client->id;
+	if (relay->batch.is_unsynced)
+		relay_send_in_batch(relay, io, text);
+	else
+		relay_send_own(relay, io, text, PURPOSE_SEQUENCES);
+}
+
 void
 relay_forget_sequences(struct relay *relay, struct relay_io *io)
 {
-	struct server_session	*session = relay->server->session;
-	bool			 has_drawn = relay->touches & SQL_TOUCHES_DRAWS;
-	bool			 is_own =
-				    session->drawn_by == relay->client->id;
-	const char		*text = FORGET;
+	bool	is_own = relay->server->session->drawn_by ==
+		    relay->client->id;
 
 	if (relay->ties.pins & PIN_MODE)
 		return;
@@ -99,15 +113,19 @@ relay_forget_sequences(struct relay *relay, struct relay_io *io)
 	    memory_order_relaxed);
 	/* What it drew on another server would be newer. */
 	if (relay->server->transaction_status == STATUS_FAILED ||
-	    (is_own && (relay->ties.pins != 0 || has_drawn)))
+	    (is_own && (relay->ties.pins != 0 ||
+	    relay->touches & SQL_TOUCHES_DRAWS)))
 		return;
-	session->drawn_by = relay->client->id;
-	if (has_drawn && !is_own)
-		text = FORGET_OTHERS;
-	if (relay->batch.is_unsynced)
-		relay_send_in_batch(relay, io, text);
-	else
-		relay_send_own(relay, io, text, PURPOSE_SEQUENCES);
+	relay_forget_others(relay, io);
+}
+
+void
+relay_draw_tied(struct relay *relay, struct relay_io *io)
+{
+	if (relay->ties.pins != 0 && !(relay->ties.pins & PIN_MODE) &&
+	    relay->server->session->drawn_by != relay->client->id &&
+	    relay->server->transaction_status != STATUS_FAILED)
+		relay_forget_others(relay, io);
 }
 
 /*

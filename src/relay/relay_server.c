@@ -429,6 +429,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	struct server		*server = relay->server;
 	enum answer_fate	 fate = answer_fate_of(answer->head);
 	enum expect_purpose	 purpose;
+	bool			 is_query;
 
 	if (fate == ANSWER_WRONG || answer->head->kind < EXPECT_SYNC ||
 	    answer->length != 1 || !msg_is_status(answer->body[0]))
@@ -440,12 +441,16 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	}
 	server->session->is_copying = false;
 	purpose = answer->head->purpose;
+	is_query = answer->head->kind == EXPECT_QUERY;
 	server->session->has_said_error = false;
 	relay_strike(relay);
 	if (purpose != PURPOSE_NONE) {
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
 	}
+	/* A query ends the batch in front of it, which has no Sync. */
+	if (is_query && !relay_has_expected(relay))
+		relay->batch.is_unsynced = false;
 	server->session->batch_state = BATCH_NONE;
 	if (relay->block.state == BEGIN_FIRST)
 		relay_begin_answered(relay);

@@ -18,7 +18,6 @@
 #include "relay/relay_client.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
-#include "relay/relay_query.h"
 #include "relay/relay_sequence.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_tie.h"
@@ -223,6 +222,8 @@ relay_note_touches(struct relay *relay, struct relay_io *io,
 	}
 	if (touches & SQL_TOUCHES_SEQUENCE)
 		relay_forget_sequences(relay, io);
+	else if (touches & SQL_TOUCHES_DRAWS)
+		relay_draw_tied(relay, io);
 	relay->touches |= touches;
 	relay_forget_shelf(relay, touches);
 	return true;

@@ -143,7 +143,7 @@ session_hold_back(struct server_session *session, const uint8_t *at, size_t n)
 	buf_clear(&session->held);
 	if (n > 0)
 		buf_add(&session->held, at, n);
-	else
+	else if (session->held.data != NULL)
 		buf_done(&session->held);
 }
 

@@ -48,6 +48,8 @@ async def urls():
             ("?application_name=y&options=-csearch_path%3Dother_schema", {}),
             ("?search_path=a,\"B c\"&extra_float_digits=0", {}),
             ("", {"ssl": trusted}),
+            ("", {"host": ["127.0.0.1"] * 2, "ssl": "prefer",
+                  "port": [1, int(os.environ["PGPORT"])]}),
             ("?nosuch=1", {})]):
         try:
             connection = await connect(parameters, **more)

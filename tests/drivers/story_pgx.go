@@ -92,9 +92,16 @@ func urls() {
 		"?statement_cache_capacity=0&search_path=other_schema",
 		"?default_transaction_read_only=on&extra_float_digits=0" +
 			"&timezone=Asia/Tokyo&search_path=a,public",
+		"?target_session_attrs=read-write&connect_timeout=6",
 		"?nosuch=1",
 	} {
-		conn, err := pgx.Connect(every, url+parameters)
+		at := url
+		if strings.Contains(parameters, "timeout=6") {
+			// Nobody listens at the first of two hosts.
+			at = strings.Replace(url, "@127.0.0.1:",
+				"@127.0.0.1:1,127.0.0.1:", 1)
+		}
+		conn, err := pgx.Connect(every, at+parameters)
 		if err != nil {
 			tell(fmt.Sprint("url ", number), code(err))
 			continue
@@ -226,6 +233,20 @@ func transactions() {
 	defer conn.Close(every)
 	_, err := conn.Exec(every, "insert into account values (200, 1)")
 	must(err)
+	must(conn.BeginFunc(every, func(tx pgx.Tx) error {
+		_, err := tx.Exec(every, "declare c cursor for select "+
+			"generate_series(1, $1::int)", 30)
+		tell("cursor", code(err))
+		for i := 0; i < 2; i++ {
+			rows, err := tx.Query(every, "fetch 2 from c")
+			must(err)
+			for rows.Next() {
+				seen, err := rows.Values()
+				tell("cursor", seen, code(err))
+			}
+		}
+		return nil
+	}))
 	must(conn.BeginFunc(every, func(tx pgx.Tx) error {
 		inner := tx.BeginFunc(every, func(deep pgx.Tx) error {
 			_, err := deep.Exec(every,

@@ -38,6 +38,8 @@ async function urls() {
 	    ['?options=-csearch_path%3Dother_schema', {}],
 	    ['?target_session_attrs=read-write', {}],
 	    ['?target_session_attrs=prefer-standby', {}],
+	    ['?target_session_attrs=primary', { host: ['127.0.0.1', '127.0.0.1'],
+	      port: [1, Number(process.env.PGPORT)] }],
 	    ['?nosuch=1', {}]];
 	for (const [number, [parameters, more]] of forms.entries()) {
 		const db = open(parameters, { max: 1, ...more });

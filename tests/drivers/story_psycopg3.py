@@ -17,8 +17,11 @@ from psycopg.types.enum import EnumInfo, register_enum
 from psycopg.types.json import Jsonb
 from psycopg.types.multirange import Multirange
 from psycopg.types.range import Range
+from psycopg_pool import AsyncConnectionPool
 
 URL = os.environ["DATABASE_URL"]
+# Nobody listens at the first of them.
+TWO_HOSTS = URL.replace("@127.0.0.1:", "@127.0.0.1:1,127.0.0.1:")
 CLIENTS = int(os.environ["STORY_CLIENTS"])
 THRESHOLD = 0 if os.environ["STORY_MODE"] == "prepared" else 5
 
@@ -28,7 +31,9 @@ def tell(subject, *what):
 
 
 def connect(parameters="", **more):
-    connection = psycopg.connect(URL + parameters, **more)
+    connection = psycopg.connect(
+        (TWO_HOSTS if "&two" in parameters else URL) +
+        parameters.replace("&two", ""), **more)
     connection.prepare_threshold = THRESHOLD
     return connection
 
@@ -53,6 +58,8 @@ URLS = [
     "&target_session_attrs=read-write",
     "?sslmode=verify-full&sslrootcert=" + os.environ["STORY_CA"],
     "?sslmode=require&channel_binding=require",
+    "?target_session_attrs=read-write&two",
+    "?target_session_attrs=primary&application_name=y&two",
     "?options=-c%20nosuch%3D1",
     "?options=-c%20role%3Dpg_read_all_data%20-c%20TimeZone%3DAsia/Tokyo",
 ]
@@ -311,6 +318,31 @@ def notifications():
     teller.close()
 
 
+async def pools():
+    async def fresh(connection):
+        await connection.set_autocommit(True)
+        await connection.execute("discard all")
+
+    pool = AsyncConnectionPool(URL, min_size=2, max_size=4, open=False,
+                               reset=fresh)
+    await pool.open(wait=True)
+
+    async def work(number):
+        async with pool.connection() as connection:
+            connection.prepare_threshold = None
+            before = await connection.execute("show search_path")
+            before = (await before.fetchone())[0]
+            await connection.execute(
+                f"set search_path = {'other' if number % 2 else 'naytife'}"
+                "_schema")
+            await connection.commit()
+            seen = await connection.execute(
+                "select name, %s::int from product", (number,))
+            return before, await seen.fetchone()
+    tell("pool", await asyncio.gather(*[work(i) for i in range(20)]))
+    await pool.close()
+
+
 async def cancels():
     connection = await psycopg.AsyncConnection.connect(URL, autocommit=True)
     watcher = await psycopg.AsyncConnection.connect(URL, autocommit=True)
@@ -443,7 +475,7 @@ def two_phases():
 
 
 for chapter in (urls, types, prepared, pipelines, transactions, two_phases,
-                copies, cursors, notifications, cancels, large_objects,
+                copies, cursors, notifications, pools, cancels, large_objects,
                 sessions, changing, crowd):
     if asyncio.iscoroutinefunction(chapter):
         asyncio.run(chapter())

@@ -2,6 +2,8 @@
 driver.  Its asyncpg dialect keeps prepared statements of its own."""
 
 import asyncio
+import datetime
+import decimal
 import os
 
 import sqlalchemy as sa
@@ -102,6 +104,18 @@ def items(connection):
     tell("items", [p.name for p in session.query(Fresh).one().items])
 
 
+def streams(connection):
+    result = connection.execution_options(yield_per=7).execute(sa.text(
+        "select i, i * 2 from generate_series(1, :n) i"), {"n": 30})
+    tell("cursor", [row[1] for row in result])
+    values = {"t": "ü \\'", "b": b"\0\xff", "n": decimal.Decimal("12.340"),
+              "d": datetime.date(2024, 2, 29), "f": 1.5, "i": 70000,
+              "w": datetime.datetime(2024, 2, 29, 1, 2, 3, 4,
+                                     datetime.timezone.utc)}
+    tell("types", connection.execute(sa.select(*[
+        sa.bindparam(name, value) for name, value in values.items()])).one())
+
+
 def transactions(connection):
     session = orm.Session(connection)
     session.execute(sa.text("insert into account values (100, 1)"))
@@ -153,9 +167,9 @@ def work(connection, number):
 class Blocking:
     """The same calls on an ordinary engine and on an asynchronous one."""
 
-    def __init__(self):
+    def __init__(self, form=""):
         self.engine = sa.create_engine(
-            URL, pool_size=CLIENTS, max_overflow=2, pool_pre_ping=True)
+            URL + form, pool_size=CLIENTS, max_overflow=2, pool_pre_ping=True)
 
     async def run(self, chapter, *more, **options):
         def body():
@@ -170,9 +184,9 @@ class Blocking:
 
 
 class Asynchronous:
-    def __init__(self):
+    def __init__(self, form=""):
         self.engine = create_async_engine(
-            URL, pool_size=CLIENTS, max_overflow=2, pool_pre_ping=True)
+            URL + form, pool_size=CLIENTS, max_overflow=2, pool_pre_ping=True)
 
     async def run(self, chapter, *more, **options):
         async with self.engine.connect() as connection:
@@ -184,9 +198,28 @@ class Asynchronous:
         await self.engine.dispose()
 
 
+def shown(connection):
+    tell("url", *[connection.execute(sa.text(f"show {name}")).scalar()
+                  for name in ("search_path", "statement_timeout",
+                               "application_name")])
+
+
+FORMS = {"asyncpg": [
+    "?prepared_statement_cache_size=0&ssl=require",
+    "?prepared_statement_cache_size=5", "?ssl=prefer"], "psycopg2": [
+    "?sslmode=require&options=-csearch_path%3Dnaytife_schema",
+    "?application_name=x&target_session_attrs=read-write&connect_timeout=5",
+    "?options=-c%20search_path%3Da,public%20-c%20statement_timeout%3D5s"]}
+
+
 async def story():
-    engine = Asynchronous() if DRIVER == "asyncpg" else Blocking()
-    for chapter in (tables, items, transactions, changing, widen):
+    made = Asynchronous if DRIVER == "asyncpg" else Blocking
+    for form in FORMS[DRIVER]:
+        engine = made(form)
+        await engine.run(shown)
+        await engine.dispose()
+    engine = made()
+    for chapter in (tables, items, streams, transactions, changing, widen):
         await engine.run(chapter)
     for _ in range(2):
         try:

@@ -314,6 +314,21 @@ def environment(container, documents):
     return found
 
 
+def test_pods_that_connect_directly_have_the_label_that_lets_them_in(tools):
+    seen = set()
+    for where, documents in tools.everything():
+        for owner, pod in pods(documents):
+            said = [*(v for c in containers(pod)
+                      for v in environment(c, documents).values()),
+                    *(w for c in containers(pod)
+                      for w in c.get("command", []))]
+            if any(re.search(r"(^|[@ ])postgres-rw\b", s) for s in said if s):
+                labels = pod["metadata"]["labels"]
+                assert labels["pgweir.io/direct"] == "true", where
+                seen.add(owner["metadata"]["name"])
+    assert seen == {"db-migration", "application", "report"}, seen
+
+
 def test_every_configuration_passes_pgweir_check(tools):
     checked = 0
     for where, documents in tools.everything():

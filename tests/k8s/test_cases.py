@@ -455,5 +455,4 @@ def test_every_command_of_the_readmes_names_what_exists(tools):
         with open(os.path.join(TOP, name)) as f:
             for file in re.findall(r"\b(?:conf|tests|k8s)/[\w./-]+\w",
                                    f.read()):
-                assert os.path.exists(os.path.join(TOP, file)) or \
-                    file.startswith("tests/unit/"), (name, file)
+                assert os.path.exists(os.path.join(TOP, file)), (name, file)

@@ -43,15 +43,19 @@ def test_the_check_of_fields_finds_faults(tools):
     def forget(pod):
         del pod["containers"][0]["name"]
 
+    monitor = copy.deepcopy(next(d for d in tools.kustomize("monitoring")
+                                 if d["kind"] == "ServiceMonitor"))
+    monitor["spec"]["endpoints"][0]["intervall"] = "15s"
     wanted = {rename: "livenesProbe", retype: "number",
               enumerate_wrong: "imagePullPolicy", forget: "name"}
-    entries = [("good", good)]
+    entries = [("good", good), ("monitor", monitor)]
     for change in wanted:
         document = copy.deepcopy(good)
         change(document["spec"]["template"]["spec"])
         entries.append((change.__name__, document))
     found = faults(tools, entries)
     assert "good" not in found, found
+    assert "intervall" in found, found
     for change, word in wanted.items():
         assert any(line.startswith(change.__name__ + ":") and word in line
                    for line in found.splitlines()), (word, found)

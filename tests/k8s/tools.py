@@ -22,10 +22,10 @@ def slow(function):
     return function
 
 
-def run(*command, **more):
+def run(*command, timeout=LIMIT, **more):
     """The output of a program that must succeed."""
     done = subprocess.run(command, capture_output=True, text=True,
-                          timeout=LIMIT, **more)
+                          timeout=timeout, **more)
     assert done.returncode == 0, \
         f"{' '.join(command)}:\n{done.stdout}{done.stderr}"
     return done.stdout

@@ -27,13 +27,19 @@ function place(document) {
 
 const name = document => document.kind + " " + document.metadata.name;
 
-/* kubernetes-types: apps/v1, batch/v1, core/v1, networking/v1 ... */
-function typesModule(document) {
-	const { group, version } = place(document);
-	const folder = group.replace(/\.k8s\.io$/, "");
-	const file = path.join(modules, "kubernetes-types", folder,
-	    version + ".d.ts");
-	return fs.existsSync(file) ? file.replace(/\.d\.ts$/, "") : null;
+/*
+ * kubernetes-types: apps/v1, batch/v1, core/v1, networking/v1 ...; for what
+ * Prometheus adds the interfaces of its models.
+ */
+function typeOf(document) {
+	const { group, version, kind } = place(document);
+	const own = path.join(modules, "kubernetes-types",
+	    group.replace(/\.k8s\.io$/, ""), version);
+	const other = path.join(modules,
+	    "@kubernetes-models/prometheus-operator", group, version, kind);
+	return fs.existsSync(own + ".d.ts") ? { file: own, type: kind } :
+	    fs.existsSync(other + ".d.ts") ? { file: other, type: "I" + kind } :
+	    null;
 }
 
 /* kubernetes-models names the folders by the whole group. */
@@ -69,11 +75,11 @@ function program(entries) {
 	let text = "";
 	const owners = [];
 	entries.forEach(({ where, document }, i) => {
-		const file = typesModule(document);
-		if (!file)
+		const found = typeOf(document);
+		if (!found)
 			return;
-		const head = `import type { ${document.kind} as T${i} } from ` +
-		    `${JSON.stringify(file)};\n` +
+		const head = `import type { ${found.type} as T${i} } from ` +
+		    `${JSON.stringify(found.file)};\n` +
 		    `export const v${i}: T${i} = `;
 		const start = text.length;
 		text += head + JSON.stringify(document, null, 1) + ";\n";

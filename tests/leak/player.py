@@ -43,7 +43,7 @@ sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)),
 import wire  # noqa: E402
 from program import PROBE  # noqa: E402
 from rules import (  # noqa: E402
-    CONVERTS, HEARD, OPENS, RESETS, TIES, Said, has)
+    CONVERTS, HEARD, LASTS, OPENS, RESETS, TIES, Said, has)
 
 PATIENCE = 20
 LATENESS = 1
@@ -140,7 +140,8 @@ class Side:
         self.status = "I"
         self.pid = self.key = 0
         self.heard, self.said = [], Said()
-        self.ended = self.listens = self.converts = self.speaks = False
+        self.ended = self.listens = self.converts = False
+        self.speaks = self.lasts = False
         self.begin_login(parameters)
 
     def begin_login(self, parameters):
@@ -383,6 +384,8 @@ class Player:
             return False
         if ops[-1][0] in ("leave", "vanish"):
             return True
+        if self.sides[client][0].said.resets_early(ops):
+            return False
         holds = self.holds() | busy["held"]
         ties = self.tied | busy["ties"]
         ties_now = self.may_tie(client, texts)
@@ -540,7 +543,8 @@ class Player:
             (direct.speaks or has(texts, HEARD))
         if self.may_tie(client, texts):
             self.tied.add(client)
-        if direct.status == "I" and \
+        direct.lasts |= has(texts, LASTS)
+        if direct.status == "I" and not direct.lasts and \
                 (0x43, b"DISCARD ALL\0") in direct.messages[-2:]:
             self.tied.discard(client)
 

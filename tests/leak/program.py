@@ -125,7 +125,7 @@ PARAMETRIC = (
 
 
 class Writer:
-    def __init__(self, client, dice):
+    def __init__(self, client, dice, draws=False):
         self.client, self.dice = client, dice
         self.own = f"c{client}"
         self.is_in = False
@@ -140,7 +140,7 @@ class Writer:
             (1, self.do), (1, self.cancel), (1, self.long), (1, self.halves),
             (3, self.leave), (2, self.pipeline), (2, self.unnamed),
             (1, self.large_result), (2, self.changes), (2, self.function),
-            (2, self.sequence), (2, self.shared_channel)])
+            (2 * draws, self.sequence), (2, self.shared_channel)])
 
     @staticmethod
     def weigh(table):

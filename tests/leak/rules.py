@@ -5,6 +5,8 @@ only where that leaves the answers certain (see player.py)."""
 TIES = ("temp", "advisory", "with hold", "prepare ", "load '",
         "nextval", "currval", "lastval", "do $$", "call ", "keeps_",
         "public.sets(")
+# Of that, what DISCARD ALL does not end.
+LASTS = ("load '", "public.sets(")
 # What may leave a transaction open.
 OPENS = ("begin", "start transaction", "chain")
 # What changes who hears what.
@@ -35,6 +37,22 @@ class Said:
                 found += meanings.get(op[2], [])
                 found += [(value or "").lower() for value in op[3]]
         return found, meanings
+
+    def resets_early(self, ops):
+        """What stands behind a RESET in the same batch sees the server's
+        default, not the startup parameter."""
+        meanings, has_reset = dict(self.meanings), False
+        for op in ops:
+            if op[0] == "S":
+                has_reset = False
+            elif op[0] in "PBQ" and has_reset:
+                return True
+            elif op[0] == "P" and op[1] != "probe":
+                meanings[op[1]] = meanings.get(op[1], []) + [op[2].lower()]
+            elif op[0] == "B":
+                has_reset = has(meanings.get(op[2], []),
+                                RESETS + ("discard all",))
+        return False
 
     def note(self, ops):
         self.meanings = self.texts(ops)[1]

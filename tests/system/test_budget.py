@@ -87,6 +87,7 @@ def test_pools_are_divided_by_the_number_of_processes(world):
         # A number that is expected counts where nobody is looked for.
         weir = world.start("divide_by_peers = on\nexpected_replicas = 4\n"
                            "default_pool_size = 19\n")
+        assert weir.sql("select 1") == "1"
         assert weir.console("show databases").split("|")[5] == "4"
 
 

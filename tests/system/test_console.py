@@ -177,7 +177,9 @@ def test_the_tables_agree_with_each_other_and_with_postgresql(world):
     for client in clients[:2]:
         client.ask(query("commit"))
     databases = {d["name"]: d for d in table(weir, "DATABASES")}
-    assert list(databases) == ["*"]
+    # What "*" stands for is listed when it is used.
+    assert list(databases) == ["app"]
+    assert databases["app"]["database"] == "app"
 
 
 #

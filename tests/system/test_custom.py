@@ -1,8 +1,8 @@
 """Custom settings (app.tenant), by which applications say for whom they work:
 they tie nobody, and nobody else ever sees that they were set."""
 
-from wire import (Client, Gate, SYNC, bind, error_of, execute, kinds, parse,
-                  query, row)
+from wire import (Client, Gate, SYNC, bind, describe, error_of, execute,
+                  kinds, parse, query, row)
 
 TENANT = "select current_setting('app.tenant', true)"
 
@@ -255,6 +255,21 @@ def test_who_sees_before_it_sets_gets_a_server_without_the_name(world):
         assert client.one(text) == "t", text
         client.close()
         Client(weir.port).ask(query("set app.tenant = 'x'"))
+
+
+def test_who_only_prepares_to_set_a_name_does_not_have_it(world):
+    weir = world.start("default_pool_size = 1")
+    for text in "set app.tenant = 'x'", \
+            "select set_config('app.tenant', 'x', false)":
+        for described in b"", describe("S", "s"):
+            named, other = Client(weir.port), Client(weir.port)
+            named.ask(query("set app.tenant = 'one'"))
+            other.ask(parse("s", text) + described + SYNC)
+            assert tenant(other) is None, text
+            other.ask(bind("s") + execute() + SYNC)
+            assert tenant(other) == "x"
+            named.close()
+            other.close()
 
 
 def test_servers_with_a_name_are_kept_for_those_who_have_it(world):

@@ -169,6 +169,11 @@ def test_a_prepared_statement_that_was_refused_is_remembered(world):
             assert kinds(messages) == "2DCZ", messages
         assert hosts.routes("healed") - healed <= 1
         assert hosts.routes("refused") >= 2
+        # What was to be prepared under a name that is taken changes nothing.
+        hosts.client.ask(parse("kept", "select 1"), SYNC)
+        answer = hosts.client.ask(parse("kept", raising("42P01")), SYNC)
+        assert error_of(answer)["C"] == "42P05"
+        assert kinds(hosts.client.ask(bind("kept"), execute(), SYNC)) == "2DCZ"
 
 
 def test_a_conflict_that_ends_the_connection_is_healed(world):

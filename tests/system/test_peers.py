@@ -44,7 +44,8 @@ class Service:
             f"listen_addr = {address}\nlisten_port = {self.port}\n"
             f"metrics_addr = {address}\nmetrics_port = {self.metrics}\n"
             f"peers = {NAME}\nresolv_conf = {self.names.file}\n"
-            f"dns_max_ttl = 1s\nworkers = 2\n" + self.options)
+            f"dns_max_ttl = 1s\nworkers = 2\n" + self.options,
+            databases=f"app = host=127.0.0.1 port={self.world.pg.port}")
         self.weirs[address] = weir
         target = Target(address, self.port, self.metrics)
         self.balancer.add(target)

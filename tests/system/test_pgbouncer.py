@@ -104,6 +104,24 @@ def test_columns_have_the_types_that_pgbouncer_gives_them(world):
                 c for c in their if c[0] != "reserve_pool"], what
 
 
+def test_the_console_is_a_database_with_a_pool_as_pgbouncer_has_it(world):
+    with Bouncer(world) as bouncer:
+        weir = start(world, bouncer)
+        for what in ("DATABASES", "POOLS", "STATS", "STATS_TOTALS"):
+            found = []
+            for port in (bouncer.port, weir.port):
+                answer = admin(port).ask(query("SHOW " + what))
+                names = [name for name, _ in columns(answer)]
+                rows = [dict(zip(names, row(b))) for k, b in answer
+                        if k == "D"]
+                found.append([r for r in rows if "pgbouncer" in (
+                    r.get("name"), r["database"])])
+            (their,), (our,) = found
+            for name, value in their.items():
+                if name != "port" and "count" not in name:
+                    assert our[name] == value, (what, name, their, our)
+
+
 COMMANDS = """
 PAUSE nosuch|RESUME nosuch|DISABLE nosuch|ENABLE nosuch|KILL nosuch
 RECONNECT nosuch|WAIT_CLOSE nosuch|RESUME|RESUME app|pause app|PAUSE app;

@@ -3,7 +3,8 @@ PostgreSQL directly and through pgweir in transaction mode with one server,
 which another client uses whenever it is free; every answer and what can be
 seen after it are compared."""
 
-from wire import Client, SYNC, bind, execute, fields, parse, query, row
+from wire import (Client, SYNC, bind, close, execute, fields, kinds, parse,
+                  query, row)
 
 ONE = "default_pool_size = 1\nworkers = 1"
 NAMES = ("search_path", "TimeZone", "DateStyle", "work_mem",
@@ -350,3 +351,22 @@ def test_a_thousand_clients_with_the_same_settings_hold_one_copy(world):
     assert kept() == before
     for client in clients:
         client.close()
+
+
+def test_a_reset_behind_a_batch_without_a_sync_goes_back_to_the_start(world):
+    weir = world.start("default_pool_size = 2")
+    client = Client(weir.port, timezone="Asia/Tokyo")
+    for batch in close("S", "s"), parse("", "select 1"), x("select 1")[:-5], \
+            x("set timezone = 'UTC'")[:-5]:
+        for reset in "reset timezone", "reset all":
+            client.send(query("set timezone = 'UTC'"), batch, query(reset),
+                        x("show timezone"))
+            client.until_ready()
+            client.until_ready()
+            assert [row(body) for kind, body in client.until_ready()
+                    if kind == "D"] == [["Asia/Tokyo"]], (batch, reset)
+    # Nor does anybody wait where the batch fails.
+    client.send(x("select 1/0")[:-5], query("reset timezone"), SYNC,
+                x("show timezone"))
+    client.until_ready()
+    assert kinds(client.until_ready()) == "12DCZ"

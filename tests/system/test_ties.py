@@ -511,6 +511,25 @@ def draws(world, options):
     return weir
 
 
+def test_who_is_tied_gets_what_it_drew_though_nobody_has_ever_asked(world):
+    world.pg.sql("drop table if exists numbered; create table numbered (id "
+                 "serial, other int); drop sequence if exists another; create "
+                 "sequence another; grant all on numbered, numbered_id_seq, "
+                 "another to app", database="app")
+    for draw in DRAWS[:4]:
+        for temporary in ("create temp table mine (a int)",
+                          "select pg_advisory_lock(7)"):
+            weir = world.start("default_pool_size = 1")
+            a, b = Client(weir.port), Client(weir.port)
+            a.one("select nextval('another')")
+            good(b, temporary)
+            good(b, draw)
+            assert b.one("select lastval() = currval('numbered_id_seq')") == \
+                "t", draw
+            assert refused(b, "select currval('another')")["C"] == "55000"
+            weir.kill()
+
+
 def test_who_asks_right_behind_gets_what_it_drew_once_that_is_known(world):
     weir = draws(world, "default_pool_size = 2\nmax_pinned = 1")
     clients = [Client(weir.port, user="postgres") for _ in range(3)]

@@ -50,6 +50,8 @@
 	    "a replica has refused it before")				\
 	X(WHY_BLOCK,		"transaction",				\
 	    "it begins a transaction that may write")			\
+	X(WHY_SERIALIZABLE,	"serializable",				\
+	    "its transaction is SERIALIZABLE")				\
 	X(WHY_READ_ONLY,	"read_only",				\
 	    "its transaction is declared READ ONLY, and begins with a "	\
 	    "statement that only reads")				\

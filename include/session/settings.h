@@ -45,6 +45,8 @@ const char	*settings_value(const struct settings *, size_t);
 /* Custom names, which have a dot; see relay_custom.c. */
 bool		 settings_have_customs(const struct settings *);
 bool		 settings_have_others(const struct settings *);
+/* Transactions are SERIALIZABLE that do not say otherwise. */
+bool		 settings_are_serializable(const struct settings *);
 /* The value for a name, or NULL. */
 const char	*settings_get(const struct settings *, const char *name);
 

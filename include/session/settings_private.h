@@ -37,6 +37,7 @@ struct settings {
 	TAILQ_ENTRY(settings)	 kept;
 	size_t			 count;
 	size_t			 customs;	/* with a dot in their names */
+	bool			 is_serializable;
 	struct pair		*pairs;		/* behind the struct */
 };
 

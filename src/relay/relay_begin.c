@@ -103,8 +103,10 @@ relay_begin_why(const struct relay *relay, enum route_why proof)
 {
 	const struct sqlbegin	*begin = &relay->block.begin;
 
-	if (begin->isolation == SQLBEGIN_SERIALIZABLE)
-		return WHY_BLOCK;
+	if (begin->isolation == SQLBEGIN_SERIALIZABLE ||
+	    (begin->isolation == SQLBEGIN_DEFAULT &&
+	    settings_are_serializable(relay->settings.wanted)))
+		return WHY_SERIALIZABLE;
 	if (begin->access == SQLBEGIN_READ_ONLY)
 		return proof == WHY_READ ? WHY_READ_ONLY : proof;
 	if (begin->access != SQLBEGIN_UNDECLARED ||

@@ -73,9 +73,12 @@ relay_proof(struct relay *relay, const char *text, size_t n)
 		return (enum route_why)relay->choice.primary_why;
 	why = relay->choice.is_batch ? (enum route_why)relay->batch.why :
 	    relay_text_why(relay, text, n);
-	return relay->block.state == BEGIN_HELD ||
-	    (relay->choice.is_batch && relay->batch.begins_inside) ?
-	    relay_begin_why(relay, why) : why;
+	if (relay->block.state == BEGIN_HELD ||
+	    (relay->choice.is_batch && relay->batch.begins_inside))
+		return relay_begin_why(relay, why);
+	return why == WHY_READ &&
+	    settings_are_serializable(relay->settings.wanted) ?
+	    WHY_SERIALIZABLE : why;
 }
 
 static enum need

@@ -19,6 +19,7 @@ static const struct {
 	enum heal	 heal;
 } refusals[] = {
 	{ "25006", NULL, HEAL_ALWAYS },
+	{ "0A000", "serializable", HEAL_ONCE },	/* the session, not the text */
 	{ "0A000", NULL, HEAL_ALWAYS },
 	{ "40001", "conflict with recovery", HEAL_ONCE },
 	{ "42P01", NULL, HEAL_ONCE },

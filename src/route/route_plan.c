@@ -16,7 +16,7 @@ static enum route_why
 plan_begin(const struct route_plan *plan, const struct sqlbegin *begin)
 {
 	if (begin->isolation == SQLBEGIN_SERIALIZABLE)
-		return WHY_BLOCK;
+		return WHY_SERIALIZABLE;
 	if (begin->access == SQLBEGIN_READ_ONLY)
 		return WHY_READ_ONLY;
 	return plan->splits_transactions &&

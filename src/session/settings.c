@@ -163,6 +163,12 @@ settings_have_customs(const struct settings *settings)
 }
 
 bool
+settings_are_serializable(const struct settings *settings)
+{
+	return settings->is_serializable;
+}
+
+bool
 settings_have_others(const struct settings *settings)
 {
 	return settings->count > settings->customs;
@@ -339,6 +345,9 @@ settings_make_locked(struct settings_draft *draft, uint64_t hash)
 	for (size_t i = 0; i < draft->count; i++) {
 		settings->pairs[i] = draft->pairs[i];
 		settings->customs += strchr(draft->pairs[i].name, '.') != NULL;
+		settings->is_serializable |= strcasecmp(draft->pairs[i].name,
+		    "default_transaction_isolation") == 0 &&
+		    strcasecmp(draft->pairs[i].value, "serializable") == 0;
 		settings->bytes += strlen(draft->pairs[i].name) +
 		    strlen(draft->pairs[i].value) + sizeof draft->pairs[0];
 	}

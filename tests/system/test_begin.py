@@ -260,6 +260,37 @@ def test_a_read_only_transaction_locks_and_calls_volatile_functions_on_the_prima
         client.close()
 
 
+def test_serializable_sessions_read_on_the_primary_and_keep_nobody_else_there(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+        cluster.nodes[0].sql([
+            "create role app login",
+            "alter role app set default_transaction_isolation = "
+            "'serializable'"])
+        cluster.caught_up()
+        for other in (
+                Client(weir.port, user="postgres", options="-c default_"
+                       "transaction_isolation=SERIALIZABLE"),
+                Client(weir.port, user="app")):
+            for _ in range(3):
+                assert other.one(PORT) == primary
+            ask(other, "begin read only")
+            assert other.one(PORT) == primary
+            ask(other, "commit")
+            ask(other, "begin isolation level read committed, read only")
+            assert other.one(PORT) != primary
+            ask(other, "commit")
+            assert client.one(PORT) != primary
+            ask(client, "begin isolation level serializable, read only")
+            assert client.one(PORT) == primary
+            ask(client, "commit")
+            other.close()
+        assert routes(weir)["primary", "serializable"] >= 5
+        assert ("primary", "refused") not in routes(weir)
+        client.close()
+
+
 def test_an_undeclared_transaction_begins_on_the_primary(world):
     with Cluster(world) as cluster:
         weir, client = begin(cluster)

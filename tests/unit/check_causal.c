@@ -261,6 +261,8 @@ START_TEST(the_primary_heals_what_only_a_replica_refuses)
 		ck_assert_int_eq(heal(once[i], "x"), HEAL_ONCE);
 	ck_assert_int_eq(heal("25006", "x"), HEAL_ALWAYS);
 	ck_assert_int_eq(heal("0A000", "x"), HEAL_ALWAYS);
+	ck_assert_int_eq(heal("0A000", "cannot use serializable mode in a hot "
+	    "standby"), HEAL_ONCE);
 	ck_assert_int_eq(heal("40001", "canceling statement due to conflict "
 	    "with recovery"), HEAL_ONCE);
 	ck_assert_int_eq(heal("40001", "could not serialize access"),

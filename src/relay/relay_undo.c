@@ -83,7 +83,8 @@ relay_undo(struct relay *relay, const struct expectation *entry, bool skipped,
 	else if (entry->ends_unnamed && skipped)
 		relay_restore_unnamed(relay, entry, from, true);
 	else if (entry->kind == EXPECT_CLOSE && skipped) {
-		if (entry->fate == FATE_SWALLOW)
+		/* One of what is on no shelf has none. */
+		if (entry->fate == FATE_SWALLOW && entry->statement != NULL)
 			shelf_restore(&relay->server->session->shelf,
 			    entry->statement, entry->number);
 		else if (entry->before != NULL && entry->name != NULL)

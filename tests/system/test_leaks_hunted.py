@@ -375,3 +375,11 @@ def test_a_failed_batch_takes_no_statement_from_the_one_behind_it(world):
     for expected in ("1EZ", "2DCZ", "tTZ"):
         one, two = direct.until_ready(), pooled.until_ready()
         assert plain(one) == plain(two) and kinds(two) == expected, (one, two)
+
+
+def test_who_asks_lastval_in_a_batch_that_has_failed_ends_nobody(world):
+    direct, pooled, _ = pair(world)
+    assert same(direct, pooled, parse("", "select 1/0") + bind("") +
+                execute() + parse("", "select lastval()") + bind("") +
+                execute() + SYNC) == "1EZ"
+    same(direct, pooled, query("select 1"))

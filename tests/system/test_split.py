@@ -311,11 +311,16 @@ def test_who_waited_for_a_replica_is_not_given_what_another_client_said(world):
         is_ready(cluster, other)
         client.one("select 'theirs'")
         # The server of the replica is busy with the other client's settings.
-        client.send(query("select 'theirs', pg_sleep(0.5)"))
-        wait_until("it runs", lambda: "pg_sleep" in cluster.nodes[1].sql(
-            "select query from pg_stat_activity where state = 'active' and "
-            "pid <> pg_backend_pid()"))
-        messages = other.ask(query("select f()"))
+        client.send(query("select 'theirs', pg_sleep(600)"))
+        sleeper = ("from pg_stat_activity where state = 'active' and query "
+                   "like '%pg_sleep%' and pid <> pg_backend_pid()")
+        wait_until("it runs", lambda: cluster.nodes[1].sql(
+            f"select pid {sleeper}"))
+        other.send(query("select f()"))
+        wait_until("the other waits", lambda: "|waiting|" in weir.console(
+            "show clients"))
+        cluster.nodes[1].sql(f"select pg_cancel_backend(pid) {sleeper}")
+        messages = other.until_ready()
         assert [row(b)[0] for k, b in messages if k == "D"] == ["mine0"], \
             messages
         client.until_ready()

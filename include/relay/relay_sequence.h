@@ -8,9 +8,10 @@
  *
  * And whoever asks right behind what it has drawn gets that: where it is known
  * that somebody asks, a client keeps its server (PIN_DRAWN) until it says
- * something else, or for SEQUENCE_REST_US.  That is no longer than a
- * transaction that rests, and needs no place among max_pinned.  Who asks at
- * another time is told 55000, and tied from then on (PIN_SEQUENCE).
+ * something else, or for SEQUENCE_REST_US: long enough for an application's
+ * next line, short enough for those who wait, and therefore without a place
+ * among max_pinned.  Who asks at another time is told 55000, and tied from
+ * then on (PIN_SEQUENCE).
  */
 
 #ifndef RELAY_RELAY_SEQUENCE_H
@@ -19,7 +20,7 @@
 #include "base/clock.h"
 #include "relay/relay_message.h"
 
-#define SEQUENCE_REST_US	US_PER_SECOND
+#define SEQUENCE_REST_US	(50 * US_PER_MS)
 
 /* LINKED anew: the last one who had this server may have drawn. */
 void		relay_disown_sequences(struct relay *, struct relay_io *);

@@ -3,6 +3,7 @@
  * in which it may ask what it was, where somebody is known to ask.
  */
 
+#include "relay/relay_sequence.h"
 #include "talk.h"
 
 #define ONE_SERVER	"default_pool_size = 1\n"
@@ -75,11 +76,11 @@ START_TEST(who_draws_again_and_again_lets_others_in_between)
 }
 END_TEST
 
-START_TEST(who_has_drawn_and_rests_keeps_its_server_for_a_second)
+START_TEST(who_has_drawn_and_rests_keeps_its_server_for_a_moment)
 {
 	bob_draws();
 	says(ann, query("ann"));
-	time_passes(US_PER_SECOND - US_PER_MS);
+	time_passes(SEQUENCE_REST_US - US_PER_MS);
 	hears_nothing(one);
 	time_passes(2 * US_PER_MS);
 	hears_anew("ann");
@@ -115,6 +116,6 @@ END_TEST
 CHECK_MAIN("talk_sequence",
     who_has_drawn_keeps_its_server_until_it_says_something_else,
     who_draws_again_and_again_lets_others_in_between,
-    who_has_drawn_and_rests_keeps_its_server_for_a_second,
+    who_has_drawn_and_rests_keeps_its_server_for_a_moment,
     who_has_drawn_and_loses_its_server_goes_on_with_another,
     who_has_drawn_and_leaves_leaves_its_server_to_the_next)

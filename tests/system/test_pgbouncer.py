@@ -188,3 +188,6 @@ def test_clients_hear_the_words_that_pgbouncer_says(world):
             console.close()
         for their, our in zip(told[bouncer.port], told[weir.port]):
             assert our.startswith(their), (their, our)
+    # PgBouncer leaves it to itself.
+    world.pg.sql("select pg_terminate_backend(pid) from pg_stat_activity "
+                 "where query = 'select pg_sleep(60)'")

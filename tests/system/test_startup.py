@@ -146,7 +146,7 @@ def test_a_startup_setting_that_is_refused_gets_every_field_of_the_error(
 
 def test_a_startup_setting_that_only_others_may_set_is_refused_as_such(
         world):
-    world.pg.sql("create role humble login")
+    world.pg.sql("drop role if exists humble; create role humble login")
     weir = world.start(ONE, users='"humble" ""\n"postgres" ""\n')
     pairs = [("user", "humble"), ("session_replication_role", "replica")]
     _, wanted = login(world.pg.port, *pairs)

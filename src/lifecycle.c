@@ -115,6 +115,8 @@ lifecycle_apply_limits(const struct config *config)
 	relay_no_queries = config->option.disable_pqexec;
 	relay_names_max = (size_t)config->option.max_client_statements;
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
+	atomic_store(&relay_notify_us, config->option.query_wait_notify_us);
+	atomic_store(&pool_fast_close, config->option.server_fast_close);
 	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
 

@@ -90,6 +90,9 @@ X(TIME, server_idle_timeout, server_idle_timeout_us, "30s", "600", 0,	\
 X(TIME, server_lifetime, server_lifetime_us, "3600", "3600", 0,		\
     OPTION_YEAR, true, "close a server that is this old when it is given "\
     "back; 0: never")							\
+X(BOOL, server_fast_close, server_fast_close, "0", "0", 0, 0, true,	\
+    "RECONNECT, or a change of how servers are opened, ends sessions "	\
+    "in pool_mode session at their next transaction boundary")		\
 X(TIME, server_connect_timeout, server_connect_timeout_us, "2s", "15",	\
     0, 3600, true, "give up opening a server after this long")		\
 X(TIME, server_login_retry, server_login_retry_us, "1s", "15", 0, 3600,	\
@@ -145,6 +148,11 @@ X(TIME, server_check_delay, server_check_delay_us, "30", "30", 0,	\
 X(TIME, query_wait_timeout, query_wait_timeout_us, "120", "120", 0,	\
     OPTION_YEAR, true, "how long a statement waits for a server; "	\
     "0: for ever")							\
+X(TIME, query_wait_notify, query_wait_notify_us, "5", "5", 0,		\
+    OPTION_YEAR, true, "after this a waiting client gets a NOTICE with "\
+    "the reason; 0: never")						\
+X(TEXT, login_notify_message, login_notify_message, "", "", 0, 0, true,	\
+    "a NOTICE for everybody who logs in")				\
 X(TIME, query_timeout, query_timeout_us, "0", "0", 0, OPTION_YEAR,	\
     true, "cancel a query and close its client after this long; 0: never")\
 X(TIME, idle_transaction_timeout, idle_transaction_timeout_us, "0",	\
@@ -355,10 +363,7 @@ X(job_name, "there is no such thing outside of Windows")		\
 X(conffile, "the file given on the command line is read again")	\
 X(autodb_idle_timeout, "databases made from * are kept")		\
 X(pool_idle_timeout, "pools without servers cost nothing")		\
-X(dns_zone_check_period, "names are looked up again, see dns_max_ttl")	\
-X(server_fast_close, "a session keeps its server to its end")		\
-X(query_wait_notify, "the reason is in the error at query_wait_timeout")\
-X(login_notify_message, "nothing is said to clients at login")
+X(dns_zone_check_period, "names are looked up again, see dns_max_ttl")
 
 /* Refused: they decide about who may log in, or what cannot be done. */
 #define OPTION_REFUSED_LIST(X)						\

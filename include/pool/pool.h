@@ -337,6 +337,8 @@ void		 pool_fill(struct pool *, struct loop *);
  * closed, those in use too, and their users told why.
  */
 void		 pool_close_former(struct pool *, const char *why);
+/* server_fast_close: pool_reconnect() ends sessions at their boundary. */
+extern _Atomic bool	pool_fast_close;
 
 /* The console. */
 /* The pools of a database, or of all (NULL), also those made later. */
@@ -353,11 +355,11 @@ bool		 pool_is_quiet(struct pool *);	/* no server is in use */
 void		 pool_close_idle(struct pool *);
 
 /*
- * Why somebody waited in vain, for people: "no server of ... was free for
- * ...": how many there are, what they do, what the last attempt to open one
- * said.
+ * Why somebody waits, or waited in vain (limit: of query_wait_timeout, else
+ * NULL), for people: how many servers there are, what they do, what the last
+ * attempt to open one said.
  */
-void		 pool_explain_wait(struct pool *, const char *waited, char *,
+void		 pool_explain_wait(struct pool *, const char *limit, char *,
 		    size_t);
 
 struct pool_numbers {

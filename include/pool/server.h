@@ -126,6 +126,8 @@ struct server_hooks {
 	void	(*session_reset)(struct server *);
 	/* LINKED, and its host is not what it was: it is lost. */
 	void	(*condemn)(struct server *, const char *why);
+	/* LINKED: who uses it ends its transaction and goes. */
+	void	(*recall)(struct server *, const char *why);
 };
 extern struct server_hooks	server_hooks;
 

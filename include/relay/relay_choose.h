@@ -33,7 +33,9 @@ void	relay_choose(struct relay *, const char *text, size_t n);
 /* As pool_take(), wherever that need is served. */
 struct server	*relay_ask(struct relay *);
 void	relay_on_moved(struct ticket *);
-/* The ticket waits: how long. */
+/* query_wait_notify; 0: off. */
+extern _Atomic int64_t	relay_notify_us;
+/* The ticket waits: how long, and when its client hears what for. */
 void	relay_watch_wait(struct relay *);
 /* The client's wish, or the configuration's; without a comment. */
 enum route	relay_route(const struct relay *);

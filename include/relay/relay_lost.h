@@ -35,5 +35,7 @@ enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
 void	relay_note_commit(struct relay *, uint8_t first, bool is_several);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
+/* One that a session has kept for too long. */
+void	relay_recall(struct server *, const char *why);
 
 #endif

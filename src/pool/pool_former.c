@@ -1,10 +1,12 @@
 /*
  * Servers of a former life: their host was the primary and is not any more,
- * or was started anew, and nobody has told the other end of the connection.
+ * or was started anew, and nobody has told the other end of the connection;
+ * or, under server_fast_close, they are to be opened anew for a reason of
+ * ours, and a session would keep its one for as long as it likes.
  *
  * Idle ones are closed by the pool.  Those in use belong to the threads of
  * their loops, so a letter goes to every loop; the floor above tells whoever
- * uses one what became of his transaction.
+ * uses one what became of his transaction, or lets him end it first.
  */
 
 #include <assert.h>
@@ -37,8 +39,11 @@ pools_forget_loops(void)
 struct former_letter {
 	struct letter	 letter;
 	struct pool	*pool;
+	void		(*tell)(struct server *, const char *why);
 	char		*why;
 };
+
+_Atomic bool	pool_fast_close;
 
 static void
 pool_on_former(struct loop *loop, struct letter *letter)
@@ -55,23 +60,43 @@ pool_on_former(struct loop *loop, struct letter *letter)
 		if (server->pool == pool && server->user != NULL &&
 		    server->state == SERVER_LINKED &&
 		    server->generation != generation)
-			server_hooks.condemn(server, former->why);
+			former->tell(server, former->why);
 	}
 	free(former->why);
 	free(former);
 }
 
-void
-pool_close_former(struct pool *pool, const char *why)
+static void
+pool_tell_former(struct pool *pool,
+    void (*tell)(struct server *, const char *why), const char *why)
 {
 	struct former_letter	*former;
 
-	pool_reconnect(pool);
 	for (int i = 0; i < loops.count; i++) {
 		former = mem_new(sizeof *former);
 		former->pool = pool;
+		former->tell = tell;
 		former->why = mem_string(why);
 		former->letter.read = pool_on_former;
 		loop_post(loops.list[i], &former->letter);
 	}
+}
+
+void
+pool_close_former(struct pool *pool, const char *why)
+{
+	pool_reconnect(pool);
+	pool_tell_former(pool, server_hooks.condemn, why);
+}
+
+void
+pool_reconnect(struct pool *pool)
+{
+	atomic_fetch_add(&pool->generation, 1);
+	pool_close_idle(pool);
+	if (atomic_load(&pool_fast_close) &&
+	    pool_profile(pool)->settings.mode == POOL_MODE_SESSION)
+		pool_tell_former(pool, server_hooks.recall, "its server was "
+		    "of before RECONNECT or a change of the configuration "
+		    "(server_fast_close)");
 }

@@ -428,13 +428,6 @@ pool_secret_learn(struct pool *pool, const struct pool_secret *fresh)
  * The console.
  */
 
-void
-pool_reconnect(struct pool *pool)
-{
-	atomic_fetch_add(&pool->generation, 1);
-	pool_close_idle(pool);
-}
-
 bool
 pool_is_quiet(struct pool *pool)
 {
@@ -486,15 +479,18 @@ limit_explain(struct limit *limit, const char *option, char *text,
 }
 
 void
-pool_explain_wait(struct pool *pool, const char *waited, char *text,
+pool_explain_wait(struct pool *pool, const char *limit, char *text,
     size_t size)
 {
 	const struct pool_settings *settings = &pool_profile(pool)->settings;
 	struct pool_numbers	numbers;
 	struct pool_error	error;
 	char			of_database[200], of_user[200];
-	char			reserve[60] = "";
+	char			reserve[60] = "", within[80] = "is free";
 
+	if (limit != NULL)
+		snprintf(within, sizeof within, "was free within "
+		    "query_wait_timeout (%s)", limit);
 	pool_count(pool, 0, &numbers);
 	pthread_mutex_lock(&pool->shared.mutex);
 	error = pool->shared.error;
@@ -507,9 +503,8 @@ pool_explain_wait(struct pool *pool, const char *waited, char *text,
 		snprintf(reserve, sizeof reserve, " and reserve_pool_size %d",
 		    settings->reserve_pool_size);
 	snprintf(text, size, "no server for database \"%s\" and user \"%s\" "
-	    "was free within query_wait_timeout (%s): %d of pool_size %d%s are "
-	    "open, %d in use, %d other clients wait%s%s%s%s%s",
-	    pool->database, pool->user, waited,
+	    "%s: %d of pool_size %d%s are open, %d in use, %d other clients "
+	    "wait%s%s%s%s%s", pool->database, pool->user, within,
 	    numbers.total - numbers.opening, settings->pool_size, reserve,
 	    numbers.linked, numbers.waiting, of_database, of_user,
 	    atomic_load(&pool->is_paused) ? "; the pool is paused" : "",

@@ -33,12 +33,9 @@
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
-/* After this the client hears why it waits. */
-#define NOTICE_US	(5 * US_PER_SECOND)
-
 #define ROUTE_NAME	"pgweir.route"
 
-static void	relay_on_no_host(struct loop *, struct deadline *);
+_Atomic int64_t	relay_notify_us;
 
 /*
  * The need.
@@ -146,23 +143,6 @@ relay_ask(struct relay *relay)
  * Waiting.
  */
 
-void
-relay_watch_wait(struct relay *relay)
-{
-	const struct pool_settings *limits = relay_limits(relay);
-	struct client	*client = relay->client;
-
-	if (relay->ticket.awaits)
-		relay_watch_catching_up(relay);
-	else if (relay->ticket.waits_for_host)
-		deadline_set(client->loop, &client->deadline,
-		    limits->failover_wait_us > NOTICE_US ? NOTICE_US :
-		    limits->failover_wait_us, relay_on_no_host);
-	else
-		deadline_set(client->loop, &client->deadline,
-		    limits->query_wait_timeout_us, relay_on_wait_timeout);
-}
-
 static void
 relay_explain_no_host(struct relay *relay, char *text, size_t size)
 {
@@ -174,27 +154,6 @@ relay_explain_no_host(struct relay *relay, char *text, size_t size)
 	snprintf(text, size, "no host for this %s was there within "
 	    "failover_wait (%s): %s", relay->choice.need == NEED_WRITE ?
 	    "transaction that may write" : "transaction", limit, trouble);
-}
-
-static void
-relay_notice_no_host(struct relay *relay)
-{
-	struct error_fields	 fields = { .severity = "NOTICE",
-				    .sqlstate = "57P03" };
-	char			 text[600], trouble[400], limit[32];
-	struct buf		 notice;
-
-	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
-	text_seconds(relay_limits(relay)->failover_wait_us, limit,
-	    sizeof limit);
-	snprintf(text, sizeof text, "waiting for a host, %s at most: %s",
-	    limit, trouble);
-	fields.message = text;
-	buf_init(&notice);
-	put_notice(&notice, &fields);
-	stream_write(&relay->client->stream, buf_bytes(&notice),
-	    buf_length(&notice));
-	buf_done(&notice);
 }
 
 void
@@ -213,18 +172,82 @@ relay_refuse_no_host(struct relay *relay)
 static void
 relay_on_no_host(struct loop *loop, struct deadline *deadline)
 {
-	struct client	*client = container_of(deadline, struct client,
-			    deadline);
-	struct relay	*relay = relay_of_client(client);
-	int64_t		 limit_us = relay_limits(relay)->failover_wait_us;
+	(void)loop;
+	relay_refuse_no_host(relay_of_client(container_of(deadline,
+	    struct client, deadline)));
+}
 
-	if (loop_now_us(loop) - relay->ticket.since_us < limit_us) {
-		relay_notice_no_host(relay);
-		deadline_set(loop, &client->deadline, limit_us - NOTICE_US,
-		    relay_on_no_host);
+/* What it waits for; the pool's line is told in PgBouncer's words. */
+static void
+relay_explain_wait(struct relay *relay, char *text, size_t size)
+{
+	char	trouble[1000], limit[32];
+
+	if (!relay->ticket.waits_for_host) {
+		pool_explain_wait(relay->ticket.pool, NULL, trouble,
+		    sizeof trouble);
+		snprintf(text, size, "No server connection available in "
+		    "postgres backend, client being queued: %s", trouble);
 		return;
 	}
-	relay_refuse_no_host(relay);
+	pool_set_explain(relay->ticket.set, trouble, sizeof trouble);
+	text_seconds(relay_limits(relay)->failover_wait_us, limit,
+	    sizeof limit);
+	snprintf(text, size, "waiting for a host, %s at most: %s", limit,
+	    trouble);
+}
+
+/* Until the limit; a wait that has begun elsewhere goes on. */
+static void
+relay_watch_limit(struct relay *relay, int64_t waited_us)
+{
+	const struct pool_settings *limits = relay_limits(relay);
+	bool	 for_host = relay->ticket.waits_for_host;
+	int64_t	 limit_us = for_host ? limits->failover_wait_us :
+		    limits->query_wait_timeout_us;
+
+	if (limit_us > 0)
+		limit_us = limit_us > waited_us ? limit_us - waited_us : 1;
+	deadline_set(relay->client->loop, &relay->client->deadline, limit_us,
+	    for_host ? relay_on_no_host : relay_on_wait_timeout);
+}
+
+static void
+relay_on_long_wait(struct loop *loop, struct deadline *deadline)
+{
+	struct client		*client = container_of(deadline,
+				    struct client, deadline);
+	struct relay		*relay = relay_of_client(client);
+	char			 text[1200];
+	struct error_fields	 fields = { .severity = "NOTICE",
+				    .sqlstate = "57P03", .message = text };
+	struct buf		 notice;
+
+	relay_explain_wait(relay, text, sizeof text);
+	buf_init(&notice);
+	put_notice(&notice, &fields);
+	stream_write(&client->stream, buf_bytes(&notice),
+	    buf_length(&notice));
+	buf_done(&notice);
+	relay_watch_limit(relay, loop_now_us(loop) - relay->ticket.since_us);
+}
+
+void
+relay_watch_wait(struct relay *relay)
+{
+	const struct pool_settings *limits = relay_limits(relay);
+	int64_t	 limit_us = relay->ticket.waits_for_host ?
+		    limits->failover_wait_us : limits->query_wait_timeout_us;
+	int64_t	 notify_us = atomic_load_explicit(&relay_notify_us,
+		    memory_order_relaxed);
+
+	if (relay->ticket.awaits)
+		relay_watch_catching_up(relay);
+	else if (notify_us > 0 && (limit_us <= 0 || notify_us < limit_us))
+		deadline_set(relay->client->loop, &relay->client->deadline,
+		    notify_us, relay_on_long_wait);
+	else
+		relay_watch_limit(relay, 0);
 }
 
 /* The roles have changed: from the line of one host to that of another. */

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_choose.h"
 #include "relay/relay_finish.h"
@@ -74,6 +75,21 @@ relay_add_welcome(const struct relay *relay, struct buf *greeting,
 	buf_done(&kept);
 }
 
+/* login_notify_message. */
+static void
+relay_put_message(struct buf *greeting)
+{
+	struct config		*config = config_current();
+	struct error_fields	 fields = { .severity = "NOTICE",
+				    .sqlstate = "00000",
+				    .message =
+				    config->option.login_notify_message };
+
+	if (fields.message[0] != '\0')
+		put_notice(greeting, &fields);
+	config_release(config);
+}
+
 static void
 relay_greet_now(struct relay *relay)
 {
@@ -87,6 +103,7 @@ relay_greet_now(struct relay *relay)
 	put_auth(&greeting, MSG_AUTH_OK, NULL, 0);
 	relay_add_welcome(relay, &greeting, welcome);
 	client_make_key(client, &greeting);
+	relay_put_message(&greeting);
 	put_ready(&greeting, STATUS_IDLE);
 	stream_write(&client->stream, buf_bytes(&greeting),
 	    buf_length(&greeting));

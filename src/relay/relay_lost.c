@@ -290,6 +290,15 @@ relay_condemn(struct server *server, const char *why)
 		replication_condemn(server, why);
 }
 
+void
+relay_recall(struct server *server, const char *why)
+{
+	struct relay	*relay = server->user;
+
+	if (server->on_event == relay_on_server_event && relay->client != NULL)
+		client_dismiss(relay->client, REASON_SERVER_OLD, why, false);
+}
+
 /*
  * What it says afterwards.
  */

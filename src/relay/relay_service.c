@@ -376,4 +376,5 @@ relay_init(void)
 	server_hooks.session_free = session_free;
 	server_hooks.session_reset = session_reset;
 	server_hooks.condemn = relay_condemn;
+	server_hooks.recall = relay_recall;
 }

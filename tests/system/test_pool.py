@@ -281,3 +281,48 @@ def test_every_error_of_a_full_pool_names_limit_and_host(world):
     except Error as error:
         assert "pool_size 1" in str(error)
     assert "pool_size 1" in weir.text()
+
+
+def test_who_waits_for_long_hears_why_and_goes_on_waiting(world):
+    weir = world.start("default_pool_size = 1\nquery_wait_notify = 1ms")
+    holder, client = Client(weir.port), Client(weir.port)
+    holder.ask(query("begin"))
+    client.send(query("select 1"))
+    kind, body = client.read()
+    assert kind == "N" and b"client being queued: no server for database" \
+        in body and b"1 in use" in body, body
+    holder.ask(query("commit"))
+    assert kinds(client.until_ready()) == "TDCZ"
+    weir.console("set query_wait_notify = 0")
+    holder.ask(query("begin"))
+    client.send(query("select 1"))
+    wait_until("it waits", lambda: "|waiting|" in weir.console(
+        "show clients"))
+    holder.ask(query("commit"))
+    assert kinds(client.until_ready()) == "TDCZ"
+
+
+def test_a_message_of_the_operator_comes_at_login(world):
+    weir = world.start("login_notify_message = Maintenance at noon.")
+    greeting = Client(weir.port, connect=False).login()
+    assert [body for kind, body in greeting if kind == "N" and
+            b"Maintenance at noon." in body], greeting
+
+
+def test_reconnect_ends_sessions_at_their_boundary_under_server_fast_close(
+        world):
+    for section, mode in (("pgweir", "session"), ("pgweir", "transaction")):
+        weir = world.start(f"pool_mode = {mode}\nserver_fast_close = on")
+        idle, busy = Client(weir.port), Client(weir.port)
+        assert idle.one("select 1") == busy.one("select 1") == "1"
+        busy.ask(query("begin"))
+        weir.console("reconnect")
+        if mode == "transaction":
+            assert busy.one("select 1") == idle.one("select 1") == "1"
+            continue
+        assert error_of([idle.read()])["C"] == "57P01"
+        assert busy.one("select 1") == "1"
+        answer = busy.ask(query("commit"))
+        assert kinds(answer)[:2] in ("CZ", "CE"), answer
+        fresh = Client(weir.port)
+        assert fresh.one("select 1") == "1"

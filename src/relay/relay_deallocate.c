@@ -16,6 +16,7 @@
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"
+#include "relay/relay_tie.h"
 #include "wire/put.h"
 
 /* A query ends the batch in front of it, which has no Sync. */
@@ -41,7 +42,8 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 
 	sqlscan_text(&scan, text, n);
 	if (scan.statements != 1 || (scan.first == SQL_DEALLOCATE_ALL &&
-	    relay->ties.pins & PIN_PREPARE) ||
+	    (relay->ties.pins | relay_pins_of(relay->touches)) &
+	    PIN_PREPARE) ||
 	    (relay->server != NULL &&
 	    relay->server->transaction_status == STATUS_FAILED))
 		return false;

@@ -383,3 +383,12 @@ def test_who_asks_lastval_in_a_batch_that_has_failed_ends_nobody(world):
                 execute() + parse("", "select lastval()") + bind("") +
                 execute() + SYNC) == "1EZ"
     same(direct, pooled, query("select 1"))
+
+
+def test_deallocate_all_right_behind_a_prepare_is_told_to_postgresql(world):
+    direct, pooled, _ = pair(world)
+    for client in (direct, pooled):
+        client.send(query("prepare hunted as select 1"),
+                    query("deallocate all"))
+        assert kinds(client.until_ready() + client.until_ready()) == "CZCZ"
+    same(direct, pooled, query("execute hunted"))

@@ -80,7 +80,7 @@ def hunt(field, seed, statements, seconds, goes_on):
     dice = random.Random(seed)
     options = options_of(dice, isinstance(field.world, ground.Hosts))
     # Where somebody has asked for what he drew, who inserts keeps his server
-    # for a second: such programs are slow.
+    # for a moment: such programs are slow.
     writers = [Writer(c, random.Random(f"{seed}-{c}"), seed % 10 == 0)
                for c in range(ground.CLIENTS)]
     player = field.begin(options)

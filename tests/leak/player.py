@@ -141,7 +141,7 @@ class Side:
         self.pid = self.key = 0
         self.heard, self.said = [], Said()
         self.ended = self.listens = self.converts = False
-        self.speaks = self.lasts = False
+        self.speaks = self.lasts = self.moves_path = False
         self.begin_login(parameters)
 
     def begin_login(self, parameters):
@@ -308,13 +308,22 @@ def told_at_once(direct):
                     b[1]["C"] == "42P01")]
 
 
+def refused_before(direct, pooled):
+    """Where search_path has just changed, a statement from before is prepared
+    anew: what is wrong with it then is told before what is with its Bind."""
+    return direct[0] == pooled[0] == "E" and \
+        direct[1]["C"] in ("08P01", "42P03") and \
+        pooled[1]["C"] in ("42P01", "42703", "42883", "55000")
+
+
 def compare(direct, pooled):
     """Raises a Difference if the two sides did not answer alike."""
     if direct.messages != pooled.messages:
         one = [plain(m, direct.pid) for m in direct.messages]
         two = [plain(m, pooled.pid) for m in pooled.messages]
         if len(one) == len(two):
-            two = [a if schema_differs(a, b) else b
+            two = [a if schema_differs(a, b) or (
+                   direct.moves_path and refused_before(a, b)) else b
                    for a, b in zip(one, two)]
         if one != two and told_at_once(one) != told_at_once(two):
             at = 0
@@ -477,6 +486,8 @@ class Player:
         farewell = ops[-1][0] if ops[-1][0] in ("leave", "vanish") else ""
         said = ops[:-1] if farewell else ops
         for side in self.sides[client]:
+            side.moves_path = has(texts, ("search_path",)) or (
+                side.moves_path and side.status != "I")
             side.begin(said)
             if farewell == "leave":
                 side.out += wire.TERMINATE

@@ -1,6 +1,6 @@
 """A throwaway PostgreSQL and a pgweir in front of it.
 
-Everything lives in one temporary directory, on ports that the system chose,
+Everything lives in one temporary directory, on ports that were free,
 and is gone at the end.  PostgreSQL runs as the user postgres when started by
 root.  Nothing here sleeps for a fixed time: what is waited for is an event
 (a line in a log, an answer) with a generous limit.
@@ -8,6 +8,7 @@ root.  Nothing here sleeps for a fixed time: what is waited for is an event
 
 import os
 import pwd
+import random
 import re
 import shutil
 import signal
@@ -18,12 +19,21 @@ import time
 
 BIN = "/usr/lib/postgresql/15/bin"
 LIMIT = 30
+# The processes that run tests at the same time are forks of one.
+DICE = random.SystemRandom()
 
 
 def free_port():
-    with socket.socket() as s:
-        s.bind(("127.0.0.1", 0))
-        return s.getsockname()[1]
+    """None of those that the kernel gives to connections, which would take it
+    before it is used."""
+    while True:
+        port = DICE.randrange(10240, 32768)
+        with socket.socket() as s:
+            try:
+                s.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
 
 
 def wait_until(what, condition, limit=LIMIT):

@@ -114,6 +114,13 @@ say "writes go to the primary ($primary), reads to the replicas"
 psql -X -q -A -t "$url" <<'C'
 insert into pets (name) values ('Kitty')
 returning 'insert: ' || inet_server_port();
+C
+# Who has written reads where that is; soon the replicas have it.
+until [ "$(psql -X -q -A -t "$url" -c 'select inet_server_port()
+    from pets limit 1')" != "$primary" ]; do
+	kill -0 $pgweir_pid || exit 1
+done
+psql -X -q -A -t "$url" <<'C'
 begin read only;
 select 'begin read only; select: ' || inet_server_port() from pets limit 1;
 commit;

@@ -25,9 +25,8 @@ struct relay_reads {
 	bool			 is_awaiting;	/* a replica to catch up */
 	bool			 is_tired;	/* and for long enough */
 	int64_t			 patience_us;	/* so long */
-	int64_t			 primary_us;	/* since when it has read at the
-						 * primary without a pause */
-	int64_t			 last_us;	/* and the last time */
+	int64_t			 primary_us;	/* is_ahead: since when */
+	int64_t			 stuck_us;	/* and after how long it waits */
 };
 
 struct causal	*relay_causal(struct relay *);

@@ -26,11 +26,13 @@
 #include "route/causal.h"
 
 /*
- * Who reads at the primary for so long, without as long a pause, waits for a
- * replica as long as that, and no more often.
+ * No replica ever has what a busy client has just been shown by the primary.
+ * Who has read there for STUCK_US waits for a replica, which is asked all the
+ * time then, for PAUSE_US; if that was in vain, after twice as long again.
  */
-#define STUCK_US	(250 * US_PER_MS)
-#define PAUSE_US	(20 * US_PER_MS)
+#define STUCK_US	(5 * US_PER_MS)
+#define STUCK_MOST_US	(64 * STUCK_US)
+#define PAUSE_US	(10 * US_PER_MS)
 
 static void	relay_on_patience_over(struct loop *, struct deadline *);
 
@@ -95,16 +97,16 @@ void
 relay_note_read(struct relay *relay)
 {
 	struct relay_reads	*reads = &relay->reads;
-	int64_t			 now_us = loop_now_us(relay->client->loop);
 
 	if (relay->block.is_at_replica)
 		return;
 	relay_note_seen(relay);
 	relay_hurry_primary(relay->client->pool->set->cluster);
+	if (!reads->is_ahead) {
+		reads->primary_us = loop_now_us(relay->client->loop);
+		reads->stuck_us = STUCK_US;
+	}
 	reads->has_left = reads->is_ahead = true;
-	if (now_us - reads->last_us > PAUSE_US)
-		reads->primary_us = now_us;
-	reads->last_us = now_us;
 }
 
 void
@@ -211,15 +213,11 @@ relay_may_read_from_primary(const struct relay *relay)
 	    relay_limits(relay)->replica_fallback;
 }
 
-/* It reads so often that no replica ever has what it has just seen. */
 static bool
 relay_is_stuck(const struct relay *relay)
 {
-	int64_t	now_us = loop_now_us(relay->client->loop);
-
-	return relay->reads.is_ahead &&
-	    now_us - relay->reads.last_us <= PAUSE_US &&
-	    now_us - relay->reads.primary_us >= STUCK_US;
+	return relay->reads.is_ahead && loop_now_us(relay->client->loop) -
+	    relay->reads.primary_us >= relay->reads.stuck_us;
 }
 
 /* How long it may wait for a replica that is there to catch up. */
@@ -293,6 +291,8 @@ relay_on_patience_over(struct loop *loop, struct deadline *deadline)
 	}
 	relay->reads.is_tired = true;
 	relay->reads.primary_us = loop_now_us(loop);
+	if (relay->reads.stuck_us < STUCK_MOST_US)
+		relay->reads.stuck_us *= 2;
 	/* Or it is being told to ask again just now. */
 	if (pool_withdraw(relay->ticket.pool, &relay->ticket))
 		relay_on_moved(&relay->ticket);

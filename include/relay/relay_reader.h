@@ -26,7 +26,7 @@ struct relay_reads {
 	bool			 is_tired;	/* and for long enough */
 	int64_t			 patience_us;	/* so long */
 	int64_t			 primary_us;	/* is_ahead: since when */
-	int64_t			 stuck_us;	/* and after how long it waits */
+	int64_t			 stuck_us;	/* and it waits after that */
 };
 
 struct causal	*relay_causal(struct relay *);

@@ -235,8 +235,11 @@ def test_a_write_asks_the_primary_at_once_and_who_waits_has_replicas_asked_all_t
         weir, client, primary, (replica,) = begin(
             cluster, "read_your_writes_wait = 60s")
         weir.write(open(weir.file).read().replace(
-            "role_check_interval = 100ms", "role_check_interval = 1h"))
+            "role_check_interval = 100ms", "role_check_interval = 10s"))
         weir.console("reload")
+        # Whatever its last look has told: it lasts now.
+        wait_until("reads are split", lambda:
+                   int(client.rows(READ)[0][1]) != primary.port)
         pause(replica)
         write(client, 1)
         client.send(query(READ))

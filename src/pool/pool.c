@@ -274,9 +274,11 @@ pool_move_locked(struct pool *pool, struct server *server,
 static bool
 pool_refuses_locked(const struct pool *pool, const struct ticket *ticket)
 {
-	return pool->shared.is_backing_off &&
-	    (pool->shared.is_lasting || ticket->is_impatient) &&
-	    pool->shared.total == pool->shared.opening;
+	if (!pool->shared.is_backing_off)
+		return false;
+	if (pool->shared.is_lasting)
+		return pool->shared.total == pool->shared.opening;
+	return ticket->is_impatient && pool->shared.total == 0;
 }
 
 /* An idle server that suits, or one that has to make room, wherever it is. */

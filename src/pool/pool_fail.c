@@ -17,18 +17,23 @@
 
 static void	pool_on_retry(struct loop *, struct deadline *);
 
-/* Everybody in line who should not go on waiting is told. */
+/*
+ * Everybody in line who should not go on waiting is told.  The impatient wait
+ * while another attempt than the failed one, which still has its place, may
+ * serve them: a PostgreSQL that is full turns some away, and lets others in.
+ */
 static void
 pool_refuse_line_locked(struct pool *pool, bool is_lasting,
     struct ticket_list *refused)
 {
 	struct ticket	*ticket, *next;
+	bool		 is_last = pool->shared.opening <= 1;
 
 	for (int i = 0; i < pool->lane_count; i++) {
 		for (ticket = TAILQ_FIRST(&pool->lanes[i].line);
 		    ticket != NULL; ticket = next) {
 			next = TAILQ_NEXT(ticket, entry);
-			if (!is_lasting && !ticket->is_impatient)
+			if (!is_lasting && !(ticket->is_impatient && is_last))
 				continue;
 			pool_leave_line_locked(pool, ticket);
 			ticket->is_refused = true;

@@ -8,7 +8,7 @@ import time
 
 from cluster import Failed, psql_run, wait_until
 from test_console import console, pools, table
-from wire import Client, Error, error_of, kinds, query, startup
+from wire import Client, Error, error_of, fields, kinds, query, startup
 
 
 def refused(weir, **more):
@@ -270,9 +270,10 @@ class Storm:
         while not self.stop.is_set():
             try:
                 if client is None:
-                    client = Client(weir.port, user=user, database=database)
-                    if client.pid is None:
-                        raise Error({"M": "no login"})
+                    client = Client(weir.port, connect=False)
+                    for kind, body in client.login(user, database):
+                        if kind == "E":
+                            raise Error(fields(body))
                 client.rows(statement)
                 self.good += 1
             except (Error, OSError, IndexError) as error:

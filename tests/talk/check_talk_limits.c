@@ -244,6 +244,47 @@ START_TEST(server_connect_timeout_ends_an_attempt_and_a_first_login_with_it)
 }
 END_TEST
 
+/* As PostgreSQL does when a role has its CONNECTION LIMIT. */
+static void
+is_turned_away(struct peer *server)
+{
+	says(server, fatal("53300", "too many connections"));
+	hears(server, the_end());
+}
+
+START_TEST(a_first_login_is_refused_only_when_no_other_attempt_is_left)
+{
+	for (int succeeds = 0; succeeds < 2; succeeds++) {
+		struct peer	*ann, *bob, *one, *two;
+
+		talk_begins_cold("", "");
+		ann = client_connects(1);
+		says(ann, startup("u", "d"));
+		one = server_arrives();
+		hears(one, startup("u", "d"));
+		bob = client_connects(2);
+		says(bob, startup("u", "d"));
+		two = server_arrives();
+		hears(two, startup("u", "d"));
+		is_turned_away(one);
+		hears_nothing(ann);
+		hears_nothing(bob);
+		if (succeeds) {
+			lets_in(two);
+			hears_greeting(ann);
+			hears_greeting(bob);
+		} else {
+			is_turned_away(two);
+			hears(ann, fatal("53300", "too many connections"),
+			    the_end());
+			hears(bob, fatal("53300", "too many connections"),
+			    the_end());
+		}
+		talk_ends();
+	}
+}
+END_TEST
+
 /* It asks for a server, which says that PostgreSQL is starting up. */
 static void
 attempt_fails(void)
@@ -568,6 +609,7 @@ CHECK_MAIN("talk_limits",
     server_lifetime_closes_a_server_that_is_given_back_at_that_age,
     a_reset_that_is_not_answered_within_10_s_closes_the_server,
     server_connect_timeout_ends_an_attempt_and_a_first_login_with_it,
+    a_first_login_is_refused_only_when_no_other_attempt_is_left,
     attempts_to_open_a_server_back_off_from_server_login_retry_to_15_s,
     the_pause_is_never_shorter_than_server_login_retry,
     while_attempts_pause_nobody_tries_and_logins_do_not_wait,

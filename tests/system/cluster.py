@@ -24,6 +24,16 @@ LIMIT = 30
 DICE = random.SystemRandom()
 
 
+def scratch():
+    """Where directories of data are made and gone soonest: in memory, if there
+    is room for several hosts and their logs."""
+    try:
+        room = os.statvfs("/dev/shm")
+    except FileNotFoundError:
+        return None
+    return "/dev/shm" if room.f_bavail * room.f_frsize > 8 << 30 else None
+
+
 def free_port():
     """None of those that the kernel gives to connections, which would take it
     before it is used."""
@@ -208,7 +218,7 @@ class World:
     """What every test gets: one PostgreSQL, and pgweirs that it starts."""
 
     def __init__(self, binary):
-        self.top = tempfile.mkdtemp(prefix="pgweir-test-")
+        self.top = tempfile.mkdtemp(prefix="pgweir-test-", dir=scratch())
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(self.top, user.pw_uid, user.pw_gid)

@@ -5,6 +5,7 @@
 #include "config/choice.h"
 #include "config/config.h"
 #include "ops/metrics.h"
+#include "ops/metrics_text.h"
 #include "ops/overview.h"
 #include "pool/budget.h"
 

@@ -28,13 +28,14 @@ begin
 	update account set balance = balance - amount where id = src;
 	update account set balance = balance + amount where id = dst;
 end $$;
--- Who naps, of this database and not the one who asks; a function of their own
--- is not known to be harmless, and so they nap where this view can see it.
+-- Who naps, of this database; PostgreSQL forgets a cancel that comes earlier,
+-- between the messages of a batch.  A function of their own is not known to be
+-- harmless, and so they nap where this view can see it.
 create function nap(seconds int) returns void language plpgsql
 	as 'begin perform pg_sleep(seconds); end';
 create view sleeper as select pid from pg_stat_activity
 	where datname = current_database() and state = 'active' and
-	query like '%nap(%' and pid <> pg_backend_pid();
+	query like '%nap(%' and wait_event = 'PgSleep';
 
 create function complain(what text) returns void language plpgsql as $$
 begin

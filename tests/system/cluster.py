@@ -110,8 +110,8 @@ def psql_run(text, input_text=None, args=(), env=None, **conninfo):
     def quote(value):
         return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
     info = " ".join(f"{k}={quote(v)}" for k, v in conninfo.items())
-    command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *args,
-               "-d", info]
+    command = [f"{BIN}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
+               *args, "-d", info]
     for statement in [text] if isinstance(text, str) else text or []:
         command += ["-c", statement]
     environment = {k: v for k, v in os.environ.items()
@@ -215,6 +215,7 @@ class World:
         self.binary = binary
         self.running = []
         self.number = 0
+        self.spares = []
         self.pg = Postgres(self.top)
         self.pg.sql("create role app login superuser password 'secret'")
         self.pg.sql("create database app owner app")
@@ -254,10 +255,15 @@ class World:
 
     def close(self):
         self.settle()
+        for spare in self.spares:
+            spare.end()
         try:
             self.pg.stop("immediate")
         finally:
             shutil.rmtree(self.top, ignore_errors=True)
+
+
+SETTINGS = "postgresql.auto.conf", "postgresql.conf", "pg_hba.conf"
 
 
 class Node(Postgres):
@@ -268,6 +274,7 @@ class Node(Postgres):
         self.dir = os.path.join(top, name)
         self.address = address
         self.port = port or free_port()
+        self.was_frozen = False
 
     def initdb(self, synchronous, settings=""):
         self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
@@ -323,6 +330,40 @@ unix_socket_directories = ''
         self.place()
         self.start()
 
+    def file(self, name):
+        try:
+            with open(os.path.join(self.dir, name)) as f:
+                return f.read()
+        except FileNotFoundError:
+            return None
+
+    def state(self):
+        """What a test that leaves it as it was does not change, and files
+        that can be set back."""
+        return (self.pid(), self.file("standby.signal"),
+                {name: self.file(name) for name in SETTINGS})
+
+    def is_like(self, state):
+        return not self.was_frozen and self.is_running() and \
+            self.state()[:2] == state[:2]
+
+    def set_back(self, state):
+        files = {name: text for name, text in state[2].items()
+                 if self.file(name) != text}
+        for name, text in files.items():
+            with open(os.path.join(self.dir, name), "w") as f:
+                f.write(text)
+        if files:
+            before = self.sql("select clock_timestamp()")
+            self.reload()
+            wait_until("they are read", lambda: self.sql(
+                f"select pg_conf_load_time() >= '{before}'") == "t")
+        self.sql(["select pg_terminate_backend(pid) from pg_stat_activity "
+                  "where backend_type = 'client backend' and "
+                  "pid <> pg_backend_pid()",
+                  "do $$ begin if pg_is_in_recovery() then "
+                  "perform pg_wal_replay_resume(); end if; end $$"])
+
     def pid(self):
         with open(os.path.join(self.dir, "postmaster.pid")) as f:
             return int(f.readline())
@@ -350,6 +391,7 @@ unix_socket_directories = ''
         os.unlink(os.path.join(self.dir, "postmaster.pid"))
 
     def freeze(self):
+        self.was_frozen = True
         self.signal_all(signal.SIGSTOP)
 
     def thaw(self):
@@ -373,37 +415,97 @@ unix_socket_directories = ''
                         f"'{lsn}'") == "t"
 
 
+# What a test may leave behind in a primary, besides databases and roles.
+LEFT = """
+select array[
+    (select string_agg(a::text, ' ' order by oid) from pg_authid a),
+    (select string_agg(s::text, ' ') from pg_db_role_setting s),
+    (select string_agg(format('%s %s %s', datname, datconnlimit, datacl), ' '
+        order by oid) from pg_database),
+    (select string_agg(relname, ' ') from pg_class where oid >= 16384),
+    (select string_agg(proname, ' ') from pg_proc where oid >= 16384),
+    (select string_agg(nspname, ' ') from pg_namespace where oid >= 16384),
+    (select string_agg(slot_name, ' ') from pg_replication_slots),
+    (select count(*)::text from pg_tablespace),
+    (select count(*)::text from pg_prepared_xacts)]"""
+
+
 class Cluster:
-    """A primary and replicas that stream from it: a context manager."""
+    """A primary and replicas that stream from it: a context manager.
+
+    Making one takes long.  What a test leaves as it was, but for its
+    databases, roles and settings, is kept for the next that wants such
+    one."""
 
     def __init__(self, world, replicas=2, synchronous="", one_port=False,
                  settings=""):
-        self.top = tempfile.mkdtemp(prefix="cluster-", dir=world.top)
+        self.world = world
+        self.kind = replicas, synchronous, one_port, settings
+
+    def __enter__(self):
+        for spare in self.world.spares:
+            if spare.kind == self.kind:
+                self.world.spares.remove(spare)
+                self.top, self.nodes = spare.top, spare.nodes
+                self.state = spare.state
+                return self
+        replicas, synchronous, one_port, settings = self.kind
+        self.top = tempfile.mkdtemp(prefix="cluster-", dir=self.world.top)
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(self.top, user.pw_uid, user.pw_gid)
-        self.world = world
         port = free_port() if one_port else None
         self.nodes = [Node(self.top, f"node{i}", port,
                            f"127.0.0.{i + 2}" if one_port else "127.0.0.1")
                       for i in range(replicas + 1)]
-        self.synchronous = synchronous
-        self.settings = settings
-
-    def __enter__(self):
         try:
-            self.nodes[0].initdb(self.synchronous, self.settings)
+            self.nodes[0].initdb(synchronous, settings)
             self.nodes[0].sql(["set synchronous_commit = local",
                                "create database app"])
             for node in self.nodes[1:]:
                 node.follow(self.nodes[0])
+            self.state = [node.state() for node in self.nodes], \
+                self.nodes[0].sql(LEFT)
         except BaseException:
-            self.__exit__()
+            self.end()
             raise
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, error=None, *_):
         self.world.settle()
+        try:
+            is_as_it_was = error is None and self.tidy()
+        except (Failed, OSError, AssertionError,
+                subprocess.CalledProcessError):
+            is_as_it_was = False
+        if not is_as_it_was:
+            self.end()
+            return
+        self.world.spares.append(self)
+        if len(self.world.spares) > 3:
+            self.world.spares.pop(0).end()
+
+    def tidy(self):
+        """Whether it is as it was made, when settings are set back, and
+        databases and roles of the test are gone."""
+        states, left = self.state
+        if not all(node.is_like(state)
+                   for node, state in zip(self.nodes, states)):
+            return False
+        for node, state in zip(self.nodes, states):
+            node.set_back(state)
+        primary, *replicas = self.nodes
+        primary.sql(["set synchronous_commit = local", *primary.sql(
+            "select format('drop database %I with (force)', datname) "
+            "from pg_database where datname not in ('postgres', "
+            "'template0', 'template1') union all "
+            "select format('drop role %I', rolname) from pg_roles "
+            "where oid >= 16384").split("\n"), "create database app"])
+        self.caught_up()
+        return primary.sql(LEFT) == left and primary.sql(
+            "select count(*) from pg_stat_replication") == str(len(replicas))
+
+    def end(self):
         for node in self.nodes:
             try:
                 node.thaw()

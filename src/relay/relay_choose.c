@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_answer.h"
@@ -86,7 +87,7 @@ relay_need(struct relay *relay, const char *text, size_t n)
 	bool		wishes = text != NULL && text_may_wish(text, n);
 
 	if (wishes && sqlwish_comment(text, n, ROUTE_NAME, value))
-		config_route_parse(value, &route);
+		choice_parse(CHOICE_ROUTE, value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
 		relay->choice.why = WHY_WISH_REPLICA;

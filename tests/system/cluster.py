@@ -121,8 +121,8 @@ def psql_run(text, input_text=None, args=(), env=None, **conninfo):
     def quote(value):
         return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
     info = " ".join(f"{k}={quote(v)}" for k, v in conninfo.items())
-    command = [f"{BIN}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *args,
-               "-d", info]
+    command = [f"{BIN}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
+               *args, "-d", info]
     for statement in [text] if isinstance(text, str) else text or []:
         command += ["-c", statement]
     environment = {k: v for k, v in os.environ.items()

@@ -225,12 +225,7 @@ START_TEST(she_keeps_her_server_when_the_shared_one_is_refused)
 {
 	one = talk_begins("default_pool_size = 1\n");
 	postgres_stops();
-	ann = client_enters(2);
-	says(ann, query("listen x"));
-	hears(one, query("listen x"));
-	says(one, complete("LISTEN"), ready('I'));
-	hears(ann, complete("LISTEN"));
-	one_listens_to("x");
+	ann_asks_to_listen_at(one);
 	hears(one, query("LISTEN \"x\";"));
 	says(one, notification("x"), complete("LISTEN"));
 	hears(ann, notification("x"));

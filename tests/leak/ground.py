@@ -92,23 +92,27 @@ class Ground:
         self.console = wire.Client(self.weir.port, "pgweir", "postgres")
         return self.player
 
-    def has_exited(self, client, direct, pooled):
-        """Its locks carry the client's number."""
+    def what_is_left(self, client, direct, pooled):
+        """Its locks carry the client's number; its port may be another's
+        by now."""
+        others = [sides[1].local_port for sides in self.player.sides.values()]
         answer = self.console.ask(wire.query("show clients"))
-        if any(wire.row(body)[6] == str(pooled)
-               for kind, body in answer if kind == "D"):
-            return False
-        return not self.postgres.rows(
-            f"select 1 from pg_stat_activity where client_port = {direct} "
-            "union all select 1 from pg_locks where locktype = 'advisory' "
+        found = [wire.row(body) for kind, body in answer if kind == "D"
+                 and wire.row(body)[6] == str(pooled.local_port)
+                 and pooled.local_port not in others]
+        return found + self.postgres.rows(
+            "select concat(pid, ' ', state, ' ', query) from pg_stat_activity "
+            f"where pid = {direct.pid} and client_port = {direct.local_port} "
+            "union all select concat(pid, ' ', objid, ' ', mode) "
+            "from pg_locks where locktype = 'advisory' "
             f"and classid = {client}")
 
     def await_exit(self, client, direct, pooled):
         end = time.monotonic() + PATIENCE
-        while not self.has_exited(client, direct, pooled):
+        while found := self.what_is_left(client, direct, pooled):
             if time.monotonic() > end:
                 raise Difference("exit", f"client {client} has left, and "
-                                 "something of it is still there")
+                                 f"of it there is still {found}")
 
     def who(self):
         """What pgweir says of the clients that have a server or want one."""

@@ -620,8 +620,7 @@ class Player:
     def drop(self, client, held=True):
         """What it held others may want in the next round."""
         if held or client in self.holds():
-            self.exits.append((client, *(side.local_port
-                                         for side in self.sides[client])))
+            self.exits.append((client, *self.sides[client]))
         for side in self.sides.pop(client):
             self.selector.unregister(side.socket)
             side.close()

@@ -106,9 +106,7 @@ relay_put_answer_error(struct relay *relay, struct relay_io *io,
 
 	buf_init(&answer);
 	relay_put_fields(relay, &answer, fields);
-	parcel_piece(&io->to_client, buf_bytes(&answer),
-	    buf_length(&answer));
-	buf_done(&answer);
+	parcel_buf(&io->to_client, &answer);
 }
 
 /*
@@ -144,8 +142,7 @@ relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
 
 	buf_init(&query);
 	put_query(&query, "pgweir refuses a statement");
-	parcel_piece(&io->to_server, buf_bytes(&query), buf_length(&query));
-	buf_done(&query);
+	parcel_buf(&io->to_server, &query);
 	entry = expected_add(expected, EXPECT_QUERY, FATE_PASS);
 	entry->made_bytes = (uint32_t)buf_length(answer);
 	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);

@@ -65,9 +65,7 @@ relay_ask_about(struct server_session *session, struct relay_io *io,
 
 	buf_init(&message);
 	put_describe(&message, 'S', server_name);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_server, &message);
 	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
 	    FATE_SWALLOW);
 	entry->statement = statement_hold(statement);

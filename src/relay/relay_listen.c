@@ -348,10 +348,7 @@ relay_listen_put_kept(struct relay *relay, struct relay_io *io)
 	buf_init(&message);
 	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
-	parcel_piece(&io->to_client, buf_bytes(&message),
-	    buf_length(&message));
-	/* A large one was sent and not copied. */
-	buf_done(&message);
+	parcel_buf(&io->to_client, &message);
 }
 
 void
@@ -413,8 +410,6 @@ relay_listen_on_notification(struct relay *relay, struct relay_io *io,
 		    n + MSG_HEAD_BYTES));
 	buf_init(&message);
 	put_notification(&message, relay->client->key_pid, channel, payload);
-	parcel_piece(&io->to_client, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_client, &message);
 	return false;
 }

@@ -242,8 +242,6 @@ relay_rename_error(struct relay *relay, struct relay_io *io,
 	at += length - 1;
 	buf_add(&changed, at, n - (size_t)(at - (const char *)body));
 	put_end(&changed, mark);
-	parcel_piece(&io->to_client, buf_bytes(&changed),
-	    buf_length(&changed));
-	buf_done(&changed);
+	parcel_buf(&io->to_client, &changed);
 	return true;
 }

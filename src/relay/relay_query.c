@@ -35,15 +35,14 @@ relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
 {
 	struct server_session	*session = relay->server->session;
 	struct buf		 message;
+	bool			 is_long;
 
 	buf_init(&message);
 	put_query(&message, query);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	if (io->to_server.count > 0 &&
-	    buf_length(&message) > LOOP_BUFFER_BYTES / 8)
+	is_long = buf_length(&message) > LOOP_BUFFER_BYTES / 8;
+	parcel_buf(&io->to_server, &message);
+	if (is_long)
 		parcel_send(&io->to_server);
-	buf_done(&message);
 	expected_add(&session->expected, EXPECT_QUERY,
 	    FATE_SWALLOW)->purpose = (uint8_t)purpose;
 	session_set_unnamed(session, NULL);

@@ -2,8 +2,6 @@
  * See relay/relay_sequence.h.  Runs on the client's thread.
  */
 
-#include <string.h>
-
 #include "base/mem.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_private.h"
@@ -47,36 +45,18 @@ relay_disown_sequences(struct relay *relay, struct relay_io *io)
 static void
 relay_send_in_batch(struct relay *relay, struct relay_io *io, const char *text)
 {
-	static const char	name[] = "pgweir_sequences";
-	static const uint8_t	zeros[6];
+	static const char	 name[] = "pgweir_sequences";
 	struct expected		*expected =
 				    &relay->server->session->expected;
-	struct buf		 buf;
-	size_t			 mark;
+	struct buf		 batch;
 
-	buf_init(&buf);
-	mark = put_begin(&buf, MSG_PARSE);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, text, strlen(text) + 1);
-	buf_add(&buf, zeros, 2);
-	put_end(&buf, mark);
-	mark = put_begin(&buf, MSG_BIND);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, zeros, 6);
-	put_end(&buf, mark);
-	mark = put_begin(&buf, MSG_EXECUTE);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, zeros, 4);
-	put_end(&buf, mark);
-	for (const char *kind = "PS"; *kind != '\0'; kind++) {
-		mark = put_begin(&buf, MSG_CLOSE);
-		buf_add(&buf, kind, 1);
-		buf_add(&buf, name, sizeof name);
-		put_end(&buf, mark);
-	}
-	parcel_piece(&io->to_server, buf_bytes(&buf), buf_length(&buf));
-	buf_done(&buf);
+	buf_init(&batch);
+	put_parse(&batch, name, text, NULL, 0);
+	put_bind(&batch, name, name, NULL, 0);
+	put_execute(&batch, name, 0);
+	put_close(&batch, 'P', name);
+	put_close(&batch, 'S', name);
+	parcel_buf(&io->to_server, &batch);
 	expected_add(expected, EXPECT_PARSE, FATE_SWALLOW);
 	expected_add(expected, EXPECT_BIND, FATE_SWALLOW);
 	expected_add(expected, EXPECT_EXECUTE, FATE_SWALLOW);

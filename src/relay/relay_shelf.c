@@ -19,9 +19,7 @@ relay_close_shelved(struct server_session *session, struct relay_io *io,
 	statement_server_name(shelved->number, name);
 	buf_init(&message);
 	put_close(&message, 'S', name);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_server, &message);
 	entry = expected_add(&session->expected, EXPECT_CLOSE, FATE_SWALLOW);
 	entry->statement = statement_hold(shelved->statement);
 	entry->number = shelved->number;

@@ -162,9 +162,7 @@ relay_announce_tie(struct relay *relay, struct relay_io *io, uint32_t pins)
 
 	buf_init(&notice);
 	relay_put_pin_notice(relay, &notice, pins);
-	parcel_piece(&io->to_client, buf_bytes(&notice),
-	    buf_length(&notice));
-	buf_done(&notice);
+	parcel_buf(&io->to_client, &notice);
 }
 
 static bool

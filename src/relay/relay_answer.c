@@ -45,22 +45,35 @@ relay_send_answer(struct relay *relay, struct relay_io *io,
 		parcel_piece(&io->to_client, ready, sizeof ready);
 }
 
-void
+/* This is what the client will get of it. */
+static void
+relay_make(struct expectation *entry, struct buf *answer)
+{
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	if (entry->made_bytes > 0)
+		entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	buf_done(answer);
+}
+
+struct expectation *
 relay_answer(struct relay *relay, struct relay_io *io, enum expect_kind kind,
     struct buf *answer)
 {
 	struct expectation	*entry;
+	struct buf		 nothing;
 
+	if (answer == NULL)
+		buf_init(answer = &nothing);
 	if (!relay_has_expected(relay)) {
 		relay_send_answer(relay, io, kind, buf_bytes(answer),
 		    buf_length(answer));
-		return;
+		buf_done(answer);
+		return NULL;
 	}
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_MADE);
-	entry->made_bytes = (uint32_t)buf_length(answer);
-	if (entry->made_bytes > 0)
-		entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	relay_make(entry, answer);
+	return entry;
 }
 
 void
@@ -122,13 +135,10 @@ relay_fail_at_server(struct relay *relay, struct relay_io *io,
 		MSG_BIND, 0, 0, 0, 20, '\0', 'p', 'g', 'w', 'e', 'i', 'r',
 		'_', '0', '\0', 0, 0, 0, 0, 0, 0,
 	};
-	struct expectation	*entry;
 
 	parcel_piece(&io->to_server, bind, sizeof bind);
-	entry = expected_add(&relay->server->session->expected, EXPECT_BIND,
-	    FATE_SWALLOW);
-	entry->made_bytes = (uint32_t)buf_length(answer);
-	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	relay_make(expected_add(&relay->server->session->expected,
+	    EXPECT_BIND, FATE_SWALLOW), answer);
 }
 
 /* The same for a Query, which nobody could parse. */
@@ -136,17 +146,15 @@ static void
 relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
     struct buf *answer)
 {
-	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*entry;
+	struct server_session	*session = relay->server->session;
 	struct buf		 query;
 
 	buf_init(&query);
 	put_query(&query, "pgweir refuses a statement");
 	parcel_buf(&io->to_server, &query);
-	entry = expected_add(expected, EXPECT_QUERY, FATE_PASS);
-	entry->made_bytes = (uint32_t)buf_length(answer);
-	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
-	session_set_unnamed(relay->server->session, NULL);
+	relay_make(expected_add(&session->expected, EXPECT_QUERY, FATE_PASS),
+	    answer);
+	session_set_unnamed(session, NULL);
 	relay_set_unnamed(relay, NULL);
 }
 
@@ -167,16 +175,14 @@ relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
 
 	buf_init(&answer);
 	relay_put_fields(relay, &answer, fields);
-	if (!is_query && relay_has_begun(relay))
-		relay_fail_at_server(relay, io, &answer);
-	else if (is_query && relay_has_begun(relay))
-		relay_fail_query_at_server(relay, io, &answer);
-	else {
+	if (!relay_has_begun(relay)) {
 		relay_begin_fail(relay);
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
 		    EXPECT_BIND, &answer);
-	}
-	buf_done(&answer);
+	} else if (is_query)
+		relay_fail_query_at_server(relay, io, &answer);
+	else
+		relay_fail_at_server(relay, io, &answer);
 	relay->batch.is_refusing = !is_query;
 }
 

@@ -249,10 +249,8 @@ relay_close_name(struct relay *relay, struct relay_io *io,
 
 	if (statement != NULL)
 		statement_hold(statement);
-	relay_answer(relay, io, EXPECT_CLOSE, answer);
-	if (relay_has_expected(relay)) {
-		entry = expected_at(&relay->server->session->expected,
-		    relay->server->session->expected.count - 1);
+	entry = relay_answer(relay, io, EXPECT_CLOSE, answer);
+	if (entry != NULL) {
 		entry->before = statement;
 		entry->name = mem_string(name);
 		relay->server->session->expected.closes++;
@@ -268,14 +266,11 @@ static enum relay_verdict
 relay_close_statement(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name)
 {
-	enum relay_verdict	verdict;
-	struct buf		answer;
+	struct buf	answer;
 
 	buf_init(&answer);
 	put_empty(&answer, MSG_CLOSE_COMPLETE);
-	verdict = relay_close_name(relay, io, message, name, &answer);
-	buf_done(&answer);
-	return verdict;
+	return relay_close_name(relay, io, message, name, &answer);
 }
 
 enum relay_verdict

@@ -138,15 +138,12 @@ static enum relay_verdict
 relay_on_sync(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	struct buf	nothing;
-
 	/* What is put in front of this Sync would be skipped unanswered. */
 	if (relay->batch.is_refusing)
 		relay->batch.unnamed_use = UNNAMED_OLD;
 	relay->batch.is_refusing = relay->batch.has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
-		buf_init(&nothing);
-		relay_answer(relay, io, EXPECT_SYNC, &nothing);
+		relay_answer(relay, io, EXPECT_SYNC, NULL);
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
@@ -183,12 +180,9 @@ static void
 relay_end_copy(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	struct buf		 nothing;
 
-	if (!session->is_copying && expected_has_batch(&session->expected)) {
-		buf_init(&nothing);
-		relay_answer(relay, io, EXPECT_COPY_END, &nothing);
-	}
+	if (!session->is_copying && expected_has_batch(&session->expected))
+		relay_answer(relay, io, EXPECT_COPY_END, NULL);
 	session->is_copying = false;
 }
 

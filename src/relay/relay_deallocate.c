@@ -69,7 +69,6 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 	buf_init(&answer);
 	put_command_complete(&answer, tag);
 	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
 	return true;
 }
 
@@ -96,6 +95,5 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
 	buf_init(&answer);
 	put_command_complete(&answer, "DEALLOCATE");
 	relay_close_name(relay, io, message, name, &answer);
-	buf_done(&answer);
 	return true;
 }

@@ -200,7 +200,6 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 		put_end(&answer, mark);
 		put_empty(&answer, MSG_NO_DATA);
 		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
 		relay_drop(relay, message);
 		return true;
 	}

@@ -312,19 +312,6 @@ relay_end_lost(struct relay *relay)
 }
 
 static void
-relay_answer_tag(struct relay *relay, struct relay_io *io,
-    enum expect_kind kind, const char *tag)
-{
-	struct buf	answer;
-
-	buf_init(&answer);
-	if (tag != NULL)
-		put_command_complete(&answer, tag);
-	relay_answer(relay, io, kind, &answer);
-	buf_done(&answer);
-}
-
-static void
 relay_answer_lost(struct relay *relay, struct relay_io *io, bool is_query)
 {
 	bool	told = relay->loss.state == LOST_TOLD;
@@ -345,16 +332,20 @@ static void
 relay_finish_lost(struct relay *relay, struct relay_io *io, bool commits,
     bool is_query)
 {
-	bool	fails = commits && relay->loss.state == LOST_UNTOLD;
+	bool		fails = commits && relay->loss.state == LOST_UNTOLD;
+	struct buf	answer;
 
 	relay_end_lost(relay);
-	if (fails)
+	if (fails) {
 		relay_answer_error(relay, io, is_query,
 		    reason_sqlstate(REASON_TRANSACTION_LOST), NULL,
 		    LOST_TEXT);
-	else
-		relay_answer_tag(relay, io, is_query ? EXPECT_QUERY :
-		    EXPECT_EXECUTE, "ROLLBACK");
+		return;
+	}
+	buf_init(&answer);
+	put_command_complete(&answer, "ROLLBACK");
+	relay_answer(relay, io, is_query ? EXPECT_QUERY : EXPECT_EXECUTE,
+	    &answer);
 }
 
 static void
@@ -388,7 +379,6 @@ relay_lost_statement(struct relay *relay, struct relay_io *io, uint8_t type,
 	put_empty(&answer, type == MSG_PARSE ? MSG_PARSE_COMPLETE :
 	    MSG_BIND_COMPLETE);
 	relay_answer(relay, io, EXPECT_BIND, &answer);
-	buf_done(&answer);
 }
 
 static enum relay_verdict
@@ -461,7 +451,6 @@ relay_lost_other(struct relay *relay, struct relay_io *io,
 	    memchr(body, '\0', message->head.length) != NULL)
 		names_remove(&relay->prepared.names, body + 1);
 	relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-	buf_done(&answer);
 }
 
 /* A message that is whole, or none of whose contents matter. */
@@ -510,7 +499,7 @@ relay_on_lost(struct relay *relay, struct relay_io *io,
 
 	if (type == MSG_SYNC) {
 		relay->batch.is_refusing = false;
-		relay_answer_tag(relay, io, EXPECT_SYNC, NULL);
+		relay_answer(relay, io, EXPECT_SYNC, NULL);
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}

@@ -180,7 +180,6 @@ relay_own_query(struct relay *relay, struct relay_io *io, const char *text,
 	put_command_complete(&answer, own.tag);
 	own_do(relay, &own);
 	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
 	own_done(relay);
 	return true;
 }

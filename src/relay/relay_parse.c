@@ -73,10 +73,9 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name,
     struct statement *statement)
 {
-	struct server_session	*session = relay->server->session;
 	struct expectation	*entry;
 	struct statement	*known;
-	struct buf		 nothing;
+	struct buf		 answer;
 
 	if (names_find(&relay->prepared.names, name) != NULL)
 		return relay_refuse_duplicate(relay, io, message, name);
@@ -93,13 +92,9 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	}
 	entry = relay_learn_parsed(relay, io, statement, name, &known);
 	if (entry == NULL) {
-		buf_init(&nothing);
-		put_empty(&nothing, MSG_PARSE_COMPLETE);
-		relay_answer(relay, io, EXPECT_PARSE, &nothing);
-		buf_done(&nothing);
-		entry = session->expected.count == 0 ? NULL :
-		    expected_at(&session->expected,
-		    session->expected.count - 1);
+		buf_init(&answer);
+		put_empty(&answer, MSG_PARSE_COMPLETE);
+		entry = relay_answer(relay, io, EXPECT_PARSE, &answer);
 	}
 	if (entry != NULL) {
 		entry->is_named = true;

@@ -38,13 +38,10 @@ static struct statement *
 relay_statement_named(const struct relay *relay, const char *name,
     bool *passes)
 {
-	if (name[0] == '\0') {
-		*passes = (relay->ties.pins & PIN_STATEMENT) != 0;
-		return relay->prepared.unnamed;
-	}
-	*passes = ((relay->ties.pins | relay_pins_of(relay->touches)) &
+	*passes = (name[0] == '\0' ? relay->ties.pins & PIN_STATEMENT :
+	    (relay->ties.pins | relay_pins_of(relay->touches)) &
 	    PIN_PREPARE) != 0;
-	return names_find(&relay->prepared.names, name);
+	return relay_named(relay, name);
 }
 
 /* What a Bind leaves on its server; false: it was refused. */

@@ -242,8 +242,7 @@ relay_prepare(struct relay *relay, struct relay_io *io,
 	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
 		return number;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	*verdict = RELAY_LATER;
 	return 0;
 }

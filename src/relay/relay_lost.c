@@ -31,6 +31,7 @@
 #include "relay/relay_greet.h"
 #include "relay/relay_heal.h"
 #include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
 #include "relay/relay_retry.h"
@@ -71,15 +72,7 @@ relay_note_commit(struct relay *relay, uint8_t first, bool is_several)
 static bool
 relay_is_in_flight(const struct relay *relay)
 {
-	const struct expected	*expected =
-				    &relay->server->session->expected;
-
-	if (relay->batch.is_unsynced)
-		return true;
-	for (uint32_t i = 0; i < expected->count; i++)
-		if (expected_at(expected, i)->fate != FATE_SWALLOW)
-			return true;
-	return false;
+	return relay->batch.is_unsynced || relay_has_client_request(relay);
 }
 
 static bool
@@ -303,14 +296,6 @@ relay_recall(struct server *server, const char *why)
  * What it says afterwards.
  */
 
-/* The transaction is over. */
-static void
-relay_end_lost(struct relay *relay)
-{
-	relay->loss.state = LOST_NOTHING;
-	relay->loss.ends = relay->loss.commits = false;
-}
-
 static void
 relay_answer_lost(struct relay *relay, struct relay_io *io, bool is_query)
 {
@@ -335,7 +320,8 @@ relay_finish_lost(struct relay *relay, struct relay_io *io, bool commits,
 	bool		fails = commits && relay->loss.state == LOST_UNTOLD;
 	struct buf	answer;
 
-	relay_end_lost(relay);
+	relay->loss.state = LOST_NOTHING;
+	relay->loss.ends = relay->loss.commits = false;
 	if (fails) {
 		relay_answer_error(relay, io, is_query,
 		    reason_sqlstate(REASON_TRANSACTION_LOST), NULL,
@@ -398,10 +384,7 @@ relay_lost_parse(struct relay *relay, struct relay_io *io,
 		return RELAY_USED;
 	statement = statement_intern(text, message->head.length - name,
 	    settings_meaning(relay->settings.wanted), NULL);
-	if (body[0] == '\0')
-		relay_set_unnamed(relay, statement);
-	else
-		names_set(&relay->prepared.names, body, statement);
+	relay_set_named(relay, body, statement);
 	statement_release(statement);
 	return RELAY_USED;
 }
@@ -419,8 +402,7 @@ relay_lost_bind(struct relay *relay, struct relay_io *io,
 	    message->head.length - portal) == NULL)
 		return relay_bad_message(relay, message,
 		    "a name in it does not end");
-	statement = name[0] == '\0' ? relay->prepared.unnamed :
-	    names_find(&relay->prepared.names, name);
+	statement = relay_named(relay, name);
 	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
 	    statement->text);
 	return RELAY_USED;

@@ -22,6 +22,23 @@
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
+struct statement *
+relay_named(const struct relay *relay, const char *name)
+{
+	return name[0] == '\0' ? relay->prepared.unnamed :
+	    names_find(&relay->prepared.names, name);
+}
+
+void
+relay_set_named(struct relay *relay, const char *name,
+    struct statement *statement)
+{
+	if (name[0] == '\0')
+		relay_set_unnamed(relay, statement);
+	else
+		names_set(&relay->prepared.names, name, statement);
+}
+
 /*
  * Names in messages.
  */
@@ -60,16 +77,11 @@ void
 relay_put_renamed(struct relay_io *io, const struct relay_message *message,
     size_t keep, const char *name, size_t old_after)
 {
-	uint8_t		head[MSG_HEAD_BYTES];
-	size_t		name_bytes = strlen(name) + 1;
-	uint32_t	length = (uint32_t)(message->total - 1 - old_after +
-			    keep + name_bytes);
+	uint8_t	head[MSG_HEAD_BYTES];
+	size_t	name_bytes = strlen(name) + 1;
 
-	head[0] = message->at[0];
-	head[1] = (uint8_t)(length >> 24);
-	head[2] = (uint8_t)(length >> 16);
-	head[3] = (uint8_t)(length >> 8);
-	head[4] = (uint8_t)length;
+	msg_set_head(head, message->at[0],
+	    message->head.length - old_after + keep + name_bytes);
 	parcel_piece(&io->to_server, head, sizeof head);
 	if (keep > 0)
 		parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES,
@@ -96,6 +108,13 @@ relay_await_answers(struct relay *relay, struct relay_io *io)
 	relay_begin_query(relay);
 }
 
+void
+relay_await_in_batch(struct relay *relay, struct relay_io *io)
+{
+	relay->batch.is_unsynced = true;
+	relay_await_answers(relay, io);
+}
+
 static bool
 relay_name_is_open(const struct relay *relay, enum expect_kind kind,
     bool is_known)
@@ -117,8 +136,7 @@ relay_awaits_meaning(struct relay *relay, struct relay_io *io,
 	if (!relay_name_is_open(relay, kind,
 	    names_find(&relay->prepared.names, name) != NULL))
 		return false;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	return true;
 }
 
@@ -132,8 +150,7 @@ relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
 	if (relay->batch.has_parsed || !relay_has_expected(relay) ||
 	    !expected_has_end(&relay->server->session->expected))
 		return false;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	return true;
 }
 
@@ -165,8 +182,7 @@ relay_awaits_parse(struct relay *relay, struct relay_io *io, uint32_t number,
 	if (expected->parses == 0 ||
 	    !relay_parse_is_open(expected, number, name))
 		return false;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	return true;
 }
 

@@ -17,6 +17,7 @@
 #include "relay/relay_choose.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"
@@ -256,8 +257,7 @@ own_take_bind(struct relay *relay, struct own_batch *batch,
 		if (strcmp(name, (const char *)batch->parse) != 0)
 			return false;
 	} else {
-		statement = name[0] == '\0' ? relay->prepared.unnamed :
-		    names_find(&relay->prepared.names, name);
+		statement = relay_named(relay, name);
 		if (statement == NULL || !own_find(relay, &batch->own,
 		    statement->text, statement->text_bytes - 1))
 			return false;
@@ -370,10 +370,7 @@ own_name_statement(struct relay *relay, const struct own_batch *batch)
 	    relay->prepared.unnamed);
 	if (statement == NULL)
 		return false;
-	if (name[0] == '\0')
-		relay_set_unnamed(relay, statement);
-	else
-		names_set(&relay->prepared.names, name, statement);
+	relay_set_named(relay, name, statement);
 	statement_release(statement);
 	return true;
 }

@@ -21,7 +21,9 @@
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
 #include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
 #include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_reader.h"
 #include "relay/relay_service.h"
@@ -79,10 +81,7 @@ relay_catalogue(struct relay *relay)
 bool
 relay_is_split(const struct relay *relay)
 {
-	enum route	route = relay->choice.route != ROUTE_DEFAULT ?
-			    relay->choice.route : relay_limits(relay)->route;
-
-	return route == ROUTE_SPLIT &&
+	return relay_route(relay) == ROUTE_SPLIT &&
 	    relay_limits(relay)->mode != POOL_MODE_SESSION &&
 	    pool_has_choice(relay->client->pool);
 }
@@ -103,9 +102,7 @@ relay_refuse_read(struct relay *relay, const char *text)
 void
 relay_refuse_bound(struct relay *relay, const char *name)
 {
-	struct statement	*statement = name[0] == '\0' ?
-				    relay->prepared.unnamed :
-				    names_find(&relay->prepared.names, name);
+	struct statement	*statement = relay_named(relay, name);
 	uint64_t		 routed;
 
 	if (statement == NULL)
@@ -189,8 +186,7 @@ relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 	/* One that this batch has prepared was looked at there. */
 	if (name[0] == '\0' && was_parsed)
 		return WHY_READ;
-	statement = name[0] == '\0' ? relay->prepared.unnamed :
-	    names_find(&relay->prepared.names, name);
+	statement = relay_named(relay, name);
 	if (statement != NULL)
 		return relay_statement_why(relay, statement);
 	return was_parsed ? WHY_READ : WHY_BATCH;

@@ -1,6 +1,5 @@
 /*
- * The relay's states: linking a client to a server, giving the server back,
- * time limits and closing.
+ * The relay's states, sending, and linking a client to a server.
  *
  *	relay_greet()		GREETING, perhaps with a ticket or a server
  *	relay_greet_done()	GREETING -> IDLE
@@ -35,7 +34,6 @@
 #include "relay/relay_service.h"
 #include "relay/relay_timeouts.h"
 
-
 static const struct {
 	enum relay_state	from;
 	uint8_t			to;	/* bits */
@@ -62,8 +60,7 @@ relay_is_sane(const struct relay *relay)
 	case RELAY_IDLE:
 		return relay->server == NULL &&
 		    relay->ticket.state == TICKET_NONE &&
-	    relay->ties.pins == 0 &&
-		    !relay->is_holding;
+		    relay->ties.pins == 0 && !relay->is_holding;
 	case RELAY_WAITING:
 		return relay->server == NULL && !relay->is_holding;
 	case RELAY_LINKED:
@@ -120,6 +117,14 @@ relay_io_init(struct relay_io *io, struct relay *relay)
 	    &relay->server->stream, room, half);
 	parcel_init(&io->to_client, &relay->client->stream, room + half,
 	    half);
+}
+
+void
+relay_write(struct relay *relay, struct buf *buf)
+{
+	COUNT(relay_lane(relay)->counters.sent, buf_length(buf));
+	stream_write(&relay->client->stream, buf_bytes(buf), buf_length(buf));
+	buf_done(buf);
 }
 
 /* Back-pressure, in one place: who may be read now. */
@@ -194,6 +199,14 @@ relay_refresh_pool(struct relay *relay)
 	return true;
 }
 
+void
+relay_attach(struct relay *relay, struct server *server)
+{
+	server->user = relay;
+	server->on_event = relay_on_server_event;
+	relay->server = server;
+}
+
 static void
 relay_link(struct relay *relay, struct server *server)
 {
@@ -201,9 +214,7 @@ relay_link(struct relay *relay, struct server *server)
 	struct client	*client = relay->client;
 	bool		 is_replica = false, in_block;
 
-	server->user = relay;
-	server->on_event = relay_on_server_event;
-	relay->server = server;
+	relay_attach(relay, server);
 	relay_set_state(relay, RELAY_LINKED);
 	if (relay->settings.adopted != NULL)
 		relay_settle_adopted(relay);
@@ -338,9 +349,7 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		return;
 	}
 	if (relay->state == RELAY_GREETING) {
-		server->user = relay;
-		server->on_event = relay_on_server_event;
-		relay->server = server;
+		relay_attach(relay, server);
 		relay_greet_linked(relay);
 		return;
 	}

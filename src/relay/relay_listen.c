@@ -309,15 +309,6 @@ relay_listen_goes_on(struct relay *relay)
  * Telling the client.
  */
 
-static void
-relay_listen_write(struct relay *relay, struct buf *buf)
-{
-	stream_write(&relay->client->stream, buf_bytes(buf),
-	    buf_length(buf));
-	COUNT(relay_lane(relay)->counters.sent, buf_length(buf));
-	buf_done(buf);
-}
-
 void
 relay_listen_say_ready(struct relay *relay)
 {
@@ -329,7 +320,7 @@ relay_listen_say_ready(struct relay *relay)
 	    hearer_next_kept(relay->listen.hearer, &message))
 		;
 	put_ready(&message, STATUS_IDLE);
-	relay_listen_write(relay, &message);
+	relay_write(relay, &message);
 	if (relay->listen.hearer != NULL && relay->listen.hearer->count == 0 &&
 	    relay->listen.hearer->order == NULL) {
 		hearer_free(relay->listen.hearer);
@@ -369,7 +360,7 @@ relay_listen_flush(struct relay *relay)
 	buf_init(&message);
 	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
-	relay_listen_write(relay, &message);
+	relay_write(relay, &message);
 }
 
 /*

@@ -25,8 +25,6 @@
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
-#define ROUTE_NAME	"pgweir.route"
-
 enum own_kind {
 	OWN_NOTHING,
 	OWN_BEGIN,

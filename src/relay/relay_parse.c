@@ -209,7 +209,7 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	else
 		statement = statement_intern(body, n,
 		    settings_meaning(relay->settings.wanted),
-	    relay->prepared.unnamed);
+		    relay->prepared.unnamed);
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
 	if (statement == NULL)
 		return relay_parse_long(relay, io, message, name, true);

@@ -166,9 +166,7 @@ relay_report_back(struct relay *relay)
 	buf_init(&report);
 	settings_report_back(&report, relay->settings.defaults,
 	    relay->settings.wanted, pool);
-	stream_write(&relay->client->stream, buf_bytes(&report),
-	    buf_length(&report));
-	buf_done(&report);
+	relay_write(relay, &report);
 }
 
 /* What the host of this server has accepted, logins go by, too. */

@@ -151,9 +151,7 @@ relay_end_drawn(struct relay *relay, struct relay_io *io,
 void
 relay_on_drawn_rest(struct loop *loop, struct deadline *deadline)
 {
-	struct client	*client = container_of(deadline, struct client,
-			    deadline);
-	struct relay	*relay = relay_of_client(client);
+	struct relay	*relay = relay_of_deadline(deadline);
 
 	(void)loop;
 	relay->ties.pins &= ~(uint32_t)PIN_DRAWN;

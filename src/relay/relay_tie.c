@@ -254,9 +254,7 @@ relay_tie_fresh(struct relay *relay, uint32_t fresh)
 	if (relay_wants_notice(relay)) {
 		buf_init(&notice);
 		relay_put_pin_notice(relay, &notice, fresh);
-		stream_write(&relay->client->stream, buf_bytes(&notice),
-		    buf_length(&notice));
-		buf_done(&notice);
+		relay_write(relay, &notice);
 	}
 	return true;
 }

@@ -49,7 +49,7 @@ plan_why(struct route_plan *plan, enum route route, const char *text,
 
 	if (!plan->has_choice)
 		return WHY_ONE_HOST;
-	if (sqlwish_comment(text, n, "pgweir.route", value))
+	if (sqlwish_comment(text, n, ROUTE_NAME, value))
 		(void)config_route_parse(value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:

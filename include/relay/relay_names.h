@@ -10,6 +10,11 @@
 /* What the client has prepared under this name, or without one; or NULL. */
 struct statement	*relay_named(const struct relay *, const char *name);
 void	relay_set_named(struct relay *, const char *name, struct statement *);
+/*
+ * The body of a Parse, which is well formed: the statement has its name as if
+ * PostgreSQL had prepared it.  False: there is no room for it.
+ */
+bool	relay_name_parsed(struct relay *, const uint8_t *body, size_t n);
 /* The name at this place of the body; NULL: its end is not here. */
 const char	*relay_body_name(const struct relay_message *, size_t offset,
 		    size_t *after);

@@ -39,6 +39,26 @@ relay_set_named(struct relay *relay, const char *name,
 		names_set(&relay->prepared.names, name, statement);
 }
 
+bool
+relay_name_parsed(struct relay *relay, const uint8_t *body, size_t n)
+{
+	const char		*name = (const char *)body;
+	size_t			 after = strlen(name) + 1;
+	struct statement	*statement;
+
+	if (name[0] != '\0' && relay_names_max > 0 &&
+	    names_count(&relay->prepared.names) >= relay_names_max)
+		return false;
+	statement = statement_intern(body + after, n - after,
+	    settings_meaning(relay->settings.wanted),
+	    relay->prepared.unnamed);
+	if (statement == NULL)
+		return false;
+	relay_set_named(relay, name, statement);
+	statement_release(statement);
+	return true;
+}
+
 /*
  * Names in messages.
  */

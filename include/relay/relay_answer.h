@@ -13,6 +13,8 @@
  */
 struct expectation	*relay_answer(struct relay *, struct relay_io *,
 			    enum expect_kind, struct buf *);
+/* ReadyForQuery, as things are now. */
+void	relay_put_ready(const struct relay *, struct relay_io *);
 /* An ERROR; until Sync, or the end of this Query, the rest is dropped. */
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)

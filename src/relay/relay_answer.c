@@ -32,17 +32,23 @@ relay_status(const struct relay *relay)
 	return relay->loss.state != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
+void
+relay_put_ready(const struct relay *relay, struct relay_io *io)
+{
+	uint8_t	ready[] = { MSG_READY, 0, 0, 0, 5, relay_status(relay) };
+
+	parcel_piece(&io->to_client, ready, sizeof ready);
+}
+
 /* Behind what ends a batch or a query, PostgreSQL is ready again. */
 static void
 relay_send_answer(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const void *bytes, size_t n)
 {
-	uint8_t	ready[] = { MSG_READY, 0, 0, 0, 5, relay_status(relay) };
-
 	if (n > 0)
 		parcel_piece(&io->to_client, bytes, n);
 	if (kind >= EXPECT_SYNC)
-		parcel_piece(&io->to_client, ready, sizeof ready);
+		relay_put_ready(relay, io);
 }
 
 /* This is what the client will get of it. */
@@ -106,6 +112,8 @@ relay_put_fields(const struct relay *relay, struct buf *buf,
 	struct error_fields	fields = *error;
 
 	fields.severity = "ERROR";
+	if (fields.hint != NULL && fields.hint[0] == '\0')
+		fields.hint = NULL;
 	errors_note(fields.sqlstate, "statement_refused", relay_who(relay),
 	    fields.message);
 	put_error(buf, &fields);
@@ -197,8 +205,7 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	relay_answer_fields(relay, io, is_query, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
+	    .sqlstate = sqlstate, .message = text, .hint = hint });
 }
 
 /*
@@ -212,7 +219,7 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 	switch (type) {
 	case MSG_SYNC:
 		relay->batch.is_refusing = false;
-		relay_send_answer(relay, io, EXPECT_SYNC, NULL, 0);
+		relay_put_ready(relay, io);
 		break;
 	case MSG_QUERY:
 	case MSG_FUNCTION_CALL:
@@ -237,8 +244,7 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
     const char *text, const char *hint)
 {
 	relay_refuse_held_with(relay, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
+	    .sqlstate = sqlstate, .message = text, .hint = hint });
 }
 
 void
@@ -305,8 +311,7 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 				    buf_bytes(&error), buf_length(&error));
 			told = head->kind < EXPECT_SYNC;
 			if (head->kind >= EXPECT_SYNC)
-				relay_send_answer(relay, io, EXPECT_SYNC,
-				    NULL, 0);
+				relay_put_ready(relay, io);
 		}
 		expected_strike(expected);
 	}

@@ -117,9 +117,7 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	relay_put_renamed(io, message, before, server_name, after);
 	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
 	    message->here - MSG_HEAD_BYTES - after);
-	relay->input.skip = (uint32_t)(message->total - message->here);
-	relay->input.skip_passes = true;
-	relay->input.skip_type = message->head.type;
+	relay_pass_rest(relay, message);
 	return RELAY_USED;
 }
 
@@ -295,8 +293,7 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 		return relay_close_statement(relay, io, message, name);
 	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
 	if (verdict == RELAY_USED && name[0] == '\0')
-		relay_end_unnamed(relay, expected_at(
-		    &relay->server->session->expected,
-		    relay->server->session->expected.count - 1));
+		relay_end_unnamed(relay, expected_last(
+		    &relay->server->session->expected));
 	return verdict;
 }

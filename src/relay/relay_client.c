@@ -25,13 +25,19 @@
 #include "relay/relay_timeouts.h"
 
 void
+relay_pass_rest(struct relay *relay, const struct relay_message *message)
+{
+	relay->input.skip = (uint32_t)(message->total - message->here);
+	relay->input.skip_passes = true;
+	relay->input.skip_type = message->head.type;
+}
+
+void
 relay_pass(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	parcel_run(&io->to_server, message->at, message->here);
-	relay->input.skip = (uint32_t)(message->total - message->here);
-	relay->input.skip_passes = true;
-	relay->input.skip_type = message->head.type;
+	relay_pass_rest(relay, message);
 }
 
 void

@@ -112,13 +112,11 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 void
 relay_await_answers(struct relay *relay, struct relay_io *io)
 {
-	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
 	struct server_session	*session = relay->server->session;
 
 	/* Behind a Sync or a Query the server flushes by itself. */
-	if (expected_at(&session->expected,
-	    session->expected.count - 1)->kind < EXPECT_SYNC)
-		parcel_piece(&io->to_server, flush, sizeof flush);
+	if (expected_last(&session->expected)->kind < EXPECT_SYNC)
+		relay_put_bare(&io->to_server, MSG_FLUSH);
 	session->own_purpose = PURPOSE_NONE;
 	session->has_failed = false;
 	/* What is answered by then cannot be run again. */

@@ -39,13 +39,6 @@ answer_fate_of(const struct expectation *head)
 	return head->fate == FATE_PASS ? ANSWER_PASS : ANSWER_DROP;
 }
 
-/* The head is answered; what was made here and comes next is due. */
-static void
-relay_strike(struct relay *relay)
-{
-	expected_strike(&relay->server->session->expected);
-}
-
 /* '1', '2', '3': just this kind of entry. */
 static enum answer_fate
 relay_on_complete(struct relay *relay, struct relay_io *io,
@@ -62,7 +55,7 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	if (fate == ANSWER_WRONG ||
 	    answer->head->kind != kinds[answer->type - '1'])
 		return ANSWER_WRONG;
-	relay_strike(relay);
+	expected_strike(&relay->server->session->expected);
 	return fate;
 }
 
@@ -99,7 +92,7 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 		    statement_shape(answer->body, answer->length));
 	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
-		relay_strike(relay);
+		expected_strike(&relay->server->session->expected);
 	return fate;
 }
 
@@ -186,7 +179,7 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 		relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE) {
 		relay->server->session->copy_syncs = 0;
-		relay_strike(relay);
+		expected_strike(&relay->server->session->expected);
 	} else if (relay_copy_is_asked(answer->head))
 		relay_copy_told(relay, io);
 	else if (answer->head->kind < EXPECT_SYNC)
@@ -371,8 +364,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		parcel_piece(&io->to_client, answer->head->made,
 		    answer->head->made_bytes);
 		fate = ANSWER_DROP;
-	}
-	else if (relay_rename_error(relay, io, answer->head, answer->body,
+	} else if (relay_rename_error(relay, io, answer->head, answer->body,
 	    answer->length, &fields))
 		fate = ANSWER_DROP;
 	if (answer->head->kind < EXPECT_SYNC)
@@ -443,7 +435,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	purpose = answer->head->purpose;
 	is_query = answer->head->kind == EXPECT_QUERY;
 	server->session->has_said_error = false;
-	relay_strike(relay);
+	expected_strike(&relay->server->session->expected);
 	if (purpose != PURPOSE_NONE) {
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;

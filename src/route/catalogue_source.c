@@ -366,8 +366,7 @@ source_connect(struct source *source, const struct database *entry,
 	};
 
 	if (!libpq_introduce(&login, entry)) {
-		source_fail(source, "no user is known who could ask: set "
-		    "monitor_user and monitor_password");
+		source_fail(source, LIBPQ_NOBODY);
 		return;
 	}
 	source->state = STATE_CONNECTING;

@@ -40,6 +40,7 @@
 #include "relay/relay_split.h"
 #include "relay/replication.h"
 #include "wire/error_fields.h"
+#include "wire/get.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -346,23 +347,28 @@ relay_lost_query(struct relay *relay, struct relay_io *io, const char *text,
 		relay_answer_lost(relay, io, true);
 }
 
-/* Parse, or Bind of what was parsed before: only an end of it is taken. */
+/*
+ * Parse, or Bind of what was parsed before: only an end of it is taken, and a
+ * Parse (body) only where there is room for it.
+ */
 static void
-relay_lost_statement(struct relay *relay, struct relay_io *io, uint8_t type,
-    const char *text)
+relay_lost_statement(struct relay *relay, struct relay_io *io,
+    const char *text, const char *body, size_t n)
 {
 	enum sqlwish_end	end = text == NULL ? SQLWISH_NO_END :
 				    sqlwish_end(text, strlen(text));
 	struct buf		answer;
 
-	if (end != SQLWISH_COMMIT && end != SQLWISH_ROLLBACK) {
+	if ((end != SQLWISH_COMMIT && end != SQLWISH_ROLLBACK) ||
+	    (body != NULL && !relay_name_parsed(relay, (const uint8_t *)body,
+	    n))) {
 		relay_answer_lost(relay, io, false);
 		return;
 	}
 	relay->loss.ends = true;
 	relay->loss.commits = end == SQLWISH_COMMIT;
 	buf_init(&answer);
-	put_empty(&answer, type == MSG_PARSE ? MSG_PARSE_COMPLETE :
+	put_empty(&answer, body != NULL ? MSG_PARSE_COMPLETE :
 	    MSG_BIND_COMPLETE);
 	relay_answer(relay, io, EXPECT_BIND, &answer);
 }
@@ -371,21 +377,15 @@ static enum relay_verdict
 relay_lost_parse(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *body)
 {
-	size_t			 name = strnlen(body, message->head.length) + 1;
-	const uint8_t		*text = (const uint8_t *)body + name;
-	struct statement	*statement;
+	struct get	get;
 
-	if (name >= message->head.length || !statement_body_is_valid(text,
-	    message->head.length - name))
+	get_init(&get, body, message->head.length);
+	if (get_string(&get) == NULL ||
+	    !statement_body_is_valid(get.at, get_left(&get)))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	relay_lost_statement(relay, io, MSG_PARSE, (const char *)text);
-	if (relay->batch.is_refusing)
-		return RELAY_USED;
-	statement = statement_intern(text, message->head.length - name,
-	    settings_meaning(relay->settings.wanted), NULL);
-	relay_set_named(relay, body, statement);
-	statement_release(statement);
+	relay_lost_statement(relay, io, (const char *)get.at, body,
+	    message->head.length);
 	return RELAY_USED;
 }
 
@@ -393,18 +393,18 @@ static enum relay_verdict
 relay_lost_bind(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *body)
 {
-	size_t			 portal = strnlen(body,
-				    message->head.length) + 1;
-	const char		*name = body + portal;
 	const struct statement	*statement;
+	const char		*name;
+	struct get		 get;
 
-	if (portal >= message->head.length || memchr(name, '\0',
-	    message->head.length - portal) == NULL)
+	get_init(&get, body, message->head.length);
+	(void)get_string(&get);
+	if ((name = get_string(&get)) == NULL)
 		return relay_bad_message(relay, message,
 		    "a name in it does not end");
 	statement = relay_named(relay, name);
-	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
-	    statement->text);
+	relay_lost_statement(relay, io, statement == NULL ? NULL :
+	    statement->text, NULL, 0);
 	return RELAY_USED;
 }
 

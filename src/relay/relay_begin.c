@@ -180,8 +180,7 @@ relay_begin_refused(struct relay *relay, struct relay_io *io)
 	struct error_fields	 fields;
 	char			 text[500], sqlstate[6];
 
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	snprintf(text, sizeof text, "%s", fields.message);
 	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
 	relay->server->transaction_status = STATUS_FAILED;

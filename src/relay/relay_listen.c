@@ -81,10 +81,7 @@ relay_listen_lay(struct relay *relay, struct relay_io *io)
 		return;
 	buf_init(&query);
 	hearer_put_channels(relay->listen.hearer, &query);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query),
-	    PURPOSE_BASELINE);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, PURPOSE_BASELINE);
 	relay->listen.has_baseline = true;
 }
 
@@ -98,8 +95,7 @@ relay_listen_laid(struct relay *relay)
 
 	if (!session->has_failed)
 		return;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	snprintf(text, sizeof text, "this session cannot listen on a server "
 	    "any more: %s", fields.message);
 	client_fail_as(relay->client, REASON_SERVER_LOST, fields.sqlstate,
@@ -296,12 +292,9 @@ relay_listen_goes_on(struct relay *relay)
 	buf_init(&query);
 	hearer_put_found(hearer, &query);
 	hearer_clear_found(hearer);
-	buf_add(&query, "", 1);
 	relay_io_init(&io, relay);
-	relay_send_own(relay, &io, (const char *)buf_bytes(&query),
-	    PURPOSE_LISTEN_HERE);
+	relay_send_own_buf(relay, &io, &query, PURPOSE_LISTEN_HERE);
 	relay_io_send(&io, relay);
-	buf_done(&query);
 	return true;
 }
 

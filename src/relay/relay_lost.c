@@ -165,8 +165,7 @@ relay_last_words(const struct relay *relay, struct error_fields *fields)
 
 	if (buf_length(&session->error) == 0 || session->has_failed)
 		return false;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), fields);
+	session_error(session, fields);
 	return true;
 }
 

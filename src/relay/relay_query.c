@@ -50,6 +50,15 @@ relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
 	buf_done(&session->reported);
 }
 
+void
+relay_send_own_buf(struct relay *relay, struct relay_io *io, struct buf *query,
+    enum expect_purpose purpose)
+{
+	buf_add(query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(query), purpose);
+	buf_done(query);
+}
+
 /* It was idle for long: does it still answer? */
 static bool
 relay_wants_check(const struct relay *relay)
@@ -82,9 +91,7 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	settings_switch_query(&query, from, to,
 	    relay->settings.is_person_first, purpose == PURPOSE_RESTORED &&
 	    relay->settings.is_for_transaction);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, purpose);
 }
 
 bool
@@ -148,9 +155,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_ask_customs(&query, relay->settings.naming);
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, purpose);
 	relay->is_holding = true;
 }
 
@@ -230,8 +235,7 @@ relay_switch_failed(struct relay *relay)
 
 	if (relay->is_holding || relay->state != RELAY_LINKED)
 		return;
-	error_fields_parse(buf_bytes(&relay->server->session->error),
-	    buf_length(&relay->server->session->error), &fields);
+	session_error(relay->server->session, &fields);
 	snprintf(text, sizeof text, "the settings of this session could not "
 	    "be applied to a server: %s", fields.message);
 	client_fail_as(relay->client, REASON_BAD_PARAMETER, fields.sqlstate,

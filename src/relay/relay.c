@@ -207,6 +207,24 @@ relay_attach(struct relay *relay, struct server *server)
 	relay->server = server;
 }
 
+/* Of several hosts one was chosen; true: it is a replica. */
+static bool
+relay_link_host(struct relay *relay, struct server *server)
+{
+	/* The primary may have stood in. */
+	bool	is_replica = relay->choice.need != NEED_WRITE &&
+		    cluster_use(server->pool->set->cluster,
+		    server->pool->backend) == USE_READ;
+
+	if (relay->choice.need == NEED_READ && is_replica)
+		relay_set_reader(relay, server->pool);
+	relay_note_route(relay, is_replica);
+	/* There it may write whatever it began with. */
+	if (relay->choice.why == WHY_SPLIT_BLOCK && !is_replica)
+		relay->choice.need = NEED_WRITE;
+	return is_replica;
+}
+
 static void
 relay_link(struct relay *relay, struct server *server)
 {
@@ -223,18 +241,8 @@ relay_link(struct relay *relay, struct server *server)
 	relay->split.is_reading = relay->choice.wants_read && !in_block;
 	relay->split.has_told = false;
 	relay->choice.primary_why = 0;
-	if (pool_has_choice(relay->client->pool)) {
-		/* The primary may have stood in. */
-		is_replica = relay->choice.need != NEED_WRITE &&
-		    cluster_use(server->pool->set->cluster,
-		    server->pool->backend) == USE_READ;
-		if (relay->choice.need == NEED_READ && is_replica)
-			relay_set_reader(relay, server->pool);
-		relay_note_route(relay, is_replica);
-		/* There it may write whatever it began with. */
-		if (relay->choice.why == WHY_SPLIT_BLOCK && !is_replica)
-			relay->choice.need = NEED_WRITE;
-	}
+	if (pool_has_choice(relay->client->pool))
+		is_replica = relay_link_host(relay, server);
 	relay->block.is_at_replica = is_replica;
 	if (relay->batch.begins_inside && relay->block.state == BEGIN_NONE &&
 	    relay->choice.is_batch)

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "session/prepared.h"
 #include "talk.h"
 
 #define hears_begun(server)						\
@@ -47,16 +48,11 @@ ann_inserts(struct peer *one)
 static void
 ends_it(struct peer *ann, const char *how)
 {
-	struct peer	*two;
-
 	says(ann, query("select 1"));
 	hears(ann, error("25P02", "..."), ready('E'));
 	says(ann, query(how));
 	hears(ann, complete("ROLLBACK"), ready('I'));
-	says(ann, query("insert"));
-	two = server_enters();
-	hears(two, query("insert"));
-	answers(two, ann, 'I');
+	opens_for(ann, "insert", 'I');
 	talk_ends();
 }
 

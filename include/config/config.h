@@ -249,12 +249,7 @@ void	config_socket_settings(const struct config *,
 void	config_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
 
-const char	*config_pool_mode_name(enum pool_mode);
-bool		 config_pool_mode_parse(const char *, enum pool_mode *);
 /* The setting by which a client says where its transactions go. */
 #define ROUTE_NAME	"pgweir.route"
-const char	*config_route_name(enum route);
-bool		 config_route_parse(const char *, enum route *);
-const char	*config_balance_name(enum balance);
 
 #endif

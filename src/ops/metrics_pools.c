@@ -2,6 +2,7 @@
  * The families of /metrics that have pools or databases as labels.
  */
 
+#include "config/choice.h"
 #include "config/config.h"
 #include "ops/metrics.h"
 #include "ops/overview.h"
@@ -413,7 +414,7 @@ metrics_database(struct buf *out, size_t family, const struct config *config,
 	    entry->dbname : entry->name);
 	metrics_label(out, "force_user", entry->user);
 	metrics_label(out, "pool_mode",
-	    config_pool_mode_name(row.settings.mode));
+	    choice_name(CHOICE_MODE, (int)row.settings.mode));
 	metrics_value(out, database_families[family].value(&row));
 }
 

@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "client/auth_query.h"
 #include "client/client.h"
+#include "config/choice.h"
 #include "config/options.h"
 #include "config/userlist.h"
 #include "ops/process.h"
@@ -81,7 +82,7 @@ static void
 show_mode(struct show *show, enum pool_mode mode)
 {
 	show_text(show, mode == POOL_MODE_DEFAULT ? NULL :
-	    config_pool_mode_name(mode));
+	    choice_name(CHOICE_MODE, (int)mode));
 }
 
 size_t
@@ -158,11 +159,11 @@ show_fill_pools(struct show *show)
 		show_number(show, numbers.opening);
 		show_number(show, numbers.oldest_wait_us / US_PER_SECOND);
 		show_number(show, numbers.oldest_wait_us % US_PER_SECOND);
-		show_text(show, config_pool_mode_name(
-		    pool_profile(pool)->settings.mode));
+		show_text(show, choice_name(CHOICE_MODE,
+		    (int)pool_profile(pool)->settings.mode));
 		show_text(show, pool->set == NULL ? "" :
-		    config_balance_name(pool_profile(pool)->settings
-		    .balance));
+		    choice_name(CHOICE_BALANCE,
+		    (int)pool_profile(pool)->settings.balance));
 		show_text(show, pool->backend->name);
 		show_row(show);
 	}
@@ -206,7 +207,7 @@ show_database(struct show *show, const struct config *config,
 	show_number(show, settings.server_lifetime_us / US_PER_SECOND);
 	show_mode(show, entry->pool_mode);
 	show_text(show, entry->host_count < 2 ? "" :
-	    config_balance_name(settings.balance));
+	    choice_name(CHOICE_BALANCE, (int)settings.balance));
 	show_number(show, settings.max_db_connections);
 	show_number(show, servers);
 	show_number(show, settings.max_db_client_connections);

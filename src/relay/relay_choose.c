@@ -19,6 +19,7 @@
 
 #include "base/clock.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_answer.h"
@@ -48,7 +49,7 @@ relay_route(const struct relay *relay)
 bool
 relay_take_route(struct client *client, const char *value, enum route *route)
 {
-	if (config_route_parse(value, route))
+	if (choice_parse(CHOICE_ROUTE, value, route))
 		return true;
 	client_fail(client, REASON_BAD_PARAMETER, "invalid value for "
 	    "parameter \"" ROUTE_NAME "\": \"%.60s\"; there are split, "
@@ -94,7 +95,7 @@ relay_need(struct relay *relay, const char *text, size_t n)
 	bool		wishes = text != NULL && text_may_wish(text, n);
 
 	if (wishes && sqlwish_comment(text, n, ROUTE_NAME, value))
-		config_route_parse(value, &route);
+		choice_parse(CHOICE_ROUTE, value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
 		relay->choice.why = WHY_WISH_REPLICA;

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_answer.h"
@@ -30,7 +31,7 @@ relay_describe_route(const struct relay *relay, char *text, size_t size)
 	if (pool_has_choice(relay->client->pool))
 		snprintf(text, size, "%s under route %s; ",
 		    needs[relay->choice.need],
-		    config_route_name(relay_route(relay)));
+		    choice_name(CHOICE_ROUTE, (int)relay_route(relay)));
 }
 
 /* A wait in line ends when the transaction gets its server. */

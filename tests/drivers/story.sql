@@ -29,11 +29,13 @@ begin
 	update account set balance = balance + amount where id = dst;
 end $$;
 -- Who naps, of this database and not the one who asks; a function of their own
--- is not known to be harmless, and so they nap where this view can see it.
+-- is not known to be harmless, and so they nap where this view can see it.  It
+-- shows them only when they sleep: between two messages of a pipeline
+-- PostgreSQL overhears a request to cancel.
 create function nap(seconds int) returns void language plpgsql
 	as 'begin perform pg_sleep(seconds); end';
 create view sleeper as select pid from pg_stat_activity
-	where datname = current_database() and state = 'active' and
+	where datname = current_database() and wait_event = 'PgSleep' and
 	query like '%nap(%' and pid <> pg_backend_pid();
 
 create function complain(what text) returns void language plpgsql as $$

@@ -72,10 +72,8 @@ void	 libpq_close(struct libpq *);		/* also when it is closed */
 /*
  * User and password into the login, whose config is set: monitor_user, else
  * auth_user, else somebody whose plain password is known; its password is
- * NULL when it is not known.  False: LIBPQ_NOBODY.
+ * NULL when it is not known.  False: nobody is known.
  */
-#define LIBPQ_NOBODY	"no user is known who could ask: set monitor_user "	\
-	"and monitor_password"
 bool		 libpq_introduce(struct libpq_login *,
 		    const struct database *);
 

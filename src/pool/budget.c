@@ -382,7 +382,8 @@ host_ask(struct budget_host *host, const struct pool *pool)
 	login.addr = &addr;
 	login.database = pool_profile(pool)->dbname;
 	if (!libpq_introduce(&login, entry)) {
-		host_on_failed(&host->libpq, LIBPQ_NOBODY);
+		host_on_failed(&host->libpq, "no user is known who could ask: "
+		    "set monitor_user and monitor_password");
 		return;
 	}
 	deadline_set(budget.loop, &host->limit, ANSWER_US, host_on_limit);

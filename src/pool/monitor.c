@@ -395,7 +395,8 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 
 	if (!libpq_introduce(&login, entry)) {
 		monitor->libpq.is_met = true;
-		monitor_fail(monitor, LIBPQ_NOBODY);
+		monitor_fail(monitor, "no user is known who could ask: set "
+		    "monitor_user and monitor_password");
 		return;
 	}
 	if (login.password == NULL && userlist_secret(

@@ -52,7 +52,7 @@ relay_take_route(struct client *client, const char *value, enum route *route)
 	if (choice_parse(CHOICE_ROUTE, value, route))
 		return true;
 	client_fail(client, REASON_BAD_PARAMETER, "invalid value for "
-	    "parameter \"" ROUTE_NAME "\": \"%.60s\"; there are split, "
+	    "parameter \"pgweir.route\": \"%.60s\"; there are split, "
 	    "primary, replica and any", value);
 	return false;
 }

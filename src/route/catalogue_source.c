@@ -366,7 +366,8 @@ source_connect(struct source *source, const struct database *entry,
 	};
 
 	if (!libpq_introduce(&login, entry)) {
-		source_fail(source, LIBPQ_NOBODY);
+		source_fail(source, "no user is known who could ask: set "
+		    "monitor_user and monitor_password");
 		return;
 	}
 	source->state = STATE_CONNECTING;

@@ -139,14 +139,14 @@ END_TEST
 START_TEST(what_is_said_behind_the_last_answer_never_reaches_the_next_client)
 {
 	struct peer	*one = talk_begins("default_pool_size = 1\n");
-	struct peer	*ann = client_enters(1), *bob = client_enters(1), *two;
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
 
 	says(ann, query("ann"));
 	hears(one, query("ann"));
 	answers(one, ann, 'I');
 	says(one, row("2"));
 	hears(one, plain('X'), the_end());
-	two = opens_for(bob, "bob", 'I');
+	opens_for(bob, "bob", 'I');
 	hears_nothing(ann);
 	talk_ends();
 }
@@ -242,7 +242,7 @@ START_TEST(a_server_that_closes_at_any_byte_of_an_answer_ends_it_properly)
 
 	for (size_t at = 0; at < n; at++) {
 		struct peer	*one = talk_begins("");
-		struct peer	*ann = client_enters(1), *two;
+		struct peer	*ann = client_enters(1);
 		struct saying	*first = row("12345678901234567890");
 		struct saying	*answer = all_of(first, complete("A"));
 
@@ -259,7 +259,7 @@ START_TEST(a_server_that_closes_at_any_byte_of_an_answer_ends_it_properly)
 		} else
 			hears(ann, cut(answer, 0, whole), error("08006",
 			    "the server closed the connection"), ready('I'));
-		two = opens_for(ann, "y", 'I');
+		opens_for(ann, "y", 'I');
 		talk_ends();
 	}
 }

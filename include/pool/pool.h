@@ -184,6 +184,7 @@ struct pool {
 	_Atomic bool		 has_currval;	/* somebody asks for it */
 	_Atomic int		 pinned;	/* clients that keep a server */
 	_Atomic bool		 is_retired;	/* look the pool up again */
+	_Atomic int64_t		 used_us;	/* see pools_forget() */
 	_Atomic bool		 is_paused;
 	_Atomic bool		 is_disabled;	/* refuses new clients */
 	_Atomic uint32_t	 generation;	/* RECONNECT adds one */
@@ -243,6 +244,15 @@ struct pool	*pool_find_at(const struct config *, struct pool_set *,
 struct pool	*pool_each(const struct pool *);
 /* Bring all pools in line with a new configuration. */
 void		 pools_reload(const struct config *);
+/*
+ * pool_forget.c: retire what was not used for autodb_idle_timeout or
+ * pool_idle_timeout; now and then, by the main thread.
+ */
+void		 pools_forget(const struct config *);
+/* Retired, and nobody is there: as if it had never been. */
+bool		 pool_is_gone(struct pool *);
+/* As pool_each(), without those. */
+struct pool	*pool_each_there(const struct pool *);
 
 /*
  * An idle server, LINKED and the caller's; or NULL, and granted() or

@@ -3,7 +3,7 @@
  */
 
 #include "ops/hosts.h"
-#include "ops/metrics.h"
+#include "ops/metrics_text.h"
 #include "pool/pool.h"
 
 static const char	*const host_roles[] = {

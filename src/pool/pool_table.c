@@ -197,6 +197,7 @@ pool_add_locked(struct pool *pool, uint64_t hash,
 	struct pool_secret	secret = { .secret = NULL };
 
 	pool->set = set;
+	atomic_init(&pool->used_us, clock_now_us());
 	if (cluster != NULL && set == NULL)
 		pool->set = pool_set_new(cluster, pool);
 	pool_apply_locked(pool, pool_profile_new(config, entry,
@@ -231,7 +232,11 @@ pool_find_locked(const struct config *config, const struct database *entry,
 	    cluster);
 	if (pool != NULL) {
 		atomic_store(&pool->is_retired, false);
-		return pool_is_home(pool) ? pool : pool->set->home;
+		if (!pool_is_home(pool))
+			pool = pool->set->home;
+		atomic_store(&pool->used_us, clock_now_us());
+		atomic_store(&pool->is_retired, false);
+		return pool;
 	}
 	return pool_add_locked(pool_new(database, name, backend, is_forced),
 	    hash, config, entry, cluster, NULL);

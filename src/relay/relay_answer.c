@@ -14,6 +14,7 @@
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
@@ -22,7 +23,7 @@
 #include "relay/relay_undo.h"
 #include "wire/put.h"
 
-static uint8_t
+uint8_t
 relay_status(const struct relay *relay)
 {
 	if (relay->state == RELAY_LINKED)
@@ -33,10 +34,12 @@ relay_status(const struct relay *relay)
 }
 
 void
-relay_put_ready(const struct relay *relay, struct relay_io *io)
+relay_put_ready(struct relay *relay, struct relay_io *io)
 {
 	uint8_t	ready[] = { MSG_READY, 0, 0, 0, 5, relay_status(relay) };
 
+	if (relay->listen.hearer != NULL && ready[5] == STATUS_IDLE)
+		relay_listen_put_kept(relay, io);
 	parcel_piece(&io->to_client, ready, sizeof ready);
 }
 

@@ -84,13 +84,16 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
     const struct settings *from, const struct settings *to,
     enum expect_purpose purpose)
 {
-	struct buf	query;
+	enum settings_scope	scope = SETTINGS_FOR_SESSION;
+	struct buf		query;
 
+	if (purpose == PURPOSE_RESTORED)
+		scope = relay->settings.is_for_transaction ?
+		    SETTINGS_FOR_TRANSACTION : SETTINGS_IN_TRANSACTION;
 	buf_init(&query);
 	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to,
-	    relay->settings.is_person_first, purpose == PURPOSE_RESTORED &&
-	    relay->settings.is_for_transaction);
+	    relay->settings.is_person_first, scope);
 	relay_send_own_buf(relay, io, &query, purpose);
 }
 
@@ -376,7 +379,7 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
-	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+	if (is_after && relay_bring_back(relay))
 		return;
 	if (is_after)
 		relay_finish(relay);

@@ -6,6 +6,7 @@ root.  Nothing here sleeps for a fixed time: what is waited for is an event
 (a line in a log, an answer) with a generous limit.
 """
 
+import concurrent.futures
 import os
 import pwd
 import random
@@ -21,6 +22,16 @@ BIN = "/usr/lib/postgresql/15/bin"
 LIMIT = 30
 # The processes that run tests at the same time are forks of one.
 DICE = random.SystemRandom()
+
+
+def scratch():
+    """Where directories of data are made and gone soonest: in memory, if there
+    is room for several hosts and their logs."""
+    try:
+        room = os.statvfs("/dev/shm")
+    except FileNotFoundError:
+        return None
+    return "/dev/shm" if room.f_bavail * room.f_frsize > 8 << 30 else None
 
 
 def free_port():
@@ -110,8 +121,8 @@ def psql_run(text, input_text=None, args=(), env=None, **conninfo):
     def quote(value):
         return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
     info = " ".join(f"{k}={quote(v)}" for k, v in conninfo.items())
-    command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *args,
-               "-d", info]
+    command = [f"{BIN}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1",
+               *args, "-d", info]
     for statement in [text] if isinstance(text, str) else text or []:
         command += ["-c", statement]
     environment = {k: v for k, v in os.environ.items()
@@ -207,12 +218,13 @@ class World:
     """What every test gets: one PostgreSQL, and pgweirs that it starts."""
 
     def __init__(self, binary):
-        self.top = tempfile.mkdtemp(prefix="pgweir-test-")
+        self.top = tempfile.mkdtemp(prefix="pgweir-test-", dir=scratch())
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(self.top, user.pw_uid, user.pw_gid)
         os.chmod(self.top, 0o755)
         self.binary = binary
+        self.made_template = None
         self.running = []
         self.number = 0
         self.pg = Postgres(self.top)
@@ -240,6 +252,13 @@ class World:
                       name=f"pgweir-{self.number}", **more)
         self.running.append(weir)
         return weir
+
+    def template(self):
+        """What a Cluster's hosts are copied from."""
+        if self.made_template is None:
+            self.made_template = Node(self.top, "template")
+            self.made_template.initdb()
+        return self.made_template
 
     def settle(self):
         """After a test: nothing of it is left running."""
@@ -269,10 +288,11 @@ class Node(Postgres):
         self.address = address
         self.port = port or free_port()
 
-    def initdb(self, synchronous, settings=""):
+    def initdb(self):
+        """Stopped, with a database app."""
         self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
                  "-D", self.dir)
-        self.append("postgresql.conf", f"""
+        self.append("postgresql.conf", """
 fsync = off
 max_connections = 100
 shared_buffers = 32MB
@@ -282,13 +302,20 @@ wal_keep_size = 256MB
 hot_standby = on
 wal_receiver_status_interval = 1s
 wal_retrieve_retry_interval = 100ms
-synchronous_standby_names = '{synchronous}'
-{settings}
 """)
         self.append("pg_hba.conf", "host all all 127.0.0.0/8 trust\n"
                     "host replication all 127.0.0.0/8 trust\n")
         self.place()
         self.start()
+        self.sql("create database app")
+        self.stop()
+
+    def copy(self, template, primary=None):
+        subprocess.run(["cp", "-a", template.dir, self.dir], check=True)
+        self.place()
+        if primary is not None:
+            self.append("standby.signal", "")
+            self.set_primary(primary)
 
     def place(self):
         """Where it listens; in a file of its own, which is not copied."""
@@ -305,10 +332,13 @@ unix_socket_directories = ''
         self.place()
         self.start()
 
-    def turn_to(self, primary):
-        """A replica follows another primary from now on."""
+    def set_primary(self, primary):
         self.append("postgresql.auto.conf", "primary_conninfo = 'user=postgres"
                     f" host={primary.address} port={primary.port}'\n")
+
+    def turn_to(self, primary):
+        """A replica follows another primary from now on."""
+        self.set_primary(primary)
         self.reload()
 
     def rejoin(self, primary):
@@ -374,10 +404,13 @@ unix_socket_directories = ''
 
 
 class Cluster:
-    """A primary and replicas that stream from it: a context manager."""
+    """A primary and replicas that stream from it: a context manager.
+
+    All clusters of a World are copies of one, also in their identity; a
+    stranger is another system."""
 
     def __init__(self, world, replicas=2, synchronous="", one_port=False,
-                 settings=""):
+                 settings="", is_stranger=False):
         self.top = tempfile.mkdtemp(prefix="cluster-", dir=world.top)
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -387,16 +420,23 @@ class Cluster:
         self.nodes = [Node(self.top, f"node{i}", port,
                            f"127.0.0.{i + 2}" if one_port else "127.0.0.1")
                       for i in range(replicas + 1)]
-        self.synchronous = synchronous
-        self.settings = settings
+        self.settings = (f"synchronous_standby_names = '{synchronous}'\n"
+                         f"{settings}\n")
+        self.is_stranger = is_stranger
 
     def __enter__(self):
+        first, *others = self.nodes
         try:
-            self.nodes[0].initdb(self.synchronous, self.settings)
-            self.nodes[0].sql(["set synchronous_commit = local",
-                               "create database app"])
-            for node in self.nodes[1:]:
-                node.follow(self.nodes[0])
+            if self.is_stranger:
+                first.initdb()
+            else:
+                first.copy(self.world.template())
+            for node in others:
+                node.copy(self.world.template(), first)
+            for node in self.nodes:
+                node.append("postgresql.conf", self.settings)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                list(pool.map(Node.start, self.nodes))
         except BaseException:
             self.__exit__()
             raise

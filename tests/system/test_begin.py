@@ -444,7 +444,7 @@ def test_an_idle_transaction_counts_from_the_clients_begin(world):
 
 def test_the_time_of_a_transaction_counts_from_the_clients_begin(world):
     with Cluster(world) as cluster:
-        weir, client = begin(cluster, "transaction_timeout = 3s")
+        weir, client = begin(cluster, "transaction_timeout = 1s")
         other = Client(weir.port, user="postgres")
         for end in ("commit", "rollback"):
             ask(other, "begin")
@@ -462,8 +462,7 @@ def test_the_time_of_a_transaction_counts_from_the_clients_begin(world):
 
 def test_who_leaves_or_is_cancelled_behind_a_begin_leaves_nothing(world):
     with Cluster(world) as cluster:
-        weir, client = begin(cluster, "default_pool_size = 1\n"
-                             "query_wait_timeout = 300ms")
+        weir, client = begin(cluster, "default_pool_size = 1")
         other = Client(weir.port, user="postgres")
         ask(other, "begin")
         other.socket.close()
@@ -478,6 +477,7 @@ def test_who_leaves_or_is_cancelled_behind_a_begin_leaves_nothing(world):
         ask(client, "insert into t values (1)")
         other = Client(weir.port, user="postgres")
         ask(other, "begin")
+        weir.console("set query_wait_timeout = 300ms")
         messages = other.ask(query("insert into t values (2)"))
         assert "query_wait_timeout" in error_of(messages)["M"], messages
         assert status(messages) == "E", messages

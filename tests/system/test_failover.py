@@ -267,7 +267,7 @@ def test_a_write_is_refused_when_no_primary_comes_within_failover_wait(world):
 
 def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
     with Cluster(world, replicas=2, synchronous="ANY 1 (*)") as cluster:
-        weir = cluster.start("role_check_timeout = 500ms")
+        weir = cluster.start()
         weir.sql("create table t (a int)")
         cluster.caught_up()
         old = cluster.nodes[0]
@@ -303,7 +303,7 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
 
 def test_a_frozen_replica_is_left_and_taken_again(world):
     with Cluster(world) as cluster:
-        weir = cluster.start("role_check_timeout = 300ms")
+        weir = cluster.start()
         frozen, other = cluster.nodes[1:]
         client = Client(weir.port, user="postgres",
                         options="-c pgweir.route=replica")
@@ -372,7 +372,7 @@ def test_two_primaries_on_the_same_timeline_get_no_writes(world):
 
 def test_a_primary_of_another_system_gets_no_writes(world):
     with Cluster(world, replicas=0) as one, Cluster(
-            world, replicas=0) as other:
+            world, replicas=0, is_stranger=True) as other:
         weir = world.start(
             "role_check_interval = 100ms\nfailover_wait = 500ms\n" + OPTIONS,
             "app = host=127.0.0.1,127.0.0.1 port="

@@ -2,6 +2,7 @@
 
 from cluster import Cluster, wait_until
 from names import Names
+from test_console import pools
 from wire import Client, error_of, query
 
 HOST = "select host(inet_server_addr())"
@@ -45,9 +46,13 @@ def test_every_address_of_a_name_is_a_host_and_pods_come_and_go(world):
         names.addresses["pg.test"] = [a for a in addresses if a != there]
         wait_until("it is gone", lambda: there not in hosts(weir))
         assert client.one(HOST) == there
+        assert [p for p in pools(weir) if there in p["host"]]
         client.rows("commit")
         wait_until("it reads at the other one", lambda:
                    client.one(HOST) not in (there, addresses[0]))
+        # Addresses are many in the course of time: nothing shows them all.
+        wait_until("its pool is not shown any more", lambda: not [
+            p for p in pools(weir) if there in p["host"]])
         names.close()
 
 

@@ -10,19 +10,6 @@
 #define ONE_SERVER	"default_pool_size = 1\n"
 #define TWO_SERVERS	"default_pool_size = 2\n"
 
-/* name, value: as PostgreSQL tells us what is set */
-static struct saying *
-setting(const char *name, const char *value)
-{
-	uint8_t	count[2] = { 0, 2 };
-	uint8_t	first[4] = { 0, 0, 0, (uint8_t)strlen(name) };
-	uint8_t	second[4] = { 0, 0, 0, (uint8_t)strlen(value) };
-
-	return message_of('D', all_of(bytes(count, 2), bytes(first, 4),
-	    bytes(name, first[3]), bytes(second, 4),
-	    bytes(value, second[3])));
-}
-
 /* The server is asked what is set, also for this name, and says so. */
 static void
 tells_of(struct peer *server, const char *name, const char *value)

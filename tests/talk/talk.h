@@ -162,6 +162,8 @@ struct saying	*auth(uint32_t code, const char *data);
 struct saying	*auth_bytes(uint32_t code, const void *, size_t);
 struct saying	*shape(const char *column);
 struct saying	*row(const char *value);
+/* A row that says what is set, as PostgreSQL does when it is asked. */
+struct saying	*setting(const char *name, const char *value);
 struct saying	*complete(const char *tag);
 struct saying	*ready(char status);
 struct saying	*parameter(const char *name, const char *value);

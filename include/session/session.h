@@ -110,6 +110,8 @@ void			 session_hold_back(struct server_session *,
 /* What the server said last of what went wrong, as long as it is kept. */
 void			 session_error(const struct server_session *,
 			    struct error_fields *);
+/* Its client is gone: what it was in the middle of is nobody's. */
+void			 session_forget_talk(struct server_session *);
 /* server_hooks */
 void			 session_free(struct server *);
 void			 session_reset(struct server *);

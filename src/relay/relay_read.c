@@ -48,6 +48,19 @@ relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
 	    "the server sent a message that was not expected", type);
 }
 
+static void
+relay_on_bad_length(struct relay *relay, struct relay_io *io,
+    const struct msg_head *msg)
+{
+	if (msg->length > MSG_BODY_BYTES_MAX) {
+		relay_on_rubbish(relay, io, msg->type);
+		return;
+	}
+	relay_io_send(io, relay);
+	relay_lose_server(relay, REASON_SERVER_RUBBISH, "the server sent a "
+	    "message that is longer than max_packet_size", msg->type);
+}
+
 /* It is handled when all of it is here. */
 static bool
 relay_waits_for_rest(const struct answer *answer, size_t total)
@@ -82,10 +95,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	case MSG_SHORT:
 		return 0;
 	case MSG_BAD:
-		relay_io_send(io, relay);
-		relay_lose_server(relay, REASON_SERVER_RUBBISH, "the server "
-		    "sent a message that is longer than max_packet_size",
-		    at[0]);
+		relay_on_bad_length(relay, io, &msg);
 		return 0;
 	case MSG_OK:
 		break;
@@ -100,6 +110,8 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 		if (relay_waits_for_rest(&answer, total))
 			return 0;
 		if (relay_collects_row(&answer, total)) {
+			if (answer.length == 0)
+				return 0;
 			buf_add(&session->row, answer.body, answer.length);
 			session->skip = (uint32_t)(total - here);
 			session->skip_passes = false;

@@ -41,27 +41,35 @@ relay_disown_sequences(struct relay *relay, struct relay_io *io)
 	relay_send_own(relay, io, FORGET, PURPOSE_SEQUENCES);
 }
 
-/* In the middle of a batch, which a query would end. */
+/*
+ * In the middle of a batch, which a query would end.  One that has failed has
+ * left its statement behind.
+ */
 static void
 relay_send_in_batch(struct relay *relay, struct relay_io *io, const char *text)
 {
-	static const char	 name[] = "pgweir_sequences";
+	static const char	name[] = "pgweir_sequences";
+	static const uint8_t	kinds[] = { EXPECT_CLOSE, EXPECT_PARSE,
+				    EXPECT_BIND, EXPECT_EXECUTE, EXPECT_CLOSE,
+				    EXPECT_CLOSE };
 	struct expected		*expected =
 				    &relay->server->session->expected;
-	struct buf		 batch;
+	struct expectation	*entry = NULL;
+	struct buf		 buf;
 
-	buf_init(&batch);
-	put_parse(&batch, name, text, NULL, 0);
-	put_bind(&batch, name, name, NULL, 0);
-	put_execute(&batch, name, 0);
-	put_close(&batch, 'P', name);
-	put_close(&batch, 'S', name);
-	parcel_buf(&io->to_server, &batch);
-	expected_add(expected, EXPECT_PARSE, FATE_SWALLOW);
-	expected_add(expected, EXPECT_BIND, FATE_SWALLOW);
-	expected_add(expected, EXPECT_EXECUTE, FATE_SWALLOW);
-	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
-	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
+	buf_init(&buf);
+	put_close(&buf, 'S', name);
+	put_parse(&buf, name, text, NULL, 0);
+	put_bind(&buf, name, name, NULL, 0);
+	put_execute(&buf, name, 0);
+	put_close(&buf, 'P', name);
+	put_close(&buf, 'S', name);
+	parcel_buf(&io->to_server, &buf);
+	for (size_t i = 0; i < sizeof kinds; i++)
+		entry = expected_add(expected, (enum expect_kind)kinds[i],
+		    FATE_SWALLOW);
+	/* Where this one is skipped nothing is forgotten. */
+	entry->purpose = PURPOSE_SEQUENCES;
 }
 
 /* Of this server, in front of what is about to be sent. */
@@ -138,6 +146,7 @@ relay_end_drawn(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	if (!relay_is_at_rest(relay) ||
+	    relay->server->session->batch_state == BATCH_AGAIN ||
 	    relay->server->transaction_status != STATUS_IDLE ||
 	    (message->at[0] != MSG_QUERY && message->at[0] != MSG_PARSE &&
 	    message->at[0] != MSG_BIND) || message->here < message->total ||

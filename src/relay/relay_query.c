@@ -255,8 +255,7 @@ relay_forget_done(struct relay *relay)
 	if (!session->has_failed)
 		return;
 	session->drawn_by = 0;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	if (strcmp(fields.sqlstate, "25P02") == 0)
 		session->has_failed = false;
 	else

@@ -16,11 +16,12 @@ import socket
 import subprocess
 import tempfile
 import time
+from concurrent.futures import ThreadPoolExecutor
 
 BIN = "/usr/lib/postgresql/15/bin"
 # What Debian has under /usr/bin are scripts that take long to choose these.
 os.environ["PATH"] = BIN + ":" + os.environ["PATH"]
-LIMIT = 30
+LIMIT = 90
 # The processes that run tests at the same time are forks of one.
 DICE = random.SystemRandom()
 
@@ -53,8 +54,7 @@ class Postgres:
         self.dir = os.path.join(top, "primary")
         self.sockets = top
         self.port = free_port()
-        self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
-                 "-D", self.dir)
+        self.initdb(os.path.join(top, "pristine"))
         self.append("postgresql.conf", f"""
 fsync = off
 port = {self.port}
@@ -71,6 +71,13 @@ shared_buffers = 64MB
             command = ["runuser", "-u", "postgres", "--", *command]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.STDOUT, cwd="/")
+
+    def initdb(self, pristine):
+        """A copy of what initdb makes there, once."""
+        if not os.path.exists(pristine):
+            self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
+                     "-D", pristine)
+        subprocess.run(["cp", "-a", pristine, self.dir], check=True)
 
     def append(self, name, text):
         with open(os.path.join(self.dir, name), "a") as f:
@@ -278,9 +285,8 @@ class Node(Postgres):
         self.port = port or free_port()
         self.was_frozen = False
 
-    def initdb(self, synchronous, settings=""):
-        self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
-                 "-D", self.dir)
+    def make(self, pristine, synchronous, settings):
+        self.initdb(pristine)
         self.append("postgresql.conf", f"""
 fsync = off
 max_connections = 100
@@ -297,7 +303,6 @@ synchronous_standby_names = '{synchronous}'
         self.append("pg_hba.conf", "host all all 127.0.0.0/8 trust\n"
                     "host replication all 127.0.0.0/8 trust\n")
         self.place()
-        self.start()
 
     def place(self):
         """Where it listens; in a file of its own, which is not copied."""
@@ -314,10 +319,13 @@ unix_socket_directories = ''
         self.place()
         self.start()
 
-    def turn_to(self, primary):
-        """A replica follows another primary from now on."""
+    def be_led_by(self, primary):
         self.append("postgresql.auto.conf", "primary_conninfo = 'user=postgres"
                     f" host={primary.address} port={primary.port}'\n")
+
+    def turn_to(self, primary):
+        """A replica follows another primary from now on."""
+        self.be_led_by(primary)
         self.reload()
 
     def rejoin(self, primary):
@@ -440,9 +448,9 @@ class Cluster:
     one."""
 
     def __init__(self, world, replicas=2, synchronous="", one_port=False,
-                 settings=""):
+                 settings="", system="pristine"):
         self.world = world
-        self.kind = replicas, synchronous, one_port, settings
+        self.kind = replicas, synchronous, one_port, settings, system
 
     def __enter__(self):
         for spare in self.world.spares:
@@ -451,7 +459,7 @@ class Cluster:
                 self.top, self.nodes = spare.top, spare.nodes
                 self.state = spare.state
                 return self
-        replicas, synchronous, one_port, settings = self.kind
+        replicas, synchronous, one_port, settings, system = self.kind
         self.top = tempfile.mkdtemp(prefix="cluster-", dir=self.world.top)
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
@@ -461,11 +469,19 @@ class Cluster:
                            f"127.0.0.{i + 2}" if one_port else "127.0.0.1")
                       for i in range(replicas + 1)]
         try:
-            self.nodes[0].initdb(synchronous, settings)
+            for node in self.nodes:
+                node.make(os.path.join(self.world.top, system), synchronous,
+                          settings)
+            # A copy of what was never started follows it from there; and
+            # it waits for its primary, so all of them start at once.
+            for node in self.nodes[1:]:
+                node.append("standby.signal", "")
+                node.be_led_by(self.nodes[0])
+            with ThreadPoolExecutor() as threads:
+                list(threads.map(Node.start, self.nodes))
             self.nodes[0].sql(["set synchronous_commit = local",
                                "create database app"])
-            for node in self.nodes[1:]:
-                node.follow(self.nodes[0])
+            self.caught_up()
             self.state = [node.state() for node in self.nodes], \
                 self.nodes[0].sql(LEFT)
         except BaseException:

@@ -372,7 +372,7 @@ def test_two_primaries_on_the_same_timeline_get_no_writes(world):
 
 def test_a_primary_of_another_system_gets_no_writes(world):
     with Cluster(world, replicas=0) as one, Cluster(
-            world, replicas=0) as other:
+            world, replicas=0, system="another") as other:
         weir = world.start(
             "role_check_interval = 100ms\nfailover_wait = 500ms\n" + OPTIONS,
             "app = host=127.0.0.1,127.0.0.1 port="

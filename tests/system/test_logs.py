@@ -83,12 +83,13 @@ def test_a_slow_query_is_logged_with_its_wait_and_its_server(world):
     gate.open()
     first.until_ready()
     second.until_ready()
-    wait_until("it is logged",
-               lambda: weir.text().count("slow query") > 0)
+    wait_until("both are logged",
+               lambda: weir.text().count("slow query") == 2)
     found = [re.search(
         r"slow query: ([0-9.]+) s, of it ([0-9.e-]+) s in line for "
         r"a server; server \d+ at (\S+), process (\d+)", line)
         for line in weir.text().splitlines() if "slow query" in line]
+    assert float(found[1][1]) > float(found[1][2]) >= 0.5, found[1][0]
     took, waited, host, process = found[0].groups()
     assert float(took) >= 0.5 and float(waited) < 0.3
     assert host == f"127.0.0.1:{world.pg.port}" and process == pid

@@ -206,6 +206,7 @@ void		 config_replace(struct config *);
 
 /* The entry for this name, else the one named "*", else NULL. */
 const struct database	*config_database(const struct config *, const char *);
+bool		 config_is_auto(const struct config *, const char *name);
 /* The first entry, if all lead to the same hosts; else NULL. */
 const struct database	*config_same_hosts(const struct config *);
 const struct user	*config_user(const struct config *, const char *);
@@ -248,11 +249,5 @@ void	config_socket_settings(const struct config *,
 	    struct socket_settings *);
 void	config_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
-
-const char	*config_pool_mode_name(enum pool_mode);
-bool		 config_pool_mode_parse(const char *, enum pool_mode *);
-const char	*config_route_name(enum route);
-bool		 config_route_parse(const char *, enum route *);
-const char	*config_balance_name(enum balance);
 
 #endif

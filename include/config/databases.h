@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 #include "config/config.h"
 
@@ -33,8 +32,5 @@ void		 peer_free(struct peer_entry *);
  * False: the port is none; 0: not given.
  */
 bool		 peer_split(char *word, int *port);
-
-/* What conf/pgweir.ini.5 says of the keys. */
-void		 databases_print_manual(FILE *);
 
 #endif

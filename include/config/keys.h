@@ -8,7 +8,6 @@
 
 #include <stdbool.h>
 #include <stddef.h>
-#include <stdio.h>
 
 enum key_kind {
 	KEY_TEXT,		/* char *, owned by the record */
@@ -35,8 +34,4 @@ bool	keys_set(const struct key *, void *record, const char *name,
 	    const char *value, char *error, size_t);
 /* Wipes them. */
 void	keys_free_texts(const struct key *, void *record);
-/* For the manual page. */
-void	keys_print(FILE *, const struct key *, const char *section,
-	    const char *lead);
-
 #endif

@@ -1,5 +1,5 @@
 /*
- * Options by name: parsing, printing, finding the nearest.
+ * Options by name: parsing, showing, finding the nearest.
  */
 
 #ifndef CONFIG_OPTIONS_H
@@ -8,8 +8,8 @@
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
-#include <stdio.h>
 
+#include "config/choice.h"
 #include "config/option_list.h"
 
 enum option_kind {
@@ -19,14 +19,15 @@ enum option_kind {
 	OPTION_BYTES,
 	OPTION_TEXT,
 	OPTION_OCTAL,
-	OPTION_TLS,
-	OPTION_MODE,
-	OPTION_ROUTE,
-	OPTION_SCOPE,
 	OPTION_SECRET,
-	OPTION_AUTH,
-	OPTION_PIN,
-	OPTION_LOGFORM,
+	OPTION_CHOICE,			/* and behind it, as enum choice */
+	OPTION_TLS = OPTION_CHOICE + CHOICE_TLS,
+	OPTION_MODE = OPTION_CHOICE + CHOICE_MODE,
+	OPTION_ROUTE = OPTION_CHOICE + CHOICE_ROUTE,
+	OPTION_SCOPE = OPTION_CHOICE + CHOICE_SCOPE,
+	OPTION_AUTH = OPTION_CHOICE + CHOICE_AUTH,
+	OPTION_PIN = OPTION_CHOICE + CHOICE_PIN,
+	OPTION_LOGFORM = OPTION_CHOICE + CHOICE_LOGFORM,
 };
 
 struct option {
@@ -60,9 +61,5 @@ bool	option_parse(const struct option *, struct option_values *,
 /* As SHOW CONFIG says it. */
 void	option_print(const struct option *, const struct option_values *,
 	    char *, size_t);
-
-/* conf/pgweir.ini, and conf/pgweir.ini.5. */
-void	options_print_sample(FILE *);
-void	options_print_manual(FILE *);
 
 #endif

@@ -23,7 +23,9 @@ enum tls_mode {
 	TLS_REQUIRE,
 	TLS_VERIFY_CA,
 	TLS_VERIFY_FULL,
+	TLS_MODES
 };
+extern const char	*const tls_mode_names[];
 
 struct tls_settings {
 	enum tls_mode	 mode;
@@ -57,10 +59,6 @@ struct tls_context	*tls_context_new_client(const struct tls_settings *,
 const char		*tls_system_authorities(void);
 /* NULL is allowed. */
 void			 tls_context_free(struct tls_context *);
-
-/* PgBouncer's and libpq's word for a mode; false: unknown. */
-bool		 tls_mode_parse(const char *, enum tls_mode *);
-const char	*tls_mode_name(enum tls_mode);
 
 /* "TLSv1.3/TLS_AES_256_GCM_SHA384", or "" for a plain stream. */
 void		 tls_describe(const struct stream *, char *, size_t);

@@ -1,5 +1,5 @@
 /*
- * /metrics, in the text format of Prometheus.
+ * /metrics, in the text format of Prometheus (ops/metrics_text.h).
  *
  * A family is a row of a table: name, type, help, and a function that gives a
  * sample.  Where the meaning is PgBouncer's, the name is the one that the
@@ -20,16 +20,6 @@ struct overview;
 void	metrics_serve(struct evhttp_request *);
 /* Everything, for tests and for whoever wants it without HTTP. */
 void	metrics_write(struct buf *);
-
-/* For the files that write families: HELP and TYPE; then samples. */
-void	metrics_head(struct buf *, const char *name, const char *type,
-	    const char *help);
-void	metrics_integer(struct buf *, const char *name, const char *help,
-	    int64_t);		/* a gauge without labels */
-/* name{label="value", with an open brace: labels end with metrics_value. */
-void	metrics_open(struct buf *, const char *name);
-void	metrics_label(struct buf *, const char *label, const char *value);
-void	metrics_value(struct buf *, double);
 
 /* metrics_pools.c: families with pools and databases as labels. */
 void	metrics_pools(struct buf *, const struct overview *);

@@ -364,18 +364,3 @@ peer_split(char *word, int *port)
 	*port = (int)number;
 	return true;
 }
-
-/*
- * The manual.
- */
-
-void
-databases_print_manual(FILE *to)
-{
-	keys_print(to, database_keys, "databases", "name = key=value ..., or "
-	    "a URL that has the same keys behind its question mark; a value "
-	    "with blanks stands in '...', where '' is a quote.  The name * "
-	    "serves every database that has no entry.");
-	keys_print(to, user_keys, "users", "name = key=value ...");
-	keys_print(to, peer_keys, "peers", "peer_id = key=value ...");
-}

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "config/keys.h"
 
@@ -62,20 +63,6 @@ key_nearest(const struct key *keys, const char *name)
 	return nearest;
 }
 
-const char *
-config_balance_name(enum balance balance)
-{
-	return balance == BALANCE_DISABLE ? "disable" : "round-robin";
-}
-
-static bool
-balance_parse(const char *text, enum balance *balance)
-{
-	*balance = strcmp(text, "disable") == 0 ? BALANCE_DISABLE :
-	    BALANCE_ROUND_ROBIN;
-	return strcmp(text, config_balance_name(*balance)) == 0;
-}
-
 bool
 keys_set(const struct key *keys, void *record, const char *name,
     const char *value, char *error, size_t size)
@@ -113,15 +100,15 @@ keys_set(const struct key *keys, void *record, const char *name,
 		}
 		break;
 	case KEY_MODE:
-		if (config_pool_mode_parse(value, at))
+		if (choice_parse(CHOICE_MODE, value, at))
 			return true;
 		break;
 	case KEY_ROUTE:
-		if (config_route_parse(value, at))
+		if (choice_parse(CHOICE_ROUTE, value, at))
 			return true;
 		break;
 	case KEY_BALANCE:
-		if (balance_parse(value, at))
+		if (choice_parse(CHOICE_BALANCE, value, at))
 			return true;
 		break;
 	}
@@ -178,13 +165,4 @@ keys_parse(const struct key *keys, void *record, const char *text,
 	}
 	mem_free_secret(copy);
 	return good;
-}
-
-void
-keys_print(FILE *to, const struct key *keys, const char *section,
-    const char *lead)
-{
-	fprintf(to, ".SH KEYS OF [%s]\n%s\n", section, lead);
-	for (; keys->name != NULL; keys++)
-		fprintf(to, ".TP\n.B %s\n%s\n", keys->name, keys->meaning);
 }

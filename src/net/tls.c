@@ -18,7 +18,7 @@
 #include "net/tls.h"
 #include "net/tls_private.h"
 
-static const char	*const tls_mode_names[] = {
+const char	*const tls_mode_names[] = {
 	[TLS_DISABLE] = "disable",
 	[TLS_ALLOW] = "allow",
 	[TLS_PREFER] = "prefer",
@@ -26,23 +26,6 @@ static const char	*const tls_mode_names[] = {
 	[TLS_VERIFY_CA] = "verify-ca",
 	[TLS_VERIFY_FULL] = "verify-full",
 };
-
-bool
-tls_mode_parse(const char *text, enum tls_mode *mode)
-{
-	for (size_t i = 0; i < ARRAY_LENGTH(tls_mode_names); i++)
-		if (strcmp(text, tls_mode_names[i]) == 0) {
-			*mode = (enum tls_mode)i;
-			return true;
-		}
-	return false;
-}
-
-const char *
-tls_mode_name(enum tls_mode mode)
-{
-	return tls_mode_names[mode];
-}
 
 static bool
 tls_is_given(const char *text)
@@ -226,7 +209,7 @@ tls_context_new_server(const struct tls_settings *settings, bool *self_signed,
 	if (settings->mode >= TLS_VERIFY_CA &&
 	    !tls_is_given(settings->ca_file)) {
 		snprintf(error, size, "%s needs a CA file to check client "
-		    "certificates with", tls_mode_name(settings->mode));
+		    "certificates with", tls_mode_names[settings->mode]);
 		return NULL;
 	}
 	context = tls_context_new(settings, TLS_server_method(), error, size);

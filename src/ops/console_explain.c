@@ -14,6 +14,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "ops/console_private.h"
 #include "pool/backend.h"
@@ -229,7 +230,7 @@ explain_answer(struct console *console, struct explain *explain)
 	explain_hosts(explain, hosts, sizeof hosts);
 	values[0] = explain->database;
 	values[1] = explain->user;
-	values[2] = config_route_name(explain->route);
+	values[2] = choice_name(CHOICE_ROUTE, (int)explain->route);
 	values[3] = explain->plan.why == WHY_WISH_ANY ? "any" :
 	    route_target_name(explain->plan.target);
 	values[4] = route_why_label(explain->plan.why);

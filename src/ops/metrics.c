@@ -1,5 +1,5 @@
 /*
- * See ops/metrics.h: the format, and families of the whole process.
+ * See ops/metrics.h: families of the whole process.
  */
 
 #include <sys/resource.h>
@@ -13,7 +13,6 @@
 
 #include "base/clock.h"
 #include "base/errors.h"
-#include "base/json.h"
 #include "base/mem.h"
 #include "base/reason.h"
 #include "client/client.h"
@@ -22,6 +21,7 @@
 #include "ops/hosts.h"
 #include "ops/http.h"
 #include "ops/metrics.h"
+#include "ops/metrics_text.h"
 #include "ops/overview.h"
 #include "ops/process.h"
 #include "pool/backend.h"
@@ -29,52 +29,6 @@
 #include "pool/peers.h"
 #include "session/prepared.h"
 #include "session/settings.h"
-
-/*
- * The format.
- */
-
-void
-metrics_head(struct buf *out, const char *name, const char *type,
-    const char *help)
-{
-	buf_printf(out, "# HELP %s %s\n# TYPE %s %s\n", name, help, name,
-	    type);
-}
-
-void
-metrics_open(struct buf *out, const char *name)
-{
-	buf_add_text(out, name);
-}
-
-/* The first label opens the brace: the byte before tells. */
-void
-metrics_label(struct buf *out, const char *label, const char *value)
-{
-	bool	has_labels = buf_bytes(out)[buf_length(out) - 1] == '"';
-
-	buf_printf(out, "%s%s=\"", has_labels ? "," : "{", label);
-	json_add_label(out, value != NULL ? value : "");
-	buf_add_text(out, "\"");
-}
-
-void
-metrics_value(struct buf *out, double value)
-{
-	bool	has_labels = buf_bytes(out)[buf_length(out) - 1] == '"';
-
-	buf_printf(out, "%s %.15g\n", has_labels ? "}" : "", value);
-}
-
-void
-metrics_integer(struct buf *out, const char *name, const char *help,
-    int64_t value)
-{
-	metrics_head(out, name, "gauge", help);
-	metrics_open(out, name);
-	metrics_value(out, (double)value);
-}
 
 /*
  * Errors and ends of connections.

@@ -10,6 +10,7 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "client/client.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "ops/hosts.h"
 #include "ops/overview.h"
@@ -171,7 +172,8 @@ page_pools(struct buf *out, const struct overview *overview)
 		page_text(out, "database", pool->database);
 		page_text(out, "user", pool->user);
 		page_text(out, "host", pool->host);
-		page_text(out, "mode", config_pool_mode_name(pool->mode));
+		page_text(out, "mode",
+		    choice_name(CHOICE_MODE, (int)pool->mode));
 		page_number(out, "size", pool->size);
 		page_pool_numbers(out, &pool->numbers);
 		buf_add_text(out, "}");

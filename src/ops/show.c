@@ -11,6 +11,7 @@
 #include "base/text.h"
 #include "client/auth_query.h"
 #include "client/client.h"
+#include "config/choice.h"
 #include "config/options.h"
 #include "config/userlist.h"
 #include "ops/process.h"
@@ -81,7 +82,7 @@ static void
 show_mode(struct show *show, enum pool_mode mode)
 {
 	show_text(show, mode == POOL_MODE_DEFAULT ? NULL :
-	    config_pool_mode_name(mode));
+	    choice_name(CHOICE_MODE, (int)mode));
 }
 
 size_t
@@ -139,7 +140,8 @@ show_fill_pools(struct show *show)
 	struct pool_numbers	 numbers;
 	struct pool		*pool;
 
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+	for (pool = pool_each_there(NULL); pool != NULL;
+	    pool = pool_each_there(pool)) {
 		pool_count(pool, now, &numbers);
 		show_text(show, pool->database);
 		show_text(show, pool->user);
@@ -158,11 +160,11 @@ show_fill_pools(struct show *show)
 		show_number(show, numbers.opening);
 		show_number(show, numbers.oldest_wait_us / US_PER_SECOND);
 		show_number(show, numbers.oldest_wait_us % US_PER_SECOND);
-		show_text(show, config_pool_mode_name(
-		    pool_profile(pool)->settings.mode));
+		show_text(show, choice_name(CHOICE_MODE,
+		    (int)pool_profile(pool)->settings.mode));
 		show_text(show, pool->set == NULL ? "" :
-		    config_balance_name(pool_profile(pool)->settings
-		    .balance));
+		    choice_name(CHOICE_BALANCE,
+		    (int)pool_profile(pool)->settings.balance));
 		show_text(show, pool->backend->name);
 		show_row(show);
 	}
@@ -206,7 +208,7 @@ show_database(struct show *show, const struct config *config,
 	show_number(show, settings.server_lifetime_us / US_PER_SECOND);
 	show_mode(show, entry->pool_mode);
 	show_text(show, entry->host_count < 2 ? "" :
-	    config_balance_name(settings.balance));
+	    choice_name(CHOICE_BALANCE, (int)settings.balance));
 	show_number(show, settings.max_db_connections);
 	show_number(show, servers);
 	show_number(show, settings.max_db_client_connections);
@@ -231,12 +233,11 @@ show_fill_databases(struct show *show)
 		if (strcmp(entry->name, "*") != 0)
 			show_database(show, config, entry, entry->name);
 	}
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
-		entry = config_database(config, pool->database);
-		if (entry != NULL && strcmp(entry->name, "*") == 0 &&
-		    show_is_first_of(pool))
-			show_database(show, config, entry, pool->database);
-	}
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (config_is_auto(config, pool->database) &&
+		    show_stands_for_database(pool))
+			show_database(show, config, config_database(config,
+			    pool->database), pool->database);
 	show_console_row(show);
 	config_release(config);
 }
@@ -308,7 +309,8 @@ show_fill_lists(struct show *show)
 	struct pool		*pool;
 	int			 pools = 0;
 
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+	for (pool = pool_each_there(NULL); pool != NULL;
+	    pool = pool_each_there(pool)) {
 		pool_count(pool, 0, &numbers);
 		pools++;
 		sum.idle += numbers.idle + numbers.moving;
@@ -346,8 +348,8 @@ show_fill_pins(struct show *show)
 	struct pin_counters	 sum;
 	char			 words[64];
 
-	for (struct pool *pool = pool_each(NULL); pool != NULL;
-	    pool = pool_each(pool)) {
+	for (struct pool *pool = pool_each_there(NULL); pool != NULL;
+	    pool = pool_each_there(pool)) {
 		memset(&sum, 0, sizeof sum);
 		pool_sum_pins(pool, &sum);
 		for (unsigned i = 0; i < PIN_COUNT; i++) {

@@ -55,11 +55,13 @@ libpq_start(const struct libpq_login *login)
 		{ "password", login->password != NULL ? login->password : "" },
 		{ "dbname", login->database },
 		{ "sslmode", is_unix ? "disable" :
-		    tls_mode_name((enum tls_mode)option->server_tls_sslmode) },
+		    tls_mode_names[option->server_tls_sslmode] },
 		{ "sslrootcert", libpq_authorities(option) },
 		{ "sslcert", libpq_file(option->server_tls_cert_file) },
 		{ "sslkey", libpq_file(option->server_tls_key_file) },
-		{ "options", "-csearch_path=pg_catalog" },
+		/* No replica answers in a serializable transaction. */
+		{ "options", "-csearch_path=pg_catalog "
+		    "-cdefault_transaction_isolation=read\\ committed" },
 		{ "application_name", login->name },
 		{ "passfile", "/dev/null" },
 		{ "gssencmode", "disable" },

@@ -358,8 +358,8 @@ login_on_tls_answer(struct server *server)
 		login_fail(server, REASON_TLS_REQUIRED, "Turn ssl on there, "
 		    "or set server_tls_sslmode = prefer.", true,
 		    "it does not speak TLS, which server_tls_sslmode = %s "
-		    "demands", tls_mode_name((enum tls_mode)
-		    login->config->option.server_tls_sslmode));
+		    "demands", tls_mode_names[
+		    login->config->option.server_tls_sslmode]);
 	else
 		login_fail(server, REASON_SERVER_RUBBISH, NULL, false,
 		    "it answered a request for TLS with neither S nor N");

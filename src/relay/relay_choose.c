@@ -20,6 +20,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_answer.h"
@@ -86,7 +87,7 @@ relay_need(struct relay *relay, const char *text, size_t n)
 	bool		wishes = text != NULL && text_may_wish(text, n);
 
 	if (wishes && sqlwish_comment(text, n, ROUTE_NAME, value))
-		config_route_parse(value, &route);
+		choice_parse(CHOICE_ROUTE, value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
 		relay->choice.why = WHY_WISH_REPLICA;
@@ -222,6 +223,10 @@ relay_on_long_wait(struct loop *loop, struct deadline *deadline)
 	struct error_fields	 fields = { .severity = "NOTICE",
 				    .sqlstate = "57P03", .message = text };
 	struct buf		 notice;
+	int64_t			 waited_us = loop_now_us(loop) -
+				    relay->ticket.since_us;
+	int64_t			 notify_us = atomic_load_explicit(
+				    &relay_notify_us, memory_order_relaxed);
 
 	relay_explain_wait(relay, text, sizeof text);
 	buf_init(&notice);
@@ -229,7 +234,10 @@ relay_on_long_wait(struct loop *loop, struct deadline *deadline)
 	stream_write(&client->stream, buf_bytes(&notice),
 	    buf_length(&notice));
 	buf_done(&notice);
-	relay_watch_limit(relay, loop_now_us(loop) - relay->ticket.since_us);
+	/* A loop has few durations, however many wait. */
+	if (notify_us > 0)
+		waited_us -= waited_us % notify_us;
+	relay_watch_limit(relay, waited_us);
 }
 
 void

@@ -13,6 +13,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_choose.h"
@@ -128,7 +129,7 @@ relay_is_known(const struct relay *relay)
 static bool
 relay_start_route(struct relay *relay, const char *value)
 {
-	if (config_route_parse(value, &relay->choice.start_route)) {
+	if (choice_parse(CHOICE_ROUTE, value, &relay->choice.start_route)) {
 		relay->choice.route = relay->choice.start_route;
 		return true;
 	}

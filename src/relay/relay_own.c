@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "base/buf.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
@@ -71,8 +72,8 @@ own_find_route(const struct relay *relay, struct own *own, const char *text,
 	own->tag = wish == SQLWISH_SET ? "SET" : "RESET";
 	own->route = relay->choice.start_route;
 	own->kind = wish == SQLWISH_SET &&
-	    !config_route_parse(own->value, &own->route) ? OWN_BAD_ROUTE :
-	    OWN_SET_ROUTE;
+	    !choice_parse(CHOICE_ROUTE, own->value, &own->route) ?
+	    OWN_BAD_ROUTE : OWN_SET_ROUTE;
 	return true;
 }
 
@@ -118,7 +119,7 @@ own_find(const struct relay *relay, struct own *own, const char *text,
 static const char *
 own_route_name(const struct relay *relay)
 {
-	return config_route_name(relay_route(relay));
+	return choice_name(CHOICE_ROUTE, (int)relay_route(relay));
 }
 
 static void

@@ -7,6 +7,7 @@
 
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_answer.h"
@@ -37,7 +38,7 @@ relay_describe_route(const struct relay *relay, char *text, size_t size)
 	if (pool_has_choice(relay->client->pool))
 		snprintf(text, size, "%s under route %s; ",
 		    needs[relay->choice.need],
-		    config_route_name(relay_route(relay)));
+		    choice_name(CHOICE_ROUTE, (int)relay_route(relay)));
 }
 
 void
@@ -63,15 +64,18 @@ relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 	struct relay	*relay = relay_of_deadline(deadline);
 	struct pool	*pool = relay->ticket.pool;
 	char		 text[1000], limit[32];
+	bool		 is_failing;
 
 	(void)loop;
 	if (!pool_withdraw(pool, &relay->ticket))
 		return;		/* a server is on its way after all */
 	text_seconds(relay_limits(relay)->query_wait_timeout_us, limit,
 	    sizeof limit);
-	pool_explain_wait(pool, limit, text, sizeof text);
+	is_failing = pool_explain_wait(pool, limit, text, sizeof text);
 	relay_set_state(relay, RELAY_IDLE);
 	relay_refuse_held(relay, reason_sqlstate(REASON_WAIT_TIMEOUT), text,
+	    is_failing ? "No server could be opened: the last attempt says "
+	    "why." :
 	    "Raise the limit that is reached if the pool is always in use, "
 	    "or query_wait_timeout to wait longer.");
 }

@@ -18,6 +18,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
+#include "config/choice.h"
 #include "pool/backend.h"
 #include "pool/cancel.h"
 #include "pool/pool_set.h"
@@ -291,7 +292,7 @@ replication_take_startup(struct replication *replication,
 		if (!text_equal_nocase(at[0], ROUTE_NAME)) {
 			replication->startup[n++] = mem_string(at[0]);
 			replication->startup[n++] = mem_string(at[1]);
-		} else if (!config_route_parse(at[1], &route)) {
+		} else if (!choice_parse(CHOICE_ROUTE, at[1], &route)) {
 			client_fail(replication->client, REASON_BAD_PARAMETER,
 			    "invalid value for parameter \"pgweir.route\": "
 			    "\"%.60s\"; there are split, primary, replica "

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "config/choice.h"
 #include "route/route.h"
 #include "wire/sqlbegin.h"
 #include "wire/sqlwish.h"
@@ -50,7 +51,7 @@ plan_why(struct route_plan *plan, enum route route, const char *text,
 	if (!plan->has_choice)
 		return WHY_ONE_HOST;
 	if (sqlwish_comment(text, n, "pgweir.route", value))
-		(void)config_route_parse(value, &route);
+		choice_parse(CHOICE_ROUTE, value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:
 		return WHY_WISH_REPLICA;

@@ -403,7 +403,7 @@ def chosen(drivers, arguments):
         if arguments.only:
             if any(word in driver.name for word in arguments.only):
                 yield driver
-        elif arguments.all or not driver.is_slow:
+        elif arguments.all or driver.is_slow == arguments.slow:
             yield driver
 
 
@@ -412,6 +412,8 @@ def main():
     parser.add_argument("--binary", required=True)
     parser.add_argument("--scratch", required=True)
     parser.add_argument("--all", action="store_true")
+    parser.add_argument("--slow", action="store_true",
+                        help="the slow ones alone")
     parser.add_argument("--cluster", action="store_true",
                         help="a primary and two replicas, reads split")
     parser.add_argument("--pools", action="store_true",

@@ -28,14 +28,15 @@ begin
 	update account set balance = balance - amount where id = src;
 	update account set balance = balance + amount where id = dst;
 end $$;
--- Who naps, of this database; PostgreSQL forgets a cancel that comes earlier,
--- between the messages of a batch.  A function of their own is not known to be
--- harmless, and so they nap where this view can see it.
+-- Who naps, of this database and not the one who asks; a function of their own
+-- is not known to be harmless, and so they nap where this view can see it.  It
+-- shows them only when they sleep: between two messages of a pipeline
+-- PostgreSQL overhears a request to cancel.
 create function nap(seconds int) returns void language plpgsql
 	as 'begin perform pg_sleep(seconds); end';
 create view sleeper as select pid from pg_stat_activity
-	where datname = current_database() and state = 'active' and
-	query like '%nap(%' and wait_event = 'PgSleep';
+	where datname = current_database() and wait_event = 'PgSleep' and
+	query like '%nap(%' and pid <> pg_backend_pid();
 
 create function complain(what text) returns void language plpgsql as $$
 begin

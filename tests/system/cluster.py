@@ -6,6 +6,7 @@ root.  Nothing here sleeps for a fixed time: what is waited for is an event
 (a line in a log, an answer) with a generous limit.
 """
 
+import concurrent.futures
 import os
 import pwd
 import random
@@ -16,7 +17,6 @@ import socket
 import subprocess
 import tempfile
 import time
-from concurrent.futures import ThreadPoolExecutor
 
 BIN = "/usr/lib/postgresql/15/bin"
 # What Debian has under /usr/bin are scripts that take long to choose these.
@@ -24,6 +24,16 @@ os.environ["PATH"] = BIN + ":" + os.environ["PATH"]
 LIMIT = 90
 # The processes that run tests at the same time are forks of one.
 DICE = random.SystemRandom()
+
+
+def scratch():
+    """Where directories of data are made and gone soonest: in memory, if there
+    is room for several hosts and their logs."""
+    try:
+        room = os.statvfs("/dev/shm")
+    except FileNotFoundError:
+        return None
+    return "/dev/shm" if room.f_bavail * room.f_frsize > 8 << 30 else None
 
 
 def free_port():
@@ -54,7 +64,8 @@ class Postgres:
         self.dir = os.path.join(top, "primary")
         self.sockets = top
         self.port = free_port()
-        self.initdb(os.path.join(top, "pristine"))
+        self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
+                 "-D", self.dir)
         self.append("postgresql.conf", f"""
 fsync = off
 port = {self.port}
@@ -71,13 +82,6 @@ shared_buffers = 64MB
             command = ["runuser", "-u", "postgres", "--", *command]
         subprocess.run(command, check=True, stdout=subprocess.DEVNULL,
                        stderr=subprocess.STDOUT, cwd="/")
-
-    def initdb(self, pristine):
-        """A copy of what initdb makes there, once."""
-        if not os.path.exists(pristine):
-            self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
-                     "-D", pristine)
-        subprocess.run(["cp", "-a", pristine, self.dir], check=True)
 
     def append(self, name, text):
         with open(os.path.join(self.dir, name), "a") as f:
@@ -216,15 +220,15 @@ class World:
     """What every test gets: one PostgreSQL, and pgweirs that it starts."""
 
     def __init__(self, binary):
-        self.top = tempfile.mkdtemp(prefix="pgweir-test-")
+        self.top = tempfile.mkdtemp(prefix="pgweir-test-", dir=scratch())
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(self.top, user.pw_uid, user.pw_gid)
         os.chmod(self.top, 0o755)
         self.binary = binary
+        self.made_template = None
         self.running = []
         self.number = 0
-        self.spares = []
         self.pg = Postgres(self.top)
         self.pg.sql("create role app login superuser password 'secret'")
         self.pg.sql("create database app owner app")
@@ -251,6 +255,13 @@ class World:
         self.running.append(weir)
         return weir
 
+    def template(self):
+        """What a Cluster's hosts are copied from."""
+        if self.made_template is None:
+            self.made_template = Node(self.top, "template")
+            self.made_template.initdb()
+        return self.made_template
+
     def settle(self):
         """After a test: nothing of it is left running."""
         for weir in self.running:
@@ -264,15 +275,10 @@ class World:
 
     def close(self):
         self.settle()
-        for spare in self.spares:
-            spare.end()
         try:
             self.pg.stop("immediate")
         finally:
             shutil.rmtree(self.top, ignore_errors=True)
-
-
-SETTINGS = "postgresql.auto.conf", "postgresql.conf", "pg_hba.conf"
 
 
 class Node(Postgres):
@@ -283,11 +289,12 @@ class Node(Postgres):
         self.dir = os.path.join(top, name)
         self.address = address
         self.port = port or free_port()
-        self.was_frozen = False
 
-    def make(self, pristine, synchronous, settings):
-        self.initdb(pristine)
-        self.append("postgresql.conf", f"""
+    def initdb(self):
+        """Stopped, with a database app."""
+        self.run("initdb", "-A", "trust", "--no-sync", "-U", "postgres",
+                 "-D", self.dir)
+        self.append("postgresql.conf", """
 fsync = off
 max_connections = 100
 shared_buffers = 32MB
@@ -297,12 +304,20 @@ wal_keep_size = 256MB
 hot_standby = on
 wal_receiver_status_interval = 1s
 wal_retrieve_retry_interval = 100ms
-synchronous_standby_names = '{synchronous}'
-{settings}
 """)
         self.append("pg_hba.conf", "host all all 127.0.0.0/8 trust\n"
                     "host replication all 127.0.0.0/8 trust\n")
         self.place()
+        self.start()
+        self.sql("create database app")
+        self.stop()
+
+    def copy(self, template, primary=None):
+        subprocess.run(["cp", "-a", template.dir, self.dir], check=True)
+        self.place()
+        if primary is not None:
+            self.append("standby.signal", "")
+            self.set_primary(primary)
 
     def place(self):
         """Where it listens; in a file of its own, which is not copied."""
@@ -319,13 +334,13 @@ unix_socket_directories = ''
         self.place()
         self.start()
 
-    def be_led_by(self, primary):
+    def set_primary(self, primary):
         self.append("postgresql.auto.conf", "primary_conninfo = 'user=postgres"
                     f" host={primary.address} port={primary.port}'\n")
 
     def turn_to(self, primary):
         """A replica follows another primary from now on."""
-        self.be_led_by(primary)
+        self.set_primary(primary)
         self.reload()
 
     def rejoin(self, primary):
@@ -339,40 +354,6 @@ unix_socket_directories = ''
                  f"port={primary.port} user=postgres dbname=postgres")
         self.place()
         self.start()
-
-    def file(self, name):
-        try:
-            with open(os.path.join(self.dir, name)) as f:
-                return f.read()
-        except FileNotFoundError:
-            return None
-
-    def state(self):
-        """What a test that leaves it as it was does not change, and files
-        that can be set back."""
-        return (self.pid(), self.file("standby.signal"),
-                {name: self.file(name) for name in SETTINGS})
-
-    def is_like(self, state):
-        return not self.was_frozen and self.is_running() and \
-            self.state()[:2] == state[:2]
-
-    def set_back(self, state):
-        files = {name: text for name, text in state[2].items()
-                 if self.file(name) != text}
-        for name, text in files.items():
-            with open(os.path.join(self.dir, name), "w") as f:
-                f.write(text)
-        if files:
-            before = self.sql("select clock_timestamp()")
-            self.reload()
-            wait_until("they are read", lambda: self.sql(
-                f"select pg_conf_load_time() >= '{before}'") == "t")
-        self.sql(["select pg_terminate_backend(pid) from pg_stat_activity "
-                  "where backend_type = 'client backend' and "
-                  "pid <> pg_backend_pid()",
-                  "do $$ begin if pg_is_in_recovery() then "
-                  "perform pg_wal_replay_resume(); end if; end $$"])
 
     def pid(self):
         with open(os.path.join(self.dir, "postmaster.pid")) as f:
@@ -401,7 +382,6 @@ unix_socket_directories = ''
         os.unlink(os.path.join(self.dir, "postmaster.pid"))
 
     def freeze(self):
-        self.was_frozen = True
         self.signal_all(signal.SIGSTOP)
 
     def thaw(self):
@@ -425,105 +405,47 @@ unix_socket_directories = ''
                         f"'{lsn}'") == "t"
 
 
-# What a test may leave behind in a primary, besides databases and roles.
-LEFT = """
-select array[
-    (select string_agg(a::text, ' ' order by oid) from pg_authid a),
-    (select string_agg(s::text, ' ') from pg_db_role_setting s),
-    (select string_agg(format('%s %s %s', datname, datconnlimit, datacl), ' '
-        order by oid) from pg_database),
-    (select string_agg(relname, ' ') from pg_class where oid >= 16384),
-    (select string_agg(proname, ' ') from pg_proc where oid >= 16384),
-    (select string_agg(nspname, ' ') from pg_namespace where oid >= 16384),
-    (select string_agg(slot_name, ' ') from pg_replication_slots),
-    (select count(*)::text from pg_tablespace),
-    (select count(*)::text from pg_prepared_xacts)]"""
-
-
 class Cluster:
     """A primary and replicas that stream from it: a context manager.
 
-    Making one takes long.  What a test leaves as it was, but for its
-    databases, roles and settings, is kept for the next that wants such
-    one."""
+    All clusters of a World are copies of one, also in their identity; a
+    stranger is another system."""
 
     def __init__(self, world, replicas=2, synchronous="", one_port=False,
-                 settings="", system="pristine"):
-        self.world = world
-        self.kind = replicas, synchronous, one_port, settings, system
-
-    def __enter__(self):
-        for spare in self.world.spares:
-            if spare.kind == self.kind:
-                self.world.spares.remove(spare)
-                self.top, self.nodes = spare.top, spare.nodes
-                self.state = spare.state
-                return self
-        replicas, synchronous, one_port, settings, system = self.kind
-        self.top = tempfile.mkdtemp(prefix="cluster-", dir=self.world.top)
+                 settings="", is_stranger=False):
+        self.top = tempfile.mkdtemp(prefix="cluster-", dir=world.top)
         if os.getuid() == 0:
             user = pwd.getpwnam("postgres")
             os.chown(self.top, user.pw_uid, user.pw_gid)
+        self.world = world
         port = free_port() if one_port else None
         self.nodes = [Node(self.top, f"node{i}", port,
                            f"127.0.0.{i + 2}" if one_port else "127.0.0.1")
                       for i in range(replicas + 1)]
+        self.settings = (f"synchronous_standby_names = '{synchronous}'\n"
+                         f"{settings}\n")
+        self.is_stranger = is_stranger
+
+    def __enter__(self):
+        first, *others = self.nodes
         try:
+            if self.is_stranger:
+                first.initdb()
+            else:
+                first.copy(self.world.template())
+            for node in others:
+                node.copy(self.world.template(), first)
             for node in self.nodes:
-                node.make(os.path.join(self.world.top, system), synchronous,
-                          settings)
-            # A copy of what was never started follows it from there; and
-            # it waits for its primary, so all of them start at once.
-            for node in self.nodes[1:]:
-                node.append("standby.signal", "")
-                node.be_led_by(self.nodes[0])
-            with ThreadPoolExecutor() as threads:
-                list(threads.map(Node.start, self.nodes))
-            self.nodes[0].sql(["set synchronous_commit = local",
-                               "create database app"])
-            self.caught_up()
-            self.state = [node.state() for node in self.nodes], \
-                self.nodes[0].sql(LEFT)
+                node.append("postgresql.conf", self.settings)
+            with concurrent.futures.ThreadPoolExecutor() as pool:
+                list(pool.map(Node.start, self.nodes))
         except BaseException:
-            self.end()
+            self.__exit__()
             raise
         return self
 
-    def __exit__(self, error=None, *_):
+    def __exit__(self, *_):
         self.world.settle()
-        try:
-            is_as_it_was = error is None and self.tidy()
-        except (Failed, OSError, AssertionError,
-                subprocess.CalledProcessError):
-            is_as_it_was = False
-        if not is_as_it_was:
-            self.end()
-            return
-        self.world.spares.append(self)
-        if len(self.world.spares) > 3:
-            self.world.spares.pop(0).end()
-
-    def tidy(self):
-        """Whether it is as it was made, when settings are set back, and
-        databases and roles of the test are gone."""
-        states, left = self.state
-        if not all(node.is_like(state)
-                   for node, state in zip(self.nodes, states)):
-            return False
-        for node, state in zip(self.nodes, states):
-            node.set_back(state)
-        primary, *replicas = self.nodes
-        primary.sql(["set synchronous_commit = local", *primary.sql(
-            "select format('drop database %I with (force)', datname) "
-            "from pg_database where datname not in ('postgres', "
-            "'template0', 'template1') union all "
-            "select format('drop role %I', rolname) from pg_roles "
-            "where oid >= 16384").split("\n"), "create database app"])
-        self.caught_up()
-        return primary.sql(LEFT) == left and primary.sql(
-            "select count(*) from pg_stat_replication") == str(len(replicas))
-
-    def end(self):
         for node in self.nodes:
             try:
                 node.thaw()

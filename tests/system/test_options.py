@@ -437,3 +437,22 @@ def test_disable_pqexec_lets_the_extended_protocol_in_only(world):
     assert kinds(answer) == "12DCZ"
     error = error_of(client.ask(query("select 1; select 2")))
     assert error["S"] == "FATAL" and "PQexec disallowed" in error["M"], error
+
+
+def test_a_message_longer_than_max_packet_size_goes_no_way(world):
+    weir = world.start("max_packet_size = 100000")
+    client = Client(weir.port)
+    # Its type and length count, and the zero at its end.
+    fits = "select 1 /*" + "x" * (100000 - 5 - 1 - 13) + "*/"
+    assert client.one(fits) == "1"
+    error = error_of(client.ask(query(fits + " ")))
+    assert error["C"] == "08P01" and "max_packet_size" in error["M"], error
+    client = Client(weir.port)
+    row = "select repeat('x', {})"
+    size = 100000 - 5 - 2 - 4
+    assert len(client.one(row.format(size))) == size
+    error = error_of(client.ask(query(row.format(size + 1))))
+    assert error["C"] == "08P01" and "max_packet_size" in error["M"], error
+    assert client.one("select count(length(repeat('x', 200000)))") == "1"
+    weir.console("set max_packet_size = 200000")
+    assert len(client.one(row.format(size + 1))) == size + 1

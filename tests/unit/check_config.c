@@ -2,6 +2,7 @@
  * config: reading files, environment and URLs; what is refused and how.
  */
 
+#include <ctype.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -9,11 +10,14 @@
 
 #include "base/buf.h"
 #include "base/clock.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "config/choice.h"
 #include "config/config.h"
 #include "config/databases.h"
 #include "config/options.h"
 #include "config/userlist.h"
+#include "net/tls.h"
 
 #include "check_main.h"
 
@@ -286,6 +290,54 @@ START_TEST(a_route_is_the_users_else_the_databases_else_the_general_one)
 }
 END_TEST
 
+/* Each kind's words, in the order of its enum. */
+START_TEST(a_choice_is_one_of_its_words_in_any_case)
+{
+	static const struct {
+		enum choice	 choice;
+		int		 first;
+		const char	*words, *unknown;
+	} kinds[] = {
+		{ CHOICE_TLS, TLS_DISABLE, "disable, allow, prefer, require, "
+		    "verify-ca or verify-full", "verify" },
+		{ CHOICE_MODE, POOL_MODE_SESSION, "session, transaction or "
+		    "statement", "" },
+		{ CHOICE_ROUTE, ROUTE_SPLIT, "split, primary, replica or any",
+		    "" },
+		{ CHOICE_SCOPE, CAUSAL_OFF, "off, session, application or "
+		    "database", "on" },
+		{ CHOICE_AUTH, AUTH_TRUST, "trust, any, plain, md5, "
+		    "scram-sha-256, cert or hba", "scram" },
+		{ CHOICE_PIN, PIN_POLICY_AUTO, "auto, error or off", "off " },
+		{ CHOICE_LOGFORM, LOG_FORMAT_TEXT, "text or json", "xml" },
+		{ CHOICE_BALANCE, BALANCE_ROUND_ROBIN, "round-robin or "
+		    "disable", "1" },
+	};
+	char	list[100], *word, *rest;
+	int	value, next;
+
+	for (size_t i = 0; i < ARRAY_LENGTH(kinds); i++) {
+		choice_list(kinds[i].choice, list, sizeof list);
+		ck_assert_str_eq(list, kinds[i].words);
+		ck_assert(!choice_parse(kinds[i].choice, kinds[i].unknown,
+		    &value));
+		ck_assert(!choice_parse(kinds[i].choice, list, &value));
+		next = kinds[i].first;
+		for (word = strtok_r(list, ", ", &rest); word != NULL;
+		    word = strtok_r(NULL, ", ", &rest)) {
+			if (strcmp(word, "or") == 0)
+				continue;
+			ck_assert_str_eq(choice_name(kinds[i].choice, next),
+			    word);
+			word[0] = (char)toupper(word[0]);
+			ck_assert(choice_parse(kinds[i].choice, word,
+			    &value));
+			ck_assert_int_eq(value, next++);
+		}
+	}
+}
+END_TEST
+
 START_TEST(the_environment_goes_before_the_file)
 {
 	char		*environment[] = { "PGWEIR_LISTEN_PORT=9",
@@ -379,6 +431,7 @@ CHECK_MAIN("config",
     connect_strings_and_urls_say_the_same,
     hosts_and_ports_are_lists_in_step_or_one_port_serves_all,
     a_route_is_the_users_else_the_databases_else_the_general_one,
+    a_choice_is_one_of_its_words_in_any_case,
     the_environment_goes_before_the_file,
     a_users_override_goes_before_a_databases,
     every_option_prints_what_it_can_read_again,

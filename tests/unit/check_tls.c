@@ -4,24 +4,6 @@
 
 #include "check_tls.h"
 
-START_TEST(every_mode_has_its_name_and_nothing_else_has)
-{
-	static const char	*const names[] = { "disable", "allow",
-		"prefer", "require", "verify-ca", "verify-full" };
-	static const char	*const others[] = { "", "Require", "verify",
-		"verify-full ", "on" };
-	enum tls_mode		 mode;
-
-	for (size_t i = 0; i < ARRAY_LENGTH(names); i++) {
-		ck_assert(tls_mode_parse(names[i], &mode));
-		ck_assert_int_eq(mode, i);
-		ck_assert_str_eq(tls_mode_name(mode), names[i]);
-	}
-	for (size_t i = 0; i < ARRAY_LENGTH(others); i++)
-		ck_assert(!tls_mode_parse(others[i], &mode));
-}
-END_TEST
-
 START_TEST(without_files_a_certificate_is_made_that_serves_require)
 {
 	struct tls_settings	require = { .mode = TLS_REQUIRE };
@@ -279,8 +261,7 @@ START_TEST(alpn_is_postgresql_or_nothing)
 }
 END_TEST
 
-CHECK_MAIN("tls", every_mode_has_its_name_and_nothing_else_has,
-    without_files_a_certificate_is_made_that_serves_require,
+CHECK_MAIN("tls", without_files_a_certificate_is_made_that_serves_require,
     a_self_made_certificate_proves_nothing,
     a_self_made_certificate_can_always_be_read,
     a_plain_stream_has_nothing_to_say,

@@ -288,6 +288,7 @@ relay_take(struct relay *relay)
 	relay->reads.is_awaiting = relay->reads.is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
+			relay->times.waited_us = 0;
 			relay_link(relay, server);
 			return true;
 		}
@@ -339,6 +340,7 @@ relay_count_wait(struct relay *relay)
 	int64_t			 waited_us = loop_now_us(relay->client->loop) -
 				    relay->ticket.since_us;
 
+	relay->times.waited_us = waited_us;
 	COUNT(lane->counters.wait_time, waited_us);
 	histogram_record(&lane->times->wait, waited_us);
 }

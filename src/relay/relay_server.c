@@ -394,8 +394,10 @@ relay_count_ready(struct relay *relay)
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->times.query_us);
 	histogram_record(&lane->times->query, now - relay->times.query_us);
-	if (relay_is_slow(now - relay->times.query_us))
+	if (relay_is_slow(now - relay->times.query_us +
+	    relay->times.waited_us))
 		relay_log_slow(relay, now);
+	relay->times.waited_us = 0;
 	head = expected_head(&relay->server->session->expected);
 	relay->times.query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;

@@ -7,6 +7,8 @@
 
 #include "relay/relay_private.h"
 
+/* Of the client's transaction, as a ReadyForQuery says it. */
+uint8_t	relay_status(const struct relay *);
 /* At its turn: now, or after what is expected. Takes the bytes of the buf. */
 void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
 	    struct buf *);

@@ -83,11 +83,17 @@ bool	settings_are_portable(const struct settings *);
  * pg_catalog.set_config() with quoted literals for what comes; session
  * authorization last, and then role, or both first (is_person_first), as
  * which the rest may be allowed or not; a role in `from` is reset before
- * anything else.  What comes may be for the transaction that is open.
+ * anything else.
  */
+enum settings_scope {
+	SETTINGS_FOR_SESSION,		/* between two transactions */
+	/* In an open one, which ends by itself who one is for its time. */
+	SETTINGS_IN_TRANSACTION,
+	SETTINGS_FOR_TRANSACTION,	/* the same; what comes ends with it */
+};
 void	settings_switch_query(struct buf *, const struct settings *from,
 	    const struct settings *to, bool is_person_first,
-	    bool is_for_transaction);
+	    enum settings_scope);
 
 /*
  * The switch cannot fail, as far as anybody can know: every value in `to`

@@ -53,6 +53,15 @@ config_database(const struct config *config, const char *name)
 	return fallback;
 }
 
+/* A database that is there because "*" is. */
+bool
+config_is_auto(const struct config *config, const char *name)
+{
+	const struct database	*entry = config_database(config, name);
+
+	return entry != NULL && strcmp(entry->name, "*") == 0;
+}
+
 static bool
 database_has_hosts_of(const struct database *a, const struct database *b)
 {

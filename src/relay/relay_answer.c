@@ -14,6 +14,7 @@
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
@@ -22,7 +23,7 @@
 #include "relay/relay_undo.h"
 #include "wire/put.h"
 
-static uint8_t
+uint8_t
 relay_status(const struct relay *relay)
 {
 	if (relay->state == RELAY_LINKED)
@@ -41,8 +42,11 @@ relay_send_answer(struct relay *relay, struct relay_io *io,
 
 	if (n > 0)
 		parcel_piece(&io->to_client, bytes, n);
-	if (kind >= EXPECT_SYNC)
-		parcel_piece(&io->to_client, ready, sizeof ready);
+	if (kind < EXPECT_SYNC)
+		return;
+	if (relay->listen.hearer != NULL && ready[5] == STATUS_IDLE)
+		relay_listen_put_kept(relay, io);
+	parcel_piece(&io->to_client, ready, sizeof ready);
 }
 
 void

@@ -290,7 +290,9 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	case MSG_BAD:
 		message.total = message.head.length;
 		return relay_bad_message(relay, &message,
-		    "its length is impossible");
+		    message.head.length > MSG_BODY_BYTES_MAX ?
+		    "its length is impossible" :
+		    "it is longer than max_packet_size");
 	case MSG_OK:
 		break;
 	}

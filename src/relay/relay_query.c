@@ -76,13 +76,16 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
     const struct settings *from, const struct settings *to,
     enum expect_purpose purpose)
 {
-	struct buf	query;
+	enum settings_scope	scope = SETTINGS_FOR_SESSION;
+	struct buf		query;
 
+	if (purpose == PURPOSE_RESTORED)
+		scope = relay->settings.is_for_transaction ?
+		    SETTINGS_FOR_TRANSACTION : SETTINGS_IN_TRANSACTION;
 	buf_init(&query);
 	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to,
-	    relay->settings.is_person_first, purpose == PURPOSE_RESTORED &&
-	    relay->settings.is_for_transaction);
+	    relay->settings.is_person_first, scope);
 	buf_add(&query, "", 1);
 	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
 	buf_done(&query);
@@ -241,6 +244,24 @@ relay_switch_failed(struct relay *relay)
 	    text, "The statement is cancelled; connect again.");
 }
 
+/* In a transaction that has failed the client's statement fails as well. */
+static void
+relay_forget_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+
+	if (!session->has_failed)
+		return;
+	session->drawn_by = 0;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	if (strcmp(fields.sqlstate, "25P02") == 0)
+		session->has_failed = false;
+	else
+		relay_switch_failed(relay);
+}
+
 static void
 relay_clear_done(struct relay *relay)
 {
@@ -290,6 +311,15 @@ relay_words_done(struct relay *relay)
 		words_replace(relay->client->pool, words);
 }
 
+bool
+relay_is_in_front(const struct expectation *head)
+{
+	return head->kind == EXPECT_QUERY &&
+	    (head->purpose == PURPOSE_SETTINGS ||
+	    head->purpose == PURPOSE_SEQUENCES ||
+	    head->purpose == PURPOSE_BASELINE);
+}
+
 /* A cancel has waited for this. */
 static void
 relay_cancel_now(struct relay *relay)
@@ -299,7 +329,7 @@ relay_cancel_now(struct relay *relay)
 	if (relay->cancel.done == NULL)
 		return;
 	head = expected_head(&relay->server->session->expected);
-	if (head != NULL && head->purpose == PURPOSE_BASELINE)
+	if (head != NULL && relay_is_in_front(head))
 		return;
 	cancel_server(relay->server, relay->cancel.done, relay->cancel.arg);
 	relay->cancel.done = NULL;
@@ -317,8 +347,8 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 		relay_read_back_done(relay);
 		break;
 	case PURPOSE_SEQUENCES:
-		if (relay->server->session->has_failed)
-			relay_switch_failed(relay);
+		relay_forget_done(relay);
+		relay_cancel_now(relay);
 		break;
 	case PURPOSE_CLEAR:
 		relay_clear_done(relay);
@@ -375,7 +405,7 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
-	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+	if (is_after && relay_bring_back(relay))
 		return;
 	if (is_after)
 		relay_finish(relay);

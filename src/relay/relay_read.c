@@ -82,7 +82,10 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	case MSG_SHORT:
 		return 0;
 	case MSG_BAD:
-		relay_on_rubbish(relay, io, at[0]);
+		relay_io_send(io, relay);
+		relay_lose_server(relay, REASON_SERVER_RUBBISH, "the server "
+		    "sent a message that is longer than max_packet_size",
+		    at[0]);
 		return 0;
 	case MSG_OK:
 		break;
@@ -97,6 +100,8 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 		if (relay_waits_for_rest(&answer, total))
 			return 0;
 		if (relay_collects_row(&answer, total)) {
+			if (answer.length == 0)
+				return 0;
 			buf_add(&session->row, answer.body, answer.length);
 			session->skip = (uint32_t)(total - here);
 			session->skip_passes = false;

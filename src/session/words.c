@@ -58,6 +58,8 @@ const char	words_query[] =
     "  pg_catalog.regexp_matches(config, '(?:^|\n)(" NAME ")=', 'g') n"
     "), base (name, touch) AS MATERIALIZED ("
     " SELECT name, 8192 FROM stripped WHERE text ~ 'pg_(try_)?advisory_lock'"
+    " UNION SELECT name, 67108864 FROM stripped"
+    "  WHERE text ~ 'pg_(try_)?advisory_xact_lock'"
     " UNION SELECT name, 1048576 FROM stripped"
     "  WHERE text ~ 'pg_advisory_unlock'"
     " UNION SELECT name, 1 FROM stripped WHERE text ~ '\\mset_config\\M'"
@@ -101,6 +103,7 @@ const char	words_query[] =
     " UNION ALL SELECT DISTINCT custom, 8388608 FROM named";
 
 _Static_assert(SQL_TOUCHES_LOCK == 8192 && SQL_TOUCHES_UNTIES == 1048576 &&
+    SQL_TOUCHES_LOCAL_LOCK == 67108864 &&
     SQL_TOUCHES_SETTINGS == 1 && SQL_TOUCHES_TEMP == 8 &&
     SQL_TOUCHES_SEQUENCE == 4096 &&
     (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS) == 262145 &&

@@ -83,13 +83,14 @@ def test_a_slow_query_is_logged_with_its_wait_and_its_server(world):
         re.search(r"slow query: ([0-9.]+) s, of it ([0-9.e-]+) s in line for "
                   r"a server; server \d+ at (\S+), process (\d+)", line)
         for line in weir.text().splitlines() if "slow query" in line])
-    if len(found) == 2:
-        assert float(found[1][2]) > 0.2, found[1][0]
+    assert float(found[1][2]) > 0.2, found[1][0]
     took, waited, host, process = found[0].groups()
     assert float(took) >= 0.5 and float(waited) < 0.3
     assert host == f"127.0.0.1:{world.pg.port}" and process == pid
     second.one("select 1")
-    assert weir.text().count("slow query") == len(found)
+    # If that was logged it was slow: nothing else is.
+    for took in re.findall(r"slow query: ([0-9.]+) s", weir.text()):
+        assert float(took) >= 0.3
     assert "pg_advisory" not in weir.text()
 
 

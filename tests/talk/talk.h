@@ -56,6 +56,11 @@ void		 talk_begins_cold(const char *database, const char *options);
  * server is, is the primary.  Nobody asks them; nothing is proven to read.
  */
 struct peer	*talk_begins_split(const char *options);
+/* Of them: the primary says how far it has written, */
+void		 primary_is_at(int64_t lsn);
+/* and the replica how far it has replayed; whether it may serve reads. */
+void		 replica_is_at(int64_t lsn);
+void		 replica_serves(bool);
 void		 talk_ends(void);
 
 /* PostgreSQL stops listening, and listens again. */
@@ -159,6 +164,8 @@ struct saying	*auth(uint32_t code, const char *data);
 struct saying	*auth_bytes(uint32_t code, const void *, size_t);
 struct saying	*shape(const char *column);
 struct saying	*row(const char *value);
+/* A row that says what is set, as PostgreSQL does when it is asked. */
+struct saying	*setting(const char *name, const char *value);
 struct saying	*complete(const char *tag);
 struct saying	*ready(char status);
 struct saying	*parameter(const char *name, const char *value);

@@ -97,6 +97,15 @@ relay_may_have_failed(const struct relay *relay)
 	    expected_has_end(&relay->server->session->expected);
 }
 
+/* Tables that nobody else sees, or not yet. */
+static bool
+relay_sees_own(const struct relay *relay)
+{
+	return relay->server->session->has_altered ||
+	    (relay->ties.pins | relay_pins_of(relay->touches)) &
+	    (PIN_TEMP | PIN_MODE);
+}
+
 struct expectation *
 relay_learn_parsed(struct relay *relay, struct relay_io *io,
     struct statement *statement, const char *name,
@@ -106,12 +115,12 @@ relay_learn_parsed(struct relay *relay, struct relay_io *io,
 	struct shelf_entry	*shelved;
 	uint32_t		 parsed, number;
 
-	*known = statement_learned(statement,
+	*known = relay_sees_own(relay) ? NULL : statement_learned(statement,
 	    loop_now_us(relay->client->loop));
 	shelved = shelf_find(&session->shelf, *known != NULL ? *known :
 	    statement);
 	if (*known != NULL && shelved != NULL &&
-	    !relay_may_have_failed(relay))
+	    !shelf_entry_is_old(shelved) && !relay_may_have_failed(relay))
 		return NULL;
 	if (*known == NULL)
 		*known = statement_hold(statement);
@@ -266,6 +275,11 @@ relay_number(struct relay *relay, struct relay_io *io,
 		return 0;
 	}
 	shelved = shelf_find(&relay->server->session->shelf, statement);
+	if (shelved != NULL && shelf_entry_is_old(shelved) &&
+	    !relay_may_have_failed(relay)) {
+		relay_close_shelved(relay->server->session, io, shelved);
+		shelved = NULL;
+	}
 	if (shelved == NULL)
 		return relay_prepare(relay, io, message, kind, statement,
 		    name, verdict);
@@ -361,7 +375,7 @@ relay_learn(struct relay *relay, struct relay_io *io,
 	learned = statement_learn(statement, buf_bytes(types),
 	    buf_length(types), shape);
 	buf_clear(types);
-	if (statement->origin == NULL)
+	if (statement->origin == NULL && !relay_sees_own(relay))
 		statement_note_learned(statement, learned,
 		    loop_now_us(relay->client->loop));
 	shelf_turn(&session->shelf, statement, entry->number, learned);

@@ -55,8 +55,12 @@ relay_close_private(struct relay *relay, struct relay_io *io)
 void
 relay_forget_shelf(struct relay *relay, uint32_t touches)
 {
+	struct shelf	*shelf = &relay->server->session->shelf;
+
 	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
-		shelf_clear(&relay->server->session->shelf);
+		shelf_clear(shelf);
+	if (touches & SQL_TOUCHES_TEMP && !(relay->ties.pins & PIN_TEMP))
+		shelf_age(shelf);
 }
 
 static size_t
@@ -99,6 +103,7 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 
 	relay_trim_shelf(session, io, relay_shelf_size());
 	shelved = shelf_add(&session->shelf, statement);
+	shelved->epoch = statements_epoch(loop_now_us(relay->client->loop));
 	/* A shared one, parsed now, has the meaning of the settings now. */
 	if (fate == FATE_SWALLOW && relay->touches & SQL_TOUCHES_MEANING)
 		shelved->is_private = session->shelf.has_private = true;

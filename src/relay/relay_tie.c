@@ -234,6 +234,8 @@ bool
 relay_note_touches(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, uint32_t touches, bool is_query)
 {
+	if (settings_create_temporary(relay->settings.wanted))
+		touches |= SQL_TOUCHES_UNKNOWN;
 	if (touches == 0)
 		return true;
 	if ((relay_locks_astray(relay, touches) &&

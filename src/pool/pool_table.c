@@ -483,7 +483,7 @@ limit_explain(struct limit *limit, const char *option, char *text,
 		    max, limit->name);
 }
 
-void
+bool
 pool_explain_wait(struct pool *pool, const char *limit, char *text,
     size_t size)
 {
@@ -511,10 +511,12 @@ pool_explain_wait(struct pool *pool, const char *limit, char *text,
 	    "%s: %d of pool_size %d%s are open, %d in use, %d other clients "
 	    "wait%s%s%s%s%s", pool->database, pool->user, within,
 	    numbers.total - numbers.opening, settings->pool_size, reserve,
-	    numbers.linked, numbers.waiting, of_database, of_user,
+	    numbers.linked, numbers.waiting - (limit == NULL &&
+	    numbers.waiting > 0), of_database, of_user,
 	    atomic_load(&pool->is_paused) ? "; the pool is paused" : "",
 	    error.reason != REASON_NONE ? "; the last attempt: " : "",
 	    error.reason != REASON_NONE ? error.text : "");
+	return error.reason != REASON_NONE;
 }
 
 static void

@@ -65,15 +65,18 @@ relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 	struct relay	*relay = relay_of_deadline(deadline);
 	struct pool	*pool = relay->ticket.pool;
 	char		 text[1000], limit[32];
+	bool		 is_failing;
 
 	(void)loop;
 	if (!pool_withdraw(pool, &relay->ticket))
 		return;		/* a server is on its way after all */
 	text_seconds(relay_limits(relay)->query_wait_timeout_us, limit,
 	    sizeof limit);
-	pool_explain_wait(pool, limit, text, sizeof text);
+	is_failing = pool_explain_wait(pool, limit, text, sizeof text);
 	relay_set_state(relay, RELAY_IDLE);
 	relay_refuse_held(relay, reason_sqlstate(REASON_WAIT_TIMEOUT), text,
+	    is_failing ? "No server could be opened: the last attempt says "
+	    "why." :
 	    "Raise the limit that is reached if the pool is always in use, "
 	    "or query_wait_timeout to wait longer.");
 }

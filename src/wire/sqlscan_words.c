@@ -173,7 +173,8 @@ word_touches(const struct sqlscan *scan)
 	case 's':
 		if (word_is(scan, "setval"))
 			return SQL_TOUCHES_DRAWS;
-		return 0;
+		/* pg_trgm's. */
+		return word_is(scan, "set_limit") ? SQL_TOUCHES_SETTINGS : 0;
 	case 'c':
 		return word_is(scan, "currval") ? SQL_TOUCHES_SEQUENCE : 0;
 	case 'l':
@@ -181,6 +182,10 @@ word_touches(const struct sqlscan *scan)
 	case 'p':
 		if (strncmp(word, "pg_temp", 7) == 0)
 			return SQL_TOUCHES_TEMP;
+		/* A view whose UPDATE sets. */
+		if (word_is(scan, "pg_settings"))
+			return scan->verb == SQL_SELECT ? 0 :
+			    SQL_TOUCHES_SETTINGS;
 		if (strncmp(word, "pg_advisory_lock", 16) == 0 ||
 		    strncmp(word, "pg_try_advisory_lock", 20) == 0)
 			return SQL_TOUCHES_LOCK;

@@ -352,6 +352,24 @@ def test_readyz_with_a_role_wants_a_server_that_can_be_opened(world):
     assert get(weir, "/readyz?role=both")[0] == 503
 
 
+def test_readyz_with_a_role_tries_a_host_that_stands_alone(world):
+    """Nobody is connected to it, and nobody asks it for anything."""
+    weir = world.start(OPTIONS)
+    weir.sql("select 1")
+    assert get(weir, "/readyz?role=rw")[0] == 200
+    world.pg.stop("immediate")
+    try:
+        wait_until("it is said to be away", lambda: get(
+            weir, "/readyz?role=rw")[0] == 503)
+        for _ in range(3):
+            assert get(weir, "/readyz")[0] == 200
+    finally:
+        world.pg.start()
+    wait_until("it is back", lambda: get(weir, "/readyz?role=rw")[0] == 200)
+    assert world.pg.sql("select count(*) from pg_stat_activity where "
+                        "datname = 'app'") == "1"
+
+
 def test_probes_that_connect_and_leave_are_silent_in_the_log(world):
     weir = world.start(OPTIONS)
     before = weir.text()

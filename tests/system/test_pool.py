@@ -231,6 +231,11 @@ def test_a_database_that_is_down_and_comes_back_is_waited_for(world):
     try:
         wait_until("the server is gone", lambda: weir.console(
             "show servers") == "")
+        weir.console("set query_wait_timeout = 100ms")
+        error = error_of(client.ask(query("select 2")))
+        assert "Connection refused" in error["M"], error
+        assert "could be opened" in error["H"], error
+        weir.console("set query_wait_timeout = 20s")
         start = time.monotonic()
         late = Client(weir.port)
         assert time.monotonic() - start < 10
@@ -289,7 +294,7 @@ def test_who_waits_for_long_hears_why_and_goes_on_waiting(world):
     client.send(query("select 1"))
     kind, body = client.read()
     assert kind == "N" and b"client being queued: no server for database" \
-        in body and b"1 in use" in body, body
+        in body and b"1 in use, 0 other clients" in body, body
     holder.ask(query("commit"))
     assert kinds(client.until_ready()) == "TDCZ"
     weir.console("set query_wait_notify = 0")

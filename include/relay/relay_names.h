@@ -8,7 +8,13 @@
 #include "relay/relay_private.h"
 
 /* What the client has prepared under this name, or without one; or NULL. */
-struct statement	*relay_named(const struct relay *, const char *name);
+static inline struct statement *
+relay_named(const struct relay *relay, const char *name)
+{
+	return name[0] == '\0' ? relay->prepared.unnamed :
+	    names_find(&relay->prepared.names, name);
+}
+
 void	relay_set_named(struct relay *, const char *name, struct statement *);
 /*
  * The body of a Parse, which is well formed: the statement has its name as if

@@ -79,6 +79,15 @@ relay_lane(const struct relay *relay)
 	return &relay->client->pool->lanes[relay->client->loop->index];
 }
 
+/* Of a message that was begun: the rest passes when it comes. */
+static inline void
+relay_pass_rest(struct relay *relay, const struct relay_message *message)
+{
+	relay->input.skip = (uint32_t)(message->total - message->here);
+	relay->input.skip_passes = true;
+	relay->input.skip_type = message->head.type;
+}
+
 static inline bool
 relay_has_expected(const struct relay *relay)
 {

@@ -25,14 +25,6 @@
 #include "relay/relay_timeouts.h"
 
 void
-relay_pass_rest(struct relay *relay, const struct relay_message *message)
-{
-	relay->input.skip = (uint32_t)(message->total - message->here);
-	relay->input.skip_passes = true;
-	relay->input.skip_type = message->head.type;
-}
-
-void
 relay_pass(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {

@@ -22,13 +22,6 @@
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
-struct statement *
-relay_named(const struct relay *relay, const char *name)
-{
-	return name[0] == '\0' ? relay->prepared.unnamed :
-	    names_find(&relay->prepared.names, name);
-}
-
 void
 relay_set_named(struct relay *relay, const char *name,
     struct statement *statement)

@@ -48,7 +48,7 @@ struct statement {
 	uint32_t		 touches;	/* sqlscan's, of the text */
 	enum sql_verb		 verb;
 	bool			 alters;	/* sqlscan's, as well */
-	uint8_t			 may_be_ours;	/* relay/own.h */
+	uint8_t			 may_be_ours;	/* session/own.h */
 	/* Where it goes: a catalogue's number, and below it why. */
 	_Atomic uint64_t	 routed;
 	const char		*text;		/* ends with NUL */

@@ -11,7 +11,6 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/text.h"
 #include "config/config.h"
 #include "pool/pool_set.h"

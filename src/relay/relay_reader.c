@@ -15,7 +15,6 @@
  */
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "config/config.h"
 #include "pool/cluster.h"
 #include "pool/monitor.h"

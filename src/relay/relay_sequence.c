@@ -2,7 +2,6 @@
  * See relay/relay_sequence.h.  Runs on the client's thread.
  */
 
-#include "base/mem.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"

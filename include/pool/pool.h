@@ -67,8 +67,9 @@ struct ticket {
 	/* A server that is LINKED now; called as a task of the loop. */
 	void			(*granted)(struct ticket *, struct server *);
 	/*
-	 * No server will come: an error that waiting cannot heal, or the
-	 * first failed attempt if the ticket is impatient.  Called as a task.
+	 * No server will come: an error that waiting cannot heal; or, if the
+	 * ticket is impatient, the last attempt to open one has failed.
+	 * Called as a task.
 	 */
 	void			(*refused)(struct ticket *,
 				    const struct pool_error *);

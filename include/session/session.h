@@ -106,6 +106,8 @@ ssize_t			 session_read(struct server *, uint8_t *buffer);
 /* The message that begins here has come in part only; none: n is 0. */
 void			 session_hold_back(struct server_session *,
 			    const uint8_t *, size_t n);
+/* Its client is gone: what it was in the middle of is nobody's. */
+void			 session_forget_talk(struct server_session *);
 /* server_hooks */
 void			 session_free(struct server *);
 void			 session_reset(struct server *);

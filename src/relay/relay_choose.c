@@ -223,6 +223,10 @@ relay_on_long_wait(struct loop *loop, struct deadline *deadline)
 	struct error_fields	 fields = { .severity = "NOTICE",
 				    .sqlstate = "57P03", .message = text };
 	struct buf		 notice;
+	int64_t			 waited_us = loop_now_us(loop) -
+				    relay->ticket.since_us;
+	int64_t			 notify_us = atomic_load_explicit(
+				    &relay_notify_us, memory_order_relaxed);
 
 	relay_explain_wait(relay, text, sizeof text);
 	buf_init(&notice);
@@ -230,7 +234,10 @@ relay_on_long_wait(struct loop *loop, struct deadline *deadline)
 	stream_write(&client->stream, buf_bytes(&notice),
 	    buf_length(&notice));
 	buf_done(&notice);
-	relay_watch_limit(relay, loop_now_us(loop) - relay->ticket.since_us);
+	/* A loop has few durations, however many wait. */
+	if (notify_us > 0)
+		waited_us -= waited_us % notify_us;
+	relay_watch_limit(relay, waited_us);
 }
 
 void

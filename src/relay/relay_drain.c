@@ -257,8 +257,7 @@ relay_drain(struct server *server, bool is_running, bool is_in_batch)
 	server->user = NULL;
 	server->on_event = drain_on_event;
 	server_set_state(server, SERVER_CLEANING);
-	expected_done(&session->expected);
-	session->is_copying = session->has_said_error = false;
+	session_forget_talk(session);
 	session->is_in_batch = is_in_batch;
 	session->is_cancelled = is_running;
 	session->drained_us = loop_now_us(server->loop);

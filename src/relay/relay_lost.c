@@ -145,6 +145,8 @@ relay_leave_lost(struct relay *relay, enum reason reason, const char *what)
 	relay_drop_server(relay, reason, what);
 	relay->times.query_us = 0;
 	relay_watch_rest(relay);
+	if (relay->ending.reason != REASON_NONE)
+		relay_resume_later(relay);
 	relay_go_on(relay);
 }
 
@@ -163,17 +165,17 @@ relay_survive(struct relay *relay, enum reason reason, const char *what,
 	return true;
 }
 
-/* What it said before it went: the words of a FATAL. */
+/* What it said before it went: a FATAL, and not how a query of ours failed. */
 static bool
 relay_last_words(const struct relay *relay, struct error_fields *fields)
 {
 	const struct server_session *session = relay->server->session;
 
-	if (buf_length(&session->error) == 0 || session->has_failed)
+	if (buf_length(&session->error) == 0)
 		return false;
 	error_fields_parse(buf_bytes(&session->error),
 	    buf_length(&session->error), fields);
-	return true;
+	return strcmp(fields->severity, "ERROR") != 0;
 }
 
 /* type: of the message that makes no sense, or 0. */
@@ -295,7 +297,9 @@ relay_recall(struct server *server, const char *why)
 {
 	struct relay	*relay = server->user;
 
-	if (server->on_event == relay_on_server_event && relay->client != NULL)
+	/* A login has it for a moment only, and gives it back. */
+	if (server->on_event == relay_on_server_event &&
+	    relay->state == RELAY_LINKED)
 		client_dismiss(relay->client, REASON_SERVER_OLD, why, false);
 }
 

@@ -244,6 +244,24 @@ relay_switch_failed(struct relay *relay)
 	    text, "The statement is cancelled; connect again.");
 }
 
+/* In a transaction that has failed the client's statement fails as well. */
+static void
+relay_forget_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+
+	if (!session->has_failed)
+		return;
+	session->drawn_by = 0;
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), &fields);
+	if (strcmp(fields.sqlstate, "25P02") == 0)
+		session->has_failed = false;
+	else
+		relay_switch_failed(relay);
+}
+
 static void
 relay_clear_done(struct relay *relay)
 {
@@ -293,6 +311,15 @@ relay_words_done(struct relay *relay)
 		words_replace(relay->client->pool, words);
 }
 
+bool
+relay_is_in_front(const struct expectation *head)
+{
+	return head->kind == EXPECT_QUERY &&
+	    (head->purpose == PURPOSE_SETTINGS ||
+	    head->purpose == PURPOSE_SEQUENCES ||
+	    head->purpose == PURPOSE_BASELINE);
+}
+
 /* A cancel has waited for this. */
 static void
 relay_cancel_now(struct relay *relay)
@@ -302,7 +329,7 @@ relay_cancel_now(struct relay *relay)
 	if (relay->cancel.done == NULL)
 		return;
 	head = expected_head(&relay->server->session->expected);
-	if (head != NULL && head->purpose == PURPOSE_BASELINE)
+	if (head != NULL && relay_is_in_front(head))
 		return;
 	cancel_server(relay->server, relay->cancel.done, relay->cancel.arg);
 	relay->cancel.done = NULL;
@@ -320,8 +347,8 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 		relay_read_back_done(relay);
 		break;
 	case PURPOSE_SEQUENCES:
-		if (relay->server->session->has_failed)
-			relay_switch_failed(relay);
+		relay_forget_done(relay);
+		relay_cancel_now(relay);
 		break;
 	case PURPOSE_CLEAR:
 		relay_clear_done(relay);

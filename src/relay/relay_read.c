@@ -100,6 +100,8 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 		if (relay_waits_for_rest(&answer, total))
 			return 0;
 		if (relay_collects_row(&answer, total)) {
+			if (answer.length == 0)
+				return 0;
 			buf_add(&session->row, answer.body, answer.length);
 			session->skip = (uint32_t)(total - here);
 			session->skip_passes = false;

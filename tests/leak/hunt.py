@@ -84,7 +84,7 @@ def hunt(field, seed, statements, seconds, goes_on):
     writers = [Writer(c, random.Random(f"{seed}-{c}"), seed % 10 == 0)
                for c in range(ground.CLIENTS)]
     player = field.begin(options)
-    events, number = [], 0
+    events, number, told = [], 0, 0
     if goes_on:
         player.on_difference = Census(field, player, events)
     end = time.monotonic() + seconds
@@ -104,6 +104,9 @@ def hunt(field, seed, statements, seconds, goes_on):
                 wanted.append([number, client, ops])
             events += wanted
             player.play_round(wanted)
+            if player.statements >= told + 10000:
+                told = player.statements
+                print(f"{told} statements", flush=True)
     except Difference as difference:
         show_who(field, difference)
         return events, options, difference, player.statements

@@ -233,9 +233,17 @@ def test_writes_wait_for_a_primary_while_reads_go_on(world):
         writer = Client(weir.port, user="postgres")
         reader = Client(weir.port, user="postgres",
                         options="-c pgweir.route=replica")
+        split = Client(weir.port, user="postgres")
         assert writer.one("select a from t") == "7"
         assert reader.one("select a from t") == "7"
+        there = "select a, inet_server_port() from t"
+        wait_until("reads are split", lambda: int(split.rows(there)[0][1]) !=
+                   cluster.nodes[0].port)
         cluster.nodes[0].kill()
+        # Who does not name it reads on as well, also one that is new.
+        for one in (split, Client(weir.port, user="postgres"), split):
+            value, port = one.rows(there)[0]
+            assert value == "7" and int(port) != cluster.nodes[0].port
         writer.send(query("insert into t values (8)"))
         # The notice is the event: it comes while the statement waits.
         first = writer.read()

@@ -442,6 +442,22 @@ START_TEST(who_leaves_while_she_moves_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(she_moves_also_when_the_shared_server_dies_meanwhile)
+{
+	ann_moves(notification("x"));
+	says(one, complete("LISTEN"), ready('I'));
+	hears(hub, query("SELECT 1"));
+	leaves(hub);
+	hub = server_enters();
+	hub_obeys("LISTEN \"x\";");
+	hears(one, query("LISTEN \"x\";"));
+	says(one, complete("LISTEN"), ready('I'));
+	hears(ann, notification("x"), notification("x"));
+	hub_obeys("UNLISTEN \"x\";");
+	talk_ends();
+}
+END_TEST
+
 START_TEST(what_comes_while_her_begin_is_held_comes_with_its_end)
 {
 	ann_asks_to_listen_at(talk_begins_split(""));
@@ -560,6 +576,7 @@ CHECK_MAIN("talk_listen",
     a_server_that_keeps_what_it_listens_to_keeps_its_client,
     who_changes_her_encoding_hears_everything_once,
     who_leaves_while_she_moves_leaves_nothing_behind,
+    she_moves_also_when_the_shared_server_dies_meanwhile,
     what_comes_while_her_begin_is_held_comes_with_its_end,
     what_comes_while_her_settings_are_refused_comes_with_the_error,
     a_channel_that_one_leaves_while_another_comes_is_listened_to,

@@ -134,6 +134,40 @@ START_TEST(with_room_in_the_pool_a_server_with_names_is_kept)
 }
 END_TEST
 
+/* Longer than what is read at once. */
+START_TEST(a_long_setting_is_read_back_wherever_it_is_cut)
+{
+	enum { LENGTH = 70000 };
+	static const size_t	 cuts[] = { 1, 4, 5, 6, 26, 27, 60000 };
+	static char		 value[LENGTH];
+	static const uint8_t	 head[] = { 0, 2, 0, 0, 0, 11 };
+	static const uint8_t	 length[] = { 0, LENGTH >> 16,
+				    (uint8_t)(LENGTH >> 8), (uint8_t)LENGTH };
+	struct peer		*one, *ann, *bob;
+	struct saying		*all;
+
+	memset(value, 'x', sizeof value);
+	for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+		one = talk_begins(ONE_SERVER);
+		ann = client_enters(1);
+		bob = client_enters(1);
+		asks(ann, one, "set search_path = x", 'I');
+		(void)hears_body(one, 'Q');
+		all = message_of('D', all_of(bytes(head, 6),
+		    bytes("search_path", 11), bytes(length, 4),
+		    bytes(value, LENGTH)));
+		says(one, cut(all, 0, cuts[i]));
+		says(one, cut(all, cuts[i], length_of(all)),
+		    complete("SELECT 1"), ready('I'));
+		says(bob, query("bob"));
+		hears(one, query("RESET \"search_path\";"), query("bob"));
+		says(one, complete("RESET"), ready('I'));
+		answers(one, bob, 'I');
+		talk_ends();
+	}
+}
+END_TEST
+
 /* The name is on its way to the server when its client goes. */
 START_TEST(a_server_has_the_names_that_were_sent_to_it)
 {
@@ -176,4 +210,5 @@ CHECK_MAIN("talk_settings",
     a_tenant_named_in_each_transaction_adds_nothing,
     who_has_not_named_it_gets_another_server,
     with_room_in_the_pool_a_server_with_names_is_kept,
+    a_long_setting_is_read_back_wherever_it_is_cut,
     a_server_has_the_names_that_were_sent_to_it)

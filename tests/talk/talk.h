@@ -56,6 +56,11 @@ void		 talk_begins_cold(const char *database, const char *options);
  * server is, is the primary.  Nobody asks them; nothing is proven to read.
  */
 struct peer	*talk_begins_split(const char *options);
+/* Of them: the primary says how far it has written, */
+void		 primary_is_at(int64_t lsn);
+/* and the replica how far it has replayed; whether it may serve reads. */
+void		 replica_is_at(int64_t lsn);
+void		 replica_serves(bool);
 void		 talk_ends(void);
 
 /* PostgreSQL stops listening, and listens again. */

@@ -16,13 +16,6 @@
 #include "relay/relay_private.h"
 #include "relay/relay_timeouts.h"
 
-static struct relay *
-relay_of_deadline(struct deadline *deadline)
-{
-	return relay_of_client(container_of(deadline, struct client,
-	    deadline));
-}
-
 _Atomic int64_t	relay_slow_us;
 
 /* What the transaction was taken for, where there are several hosts. */

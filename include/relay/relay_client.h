@@ -30,6 +30,8 @@ size_t	relay_read_client(struct relay *, struct relay_io *, uint8_t *,
 /* Pass the message on as it is, the rest of it when it comes. */
 void	relay_pass(struct relay *, struct relay_io *,
 	    const struct relay_message *);
+/* Of a message that was begun: the rest passes when it comes. */
+void	relay_pass_rest(struct relay *, const struct relay_message *);
 /* Drop the rest of the message. */
 void	relay_drop(struct relay *, const struct relay_message *);
 /* True: it may begin a transaction block, and pool_mode is statement. */

@@ -430,6 +430,9 @@ hearer_own(struct hearer *hearer, uint32_t pid, const char *channel,
 			free(kept);
 			return;
 		}
+	/* It will not say this one, but perhaps the same of somebody else. */
+	if (!hub_is_listening(hearer->hub))
+		return;
 	own = mem_new(sizeof *own);
 	own->pid = pid;
 	own->hash = hash;

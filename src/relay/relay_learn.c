@@ -65,9 +65,7 @@ relay_ask_about(struct server_session *session, struct relay_io *io,
 
 	buf_init(&message);
 	put_describe(&message, 'S', server_name);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_server, &message);
 	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
 	    FATE_SWALLOW);
 	entry->statement = statement_hold(statement);
@@ -211,7 +209,6 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 		put_end(&answer, mark);
 		put_empty(&answer, MSG_NO_DATA);
 		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
 		relay_drop(relay, message);
 		return true;
 	}
@@ -254,8 +251,7 @@ relay_prepare(struct relay *relay, struct relay_io *io,
 	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
 		return number;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	*verdict = RELAY_LATER;
 	return 0;
 }

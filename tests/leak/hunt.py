@@ -36,7 +36,10 @@ def options_of(dice, has_replicas):
     """pgweir's options, too, are the seed's."""
     found = {"default_pool_size": 5, "workers": dice.choice((1, 2, 2)),
              "max_prepared_statements": dice.choice((2, 10, 200)),
-             "max_client_conn": 100}
+             "max_client_conn": 100,
+             # Who waits for long is told so: that is the machine's speed,
+             # and one who waits too long is found by the player.
+             "query_wait_notify": 0}
     if has_replicas:
         found["read_your_writes"] = dice.choice(("session", "application"))
         found["split_transactions"] = dice.choice(("on", "off"))

@@ -225,12 +225,7 @@ START_TEST(she_keeps_her_server_when_the_shared_one_is_refused)
 {
 	one = talk_begins("default_pool_size = 1\n");
 	postgres_stops();
-	ann = client_enters(2);
-	says(ann, query("listen x"));
-	hears(one, query("listen x"));
-	says(one, complete("LISTEN"), ready('I'));
-	hears(ann, complete("LISTEN"));
-	one_listens_to("x");
+	ann_asks_to_listen_at(one);
 	hears(one, query("LISTEN \"x\";"));
 	says(one, notification("x"), complete("LISTEN"));
 	hears(ann, notification("x"));
@@ -295,6 +290,27 @@ START_TEST(the_shared_server_that_dies_is_opened_again_with_growing_pauses)
 	hub_obeys("LISTEN \"x\";");
 	says(hub, notification("x"));
 	hears(ann, notification("x"));
+	talk_ends();
+}
+END_TEST
+
+START_TEST(what_the_shared_server_has_missed_hides_nothing_later)
+{
+	struct saying	*raw;
+
+	ann_listens();
+	raw = notification_by(one, "x");
+	leaves(hub);
+	hub = server_enters();
+	hears(hub, query("LISTEN \"x\";"));
+	ann_says("notify x");
+	says(one, complete("NOTIFY"), raw, ready('I'));
+	hears(ann, complete("NOTIFY"), notification_by(ann, "x"), ready('I'));
+	one_listens_to("x");
+	says(hub, complete("LISTEN"), ready('I'));
+	/* Somebody else's on that server. */
+	says(hub, raw);
+	hears(ann, raw);
 	talk_ends();
 }
 END_TEST
@@ -570,6 +586,7 @@ CHECK_MAIN("talk_listen",
     she_who_leaves_while_it_is_opened_leaves_nothing_behind,
     her_server_that_dies_before_she_is_told_ends_her,
     the_shared_server_that_dies_is_opened_again_with_growing_pauses,
+    what_the_shared_server_has_missed_hides_nothing_later,
     a_listener_that_waits_for_its_server_meanwhile_hears_at_once,
     a_cancel_does_not_hit_the_listening_in_front_of_her_statement,
     a_server_that_cannot_listen_any_more_ends_its_client,

@@ -132,7 +132,7 @@ relay_settings_refused(struct relay *relay)
 	if (fields.hint == NULL &&
 	    settings_are_accepted(relay->settings.wanted, relay->client->pool))
 		fields.hint = "A setting of this session cannot be applied "
-		    "to a server any more; RESET it.";
+		    "to a server any more: connect again.";
 	relay_settings_fit(relay);
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 	    "a client's settings were refused");

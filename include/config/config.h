@@ -250,4 +250,7 @@ void	config_socket_settings(const struct config *,
 void	config_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
 
+/* The setting by which a client says where its transactions go. */
+#define ROUTE_NAME	"pgweir.route"
+
 #endif

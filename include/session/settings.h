@@ -47,6 +47,8 @@ bool		 settings_have_customs(const struct settings *);
 bool		 settings_have_others(const struct settings *);
 /* Transactions are SERIALIZABLE that do not say otherwise. */
 bool		 settings_are_serializable(const struct settings *);
+/* What is created without a schema is temporary: search_path begins so. */
+bool		 settings_create_temporary(const struct settings *);
 /* The value for a name, or NULL. */
 const char	*settings_get(const struct settings *, const char *name);
 

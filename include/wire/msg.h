@@ -122,4 +122,17 @@ msg_peek(const uint8_t *data, size_t n, struct msg_head *head)
 	    memory_order_relaxed) ? MSG_OK : MSG_BAD;
 }
 
+/* Its type, and how many bytes are behind the head. */
+static inline void
+msg_set_head(uint8_t head[MSG_HEAD_BYTES], uint8_t type, size_t body_bytes)
+{
+	uint32_t	length = (uint32_t)(MSG_HEAD_BYTES - 1 + body_bytes);
+
+	head[0] = type;
+	head[1] = (uint8_t)(length >> 24);
+	head[2] = (uint8_t)(length >> 16);
+	head[3] = (uint8_t)(length >> 8);
+	head[4] = (uint8_t)length;
+}
+
 #endif

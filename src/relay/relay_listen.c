@@ -86,10 +86,7 @@ relay_listen_lay(struct relay *relay, struct relay_io *io)
 		return;
 	buf_init(&query);
 	hearer_put_channels(relay->listen.hearer, &query);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query),
-	    PURPOSE_BASELINE);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, PURPOSE_BASELINE);
 	relay->listen.has_baseline = true;
 }
 
@@ -105,8 +102,7 @@ relay_listen_laid(struct relay *relay)
 	if (!session->has_failed ||
 	    relay->listen.hearer->move == MOVE_LISTENS_AGAIN)
 		return;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	snprintf(text, sizeof text, "this session cannot listen on a server "
 	    "any more: %s", fields.message);
 	client_fail_as(relay->client, REASON_SERVER_LOST, fields.sqlstate,
@@ -288,12 +284,9 @@ relay_listen_here(struct relay *relay, enum hearer_move move)
 		hearer_put_found(hearer, &query);
 	else
 		hearer_put_channels(hearer, &query);
-	buf_add(&query, "", 1);
 	relay_io_init(&io, relay);
-	relay_send_own(relay, &io, (const char *)buf_bytes(&query),
-	    PURPOSE_LISTEN_HERE);
+	relay_send_own_buf(relay, &io, &query, PURPOSE_LISTEN_HERE);
 	relay_io_send(&io, relay);
-	buf_done(&query);
 	hearer->move = move;
 	relay->ties.pins |= PIN_LISTEN;
 }
@@ -340,15 +333,6 @@ relay_listen_goes_on(struct relay *relay)
  * Telling the client.
  */
 
-static void
-relay_listen_write(struct relay *relay, struct buf *buf)
-{
-	stream_write(&relay->client->stream, buf_bytes(buf),
-	    buf_length(buf));
-	COUNT(relay_lane(relay)->counters.sent, buf_length(buf));
-	buf_done(buf);
-}
-
 void
 relay_listen_say_ready(struct relay *relay)
 {
@@ -360,7 +344,7 @@ relay_listen_say_ready(struct relay *relay)
 	    hearer_next_kept(relay->listen.hearer, &message))
 		;
 	put_ready(&message, STATUS_IDLE);
-	relay_listen_write(relay, &message);
+	relay_write(relay, &message);
 	if (relay->listen.hearer != NULL && relay->listen.hearer->count == 0 &&
 	    relay->listen.hearer->order == NULL) {
 		hearer_free(relay->listen.hearer);
@@ -379,10 +363,7 @@ relay_listen_put_kept(struct relay *relay, struct relay_io *io)
 	buf_init(&message);
 	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
-	parcel_piece(&io->to_client, buf_bytes(&message),
-	    buf_length(&message));
-	/* A large one was sent and not copied. */
-	buf_done(&message);
+	parcel_buf(&io->to_client, &message);
 }
 
 void
@@ -401,7 +382,7 @@ relay_listen_flush(struct relay *relay)
 	buf_init(&message);
 	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
-	relay_listen_write(relay, &message);
+	relay_write(relay, &message);
 }
 
 /*
@@ -445,8 +426,6 @@ relay_listen_on_notification(struct relay *relay, struct relay_io *io,
 		return true;
 	buf_init(&message);
 	put_notification(&message, relay->client->key_pid, channel, payload);
-	parcel_piece(&io->to_client, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_client, &message);
 	return false;
 }

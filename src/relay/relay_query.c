@@ -35,20 +35,28 @@ relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
 {
 	struct server_session	*session = relay->server->session;
 	struct buf		 message;
+	bool			 is_long;
 
 	buf_init(&message);
 	put_query(&message, query);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	if (io->to_server.count > 0 &&
-	    buf_length(&message) > LOOP_BUFFER_BYTES / 8)
+	is_long = buf_length(&message) > LOOP_BUFFER_BYTES / 8;
+	parcel_buf(&io->to_server, &message);
+	if (is_long)
 		parcel_send(&io->to_server);
-	buf_done(&message);
 	expected_add(&session->expected, EXPECT_QUERY,
 	    FATE_SWALLOW)->purpose = (uint8_t)purpose;
 	session_set_unnamed(session, NULL);
 	session->has_failed = false;
 	buf_done(&session->reported);
+}
+
+void
+relay_send_own_buf(struct relay *relay, struct relay_io *io, struct buf *query,
+    enum expect_purpose purpose)
+{
+	buf_add(query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(query), purpose);
+	buf_done(query);
 }
 
 /* It was idle for long: does it still answer? */
@@ -86,9 +94,7 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
 	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to,
 	    relay->settings.is_person_first, scope);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, purpose);
 }
 
 bool
@@ -152,9 +158,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_ask_customs(&query, relay->settings.naming);
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, purpose);
 	relay->is_holding = true;
 }
 
@@ -170,9 +174,7 @@ relay_report_back(struct relay *relay)
 	buf_init(&report);
 	settings_report_back(&report, relay->settings.defaults,
 	    relay->settings.wanted, pool);
-	stream_write(&relay->client->stream, buf_bytes(&report),
-	    buf_length(&report));
-	buf_done(&report);
+	relay_write(relay, &report);
 }
 
 /* What the host of this server has accepted, logins go by, too. */
@@ -236,8 +238,7 @@ relay_switch_failed(struct relay *relay)
 
 	if (relay->is_holding || relay->state != RELAY_LINKED)
 		return;
-	error_fields_parse(buf_bytes(&relay->server->session->error),
-	    buf_length(&relay->server->session->error), &fields);
+	session_error(relay->server->session, &fields);
 	snprintf(text, sizeof text, "the settings of this session could not "
 	    "be applied to a server: %s", fields.message);
 	client_fail_as(relay->client, REASON_BAD_PARAMETER, fields.sqlstate,
@@ -254,8 +255,7 @@ relay_forget_done(struct relay *relay)
 	if (!session->has_failed)
 		return;
 	session->drawn_by = 0;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	if (strcmp(fields.sqlstate, "25P02") == 0)
 		session->has_failed = false;
 	else

@@ -2,7 +2,6 @@
  * See relay/relay_sequence.h.  Runs on the client's thread.
  */
 
-#include "base/mem.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
@@ -64,8 +63,7 @@ relay_send_in_batch(struct relay *relay, struct relay_io *io, const char *text)
 	put_execute(&buf, name, 0);
 	put_close(&buf, 'P', name);
 	put_close(&buf, 'S', name);
-	parcel_piece(&io->to_server, buf_bytes(&buf), buf_length(&buf));
-	buf_done(&buf);
+	parcel_buf(&io->to_server, &buf);
 	for (size_t i = 0; i < sizeof kinds; i++)
 		entry = expected_add(expected, (enum expect_kind)kinds[i],
 		    FATE_SWALLOW);
@@ -161,9 +159,7 @@ relay_end_drawn(struct relay *relay, struct relay_io *io,
 void
 relay_on_drawn_rest(struct loop *loop, struct deadline *deadline)
 {
-	struct client	*client = container_of(deadline, struct client,
-			    deadline);
-	struct relay	*relay = relay_of_client(client);
+	struct relay	*relay = relay_of_deadline(deadline);
 
 	(void)loop;
 	relay->ties.pins &= ~(uint32_t)PIN_DRAWN;

@@ -65,6 +65,21 @@ relay_empty_held(struct relay *relay)
 }
 
 void
+relay_hold_ahead(struct relay *relay, struct buf *ahead)
+{
+	struct buf	*held = &relay->input.held;
+
+	if (buf_length(ahead) == 0) {
+		buf_done(ahead);
+		return;
+	}
+	buf_add(ahead, buf_bytes(held), buf_length(held));
+	buf_done(held);
+	*held = *ahead;
+	buf_init(ahead);
+}
+
+void
 relay_go_on_with(struct relay *relay, struct relay_io *io)
 {
 	size_t	used = 0;

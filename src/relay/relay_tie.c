@@ -162,9 +162,7 @@ relay_announce_tie(struct relay *relay, struct relay_io *io, uint32_t pins)
 
 	buf_init(&notice);
 	relay_put_pin_notice(relay, &notice, pins);
-	parcel_piece(&io->to_client, buf_bytes(&notice),
-	    buf_length(&notice));
-	buf_done(&notice);
+	parcel_buf(&io->to_client, &notice);
 }
 
 static bool
@@ -236,6 +234,8 @@ bool
 relay_note_touches(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, uint32_t touches, bool is_query)
 {
+	if (settings_create_temporary(relay->settings.wanted))
+		touches |= SQL_TOUCHES_UNKNOWN;
 	if (touches == 0)
 		return true;
 	if ((relay_locks_astray(relay, touches) &&
@@ -283,9 +283,7 @@ relay_tie_fresh(struct relay *relay, uint32_t fresh)
 	if (relay_wants_notice(relay)) {
 		buf_init(&notice);
 		relay_put_pin_notice(relay, &notice, fresh);
-		stream_write(&relay->client->stream, buf_bytes(&notice),
-		    buf_length(&notice));
-		buf_done(&notice);
+		relay_write(relay, &notice);
 	}
 	return true;
 }

@@ -9,6 +9,7 @@
 #include "pool/server.h"
 #include "session/session.h"
 #include "session/words.h"
+#include "wire/error_fields.h"
 
 _Atomic bool	session_has_customs;
 
@@ -121,6 +122,14 @@ session_set_deallocate(struct server_session *session,
     struct statement *statement)
 {
 	session_hold(&session->deallocate, statement);
+}
+
+void
+session_error(const struct server_session *session,
+    struct error_fields *fields)
+{
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), fields);
 }
 
 ssize_t

@@ -45,7 +45,7 @@ from program import PROBE  # noqa: E402
 from rules import (  # noqa: E402
     CONVERTS, HEARD, LASTS, OPENS, RESETS, TIES, Said, has)
 
-PATIENCE = 20
+PATIENCE = 60
 LATENESS = 1
 FILLER = re.compile("<([0-9]+|probe)>")
 ENDINGS = frozenset(b"CEsI")

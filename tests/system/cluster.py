@@ -21,7 +21,7 @@ import time
 BIN = "/usr/lib/postgresql/15/bin"
 # What Debian has under /usr/bin are scripts that take long to choose these.
 os.environ["PATH"] = BIN + ":" + os.environ["PATH"]
-LIMIT = 30
+LIMIT = 90
 # The processes that run tests at the same time are forks of one.
 DICE = random.SystemRandom()
 

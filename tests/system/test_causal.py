@@ -86,20 +86,25 @@ def test_who_waits_for_a_replica_reads_no_older_row_either(world):
 
 
 def test_whose_writes_count_is_what_the_setting_says(world):
-    for scope in ("session", "application", "off"):
-        with Cluster(world) as cluster:
-            weir, client, primary, replicas = begin(
-                cluster, f"read_your_writes = {scope}")
-            other = Client(weir.port, user="postgres")
+    with Cluster(world) as cluster:
+        weir, _, primary, replicas = begin(cluster, "")
+        for n, scope in enumerate(("session", "application", "off"), 1):
+            weir.console(f"set read_your_writes = {scope}")
+            client, other = (Client(weir.port, user="postgres")
+                             for _ in range(2))
             app = Client(weir.port, user="app")
+            cluster.caught_up()
             for node in replicas:
                 pause(node)
-            write(client, 1)
-            assert app.rows(READ)[0][0] == "0"
+            write(client, n)
+            old, new = str(n - 1), str(n)
+            assert app.rows(READ)[0][0] == old
             assert other.rows(READ)[0][0] == (
-                "1" if scope == "application" else "0")
+                new if scope == "application" else old)
             assert client.rows(READ)[0][0] == (
-                "0" if scope == "off" else "1")
+                old if scope == "off" else new)
+            for node in replicas:
+                resume(node)
 
 
 def test_a_write_of_which_nobody_knows_counts_as_a_write(world):

@@ -227,7 +227,7 @@ def test_an_open_transaction_is_a_failed_one_when_its_primary_is_lost(world):
 
 def test_writes_wait_for_a_primary_while_reads_go_on(world):
     with Cluster(world) as cluster:
-        weir = cluster.start("failover_wait = 20s")
+        weir = cluster.start("failover_wait = 60s\nquery_wait_notify = 1s")
         weir.sql("create table t as select 7 as a")
         cluster.caught_up()
         writer = Client(weir.port, user="postgres")

@@ -64,6 +64,7 @@ class Proxy:
                     rb"raise (\w{5}) (\w+) ([\w ]*)\.", data)
                 if asks and CANCEL_CODE in data[:12] and self.hung:
                     self.answer(*self.hung)
+                    break
                 elif found and b"hang" in data:
                     self.hung = source, data, found
                 elif found:

@@ -163,3 +163,43 @@ def test_however_many_write_the_primary_is_asked_by_one_question_at_a_time(world
         for client in clients:
             wait_until("its answers count for all", lambda: int(
                 client.one(there)) != cluster.nodes[0].port)
+
+
+class Watched(OldServer):
+    """In front of a PostgreSQL: tells logins and a monitor's questions."""
+
+    def note(self, data, server):
+        if b"user\0" in data:
+            self.queries.append("login")
+        elif b"pgweir_monitor" in data:
+            self.queries.append("question")
+        server.sendall(data)
+        return b""
+
+    strip = staticmethod(Deaf.strip)
+
+
+def test_the_line_moves_with_the_first_question_that_a_new_primary_answers(world):
+    with Cluster(world, replicas=1) as cluster:
+        old, new = cluster.nodes
+        watched = Watched(new.port)
+        weir = world.start(
+            "role_check_interval = 500ms\nrole_check_timeout = 60s\n"
+            "failover_wait = 60s\n", "app = host=127.0.0.1,127.0.0.1 "
+            f"port={old.port},{watched.port}")
+        clients = [Client(weir.port, user="postgres") for _ in range(5)]
+        clients[0].rows("create table t (a int)")
+        cluster.caught_up()
+        old.kill()
+        wait_until("it is known", lambda: "has no primary" in weir.text())
+        for client in clients:
+            client.send(query("insert into t values (1)"))
+        wait_until("it is asked meanwhile", lambda:
+                   watched.queries[-2:] == ["question", "question"])
+        new.promote()
+        before = len(watched.queries)
+        for client in clients:
+            answer = client.until_ready()
+            assert kinds(answer)[-2:] == "CZ", answer
+        # One may have been on its way before.
+        assert watched.queries[before:].index("login") <= 2, watched.queries

@@ -238,6 +238,18 @@ def test_settings_that_are_refused_later_do_not_run_the_statement(world):
     assert b.one("show session_replication_role") == "origin"
 
 
+def test_who_has_a_role_that_is_gone_is_told_to_connect_again(world):
+    world.pg.sql("drop role if exists fleeting; create role fleeting")
+    weir, a, b = pair(world)
+    a.ask(query("set role fleeting"))
+    assert b.one("select current_user") == "app"
+    world.pg.sql("drop role fleeting")
+    for text in "select 1", "reset role":
+        error = error_of(a.ask(query(text)))
+        assert error["C"] == "22023" and "connect again" in error["H"], error
+    assert b.one("select current_user") == "app"
+
+
 def test_a_backslash_that_hides_a_quote_hides_no_setting(world):
     weir = world.start(ONE)
     a = Client(weir.port)

@@ -53,10 +53,7 @@ START_TEST(a_server_whose_settings_already_fit_is_preferred)
 	struct peer	*ann = client_enters(1), *bob = client_enters(1);
 
 	asks(ann, one, "begin", 'T');
-	says(bob, query("select 1"));
-	two = server_enters();
-	hears(two, query("select 1"));
-	answers(two, bob, 'I');
+	two = opens_for(bob, "select 1", 'I');
 	asks(ann, one, "set search_path = a", 'T');
 	asks(ann, one, "commit", 'I');
 	tells_of(one, "search_path", "a");
@@ -121,10 +118,7 @@ START_TEST(with_room_in_the_pool_a_server_with_names_is_kept)
 
 	asks(ann, one, "set app.tenant = 'ann'", 'I');
 	tells_of(one, "app.tenant", "ann");
-	says(bob, query("select 1"));
-	two = server_enters();
-	hears(two, query("select 1"));
-	answers(two, bob, 'I');
+	two = opens_for(bob, "select 1", 'I');
 	for (int i = 0; i < 3; i++) {
 		asks(ann, one, "select 1", 'I');
 		asks(bob, two, "select 2", 'I');
@@ -177,10 +171,7 @@ START_TEST(a_server_has_the_names_that_were_sent_to_it)
 
 	asks(ann, one, "set app.tenant = 'ann'", 'I');
 	tells_of(one, "app.tenant", "ann");
-	says(bob, query("select 1"));
-	two = server_enters();
-	hears(two, query("select 1"));
-	answers(two, bob, 'I');
+	two = opens_for(bob, "select 1", 'I');
 	says(cat, query("begin; set local app.tenant = 'cat'"));
 	(void)hears_body(one, 'Q');
 	says(one, complete("SELECT 1"), ready('I'));

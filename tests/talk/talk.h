@@ -130,6 +130,9 @@ void		 leaves_unnoticed(struct peer *);
 /* A whole statement: asked through this server, and answered. */
 #define asks(client, server, text, status)				\
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
+/* The same through a server that is opened for it, and returned. */
+#define opens_for(client, text, status)					\
+	talk_opens_for(__FILE__, __LINE__, (client), (text), (status))
 /* The other side has closed the connection, behind what was heard. */
 bool		 has_heard_the_end(const struct peer *);
 /* Its cancel key. */
@@ -224,6 +227,8 @@ void		 talk_answers(const char *file, int line, struct peer *server,
 		    struct peer *client, char status);
 void		 talk_asks(const char *file, int line, struct peer *client,
 		    struct peer *server, const char *text, char status);
+struct peer	*talk_opens_for(const char *file, int line,
+		    struct peer *client, const char *text, char status);
 void		 talk_is_brought_in_step(const char *file, int line,
 		    struct peer *server, bool is_in_batch);
 struct peer	*talk_arrives(const char *file, int line);

@@ -29,6 +29,7 @@
 #include "relay/relay.h"
 #include "session/words.h"
 #include "stop.h"
+#include "wire/msg.h"
 #include "wire/scram.h"
 #include "worker.h"
 
@@ -105,6 +106,8 @@ lifecycle_on_fault(void *arg, bool is_error, const char *sentence)
 static void
 lifecycle_apply_limits(const struct config *config)
 {
+	int64_t	packet = config->option.max_packet_size - MSG_HEAD_BYTES;
+
 	relay_prepared_max = (size_t)config->option.max_prepared_statements;
 	hearer_kept_max = (size_t)config->option.listen_queue_bytes;
 	statement_bytes_max = (size_t)config->option.max_statement_bytes;
@@ -117,6 +120,8 @@ lifecycle_apply_limits(const struct config *config)
 	atomic_store(&relay_slow_us, config->option.log_slow_us);
 	atomic_store(&relay_notify_us, config->option.query_wait_notify_us);
 	atomic_store(&pool_fast_close, config->option.server_fast_close);
+	atomic_store(&msg_body_bytes_allowed, packet < MSG_BODY_BYTES_MAX ?
+	    (uint32_t)packet : MSG_BODY_BYTES_MAX);
 	atomic_store(&scram_iterations, config->option.scram_iterations);
 }
 

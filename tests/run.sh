@@ -12,9 +12,11 @@ build=$top/build-test
 stages=${*:-install build lint unit talk system hunt drivers k8s}
 passed=0 failed=0 skipped=0
 
-# Output of a stage is shown only when something in it failed.
+# Output of a stage is shown only when something in it failed, and what failed
+# is named once more at the end.
 output=$(mktemp)
-trap 'rm -f "$output"' EXIT
+names=$(mktemp)
+trap 'rm -f "$output" "$names"' EXIT
 
 stage_install() {
 	sh tests/install.sh "$@"
@@ -58,7 +60,11 @@ run_checks() {
 	for test in "$1"/check_*; do
 		[ -f "$test" ] && [ -x "$test" ] || continue
 		"./$test" >one-test.log 2>&1
-		count_checks <one-test.log || { cat one-test.log; bad=1; }
+		count_checks <one-test.log || {
+			cat one-test.log
+			echo "failed: $test"
+			bad=1
+		}
 		grep -q Checks: one-test.log || failed=$((failed + 1))
 	done
 	[ -z "$bad" ]
@@ -79,7 +85,7 @@ stage_unit() {
 }
 
 # A program of ours whose last line is "N passed, N failed, N skipped"; what was
-# skipped, and why, is shown in any case.
+# skipped, and why, is shown in any case, what passed in none.
 run_counted() {
 	log=$build/$1.log
 	shift
@@ -88,7 +94,7 @@ run_counted() {
 	# shellcheck disable=SC2046
 	set -- $(echo "$line" | tr -dc '0-9 ')
 	if [ $# -ne 3 ]; then
-		cat "$log"
+		grep -av '^ok ' "$log"
 		failed=$((failed + 1))
 		return 1
 	fi
@@ -96,7 +102,7 @@ run_counted() {
 	skipped=$((skipped + $3))
 	grep -A 1 '^skipped' "$log" >&3
 	grep '^passed at the second try' "$log" >&3
-	[ "$2" -eq 0 ] || { cat "$log"; return 1; }
+	[ "$2" -eq 0 ] || { grep -av '^ok ' "$log"; return 1; }
 }
 
 # The same program every time; tests/soak.sh looks for new ones.
@@ -136,10 +142,13 @@ for stage in $stages; do
 		result=FAILED
 		[ "$failed" != "$before" ] || failed=$((failed + 1))
 		cat "$output"
+		grep '^failed: ' "$output" >>"$names" ||
+		    echo "failed: $stage" >>"$names"
 	fi
 	printf '%-8s %-6s %4d s\n' "$stage" "$result" \
 	    $(($(date +%s) - start))
 	[ "$stage" != build ] || [ "$result" = ok ] || break
 done
+cat "$names"
 echo "$passed passed, $failed failed, $skipped skipped"
 [ "$failed" -eq 0 ]

@@ -206,6 +206,7 @@ void		 config_replace(struct config *);
 
 /* The entry for this name, else the one named "*", else NULL. */
 const struct database	*config_database(const struct config *, const char *);
+bool		 config_is_auto(const struct config *, const char *name);
 /* The first entry, if all lead to the same hosts; else NULL. */
 const struct database	*config_same_hosts(const struct config *);
 const struct user	*config_user(const struct config *, const char *);
@@ -248,5 +249,8 @@ void	config_socket_settings(const struct config *,
 	    struct socket_settings *);
 void	config_pool_settings(const struct config *, const struct database *,
 	    const char *user, struct pool_settings *);
+
+/* The setting by which a client says where its transactions go. */
+#define ROUTE_NAME	"pgweir.route"
 
 #endif

@@ -90,6 +90,11 @@ X(TIME, server_idle_timeout, server_idle_timeout_us, "30s", "600", 0,	\
 X(TIME, server_lifetime, server_lifetime_us, "3600", "3600", 0,		\
     OPTION_YEAR, true, "close a server that is this old when it is given "\
     "back; 0: never")							\
+X(TIME, autodb_idle_timeout, autodb_idle_timeout_us, "3600", "3600", 0,	\
+    OPTION_YEAR, true, "a database made from * that was not used for this "\
+    "long is forgotten; 0: never; looked at every stats_period")	\
+X(TIME, pool_idle_timeout, pool_idle_timeout_us, "0", "0", 0,		\
+    OPTION_YEAR, true, "the same for every pool")			\
 X(BOOL, server_fast_close, server_fast_close, "0", "0", 0, 0, true,	\
     "RECONNECT, or a change of how servers are opened, ends sessions "	\
     "in pool_mode session at their next transaction boundary")		\
@@ -225,6 +230,9 @@ X(BOOL, follow_functions, follow_functions, "1", "1", 0, 0, true,	\
 X(BYTES, max_statement_memory, max_statement_memory_bytes, "256MB",	\
     "256MB", 0, INT64_MAX, true,					\
     "texts of statements that are kept, all together; 0: unlimited")	\
+X(BYTES, max_packet_size, max_packet_size, "2147483647", "2147483647",	\
+    65536, INT32_MAX, true, "length of a message in either direction, as a "\
+    "query or a row; one that is longer ends its connection")		\
 X(INT, max_client_statements, max_client_statements, "10000", "10000",	\
     0, 1000000, true, "prepared statements that one client may have; "	\
     "0: unlimited")							\
@@ -356,13 +364,10 @@ X(TEXT, resolv_conf, resolv_conf, "", "", 0, 0, false,			\
 #define OPTION_IGNORED_LIST(X)						\
 X(pkt_buf, "buffers are shared and need no size")			\
 X(sbuf_loopcnt, "one read a connection and round")			\
-X(max_packet_size, "messages stream through, whatever their size")	\
 X(track_extra_parameters, "every setting of a client is followed")	\
 X(service_name, "there is no such thing outside of Windows")		\
 X(job_name, "there is no such thing outside of Windows")		\
 X(conffile, "the file given on the command line is read again")	\
-X(autodb_idle_timeout, "databases made from * are kept")		\
-X(pool_idle_timeout, "pools without servers cost nothing")		\
 X(dns_zone_check_period, "names are looked up again, see dns_max_ttl")
 
 /* Refused: they decide about who may log in, or what cannot be done. */

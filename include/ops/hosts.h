@@ -25,6 +25,11 @@ struct host_row {
 void	hosts_each(void (*each)(void *arg, const struct host_row *), void *arg);
 /* Whether some host may be used for writes, or for reads. */
 bool	hosts_have(bool writes);
+/*
+ * Nobody asks a host that stands alone: where there is no server now, one is
+ * opened.  True: something is tried.
+ */
+bool	hosts_try(void);
 
 void	metrics_hosts(struct buf *);
 

@@ -28,6 +28,7 @@ struct overview_pool {
 
 struct overview_database {
 	const char		*name;
+	bool			 is_there;	/* for overview_new() */
 	struct pool_numbers	 numbers;
 	struct counters		 counters;
 	struct route_counters	 routes;

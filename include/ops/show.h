@@ -11,7 +11,7 @@
 #include <stdint.h>
 
 #include "base/buf.h"
-#include "net/loop.h"
+#include "ops/console_round.h"
 #include "wire/put.h"
 
 enum { SHOW_COLUMNS_MAX = 32 };
@@ -30,11 +30,8 @@ struct show_table {
 };
 
 struct show {
-	struct letter		 letter;	/* going round */
+	struct console_round	 round;
 	const struct show_table	*table;
-	struct loop		*home;
-	uint64_t		 client_id;
-	int			 next_loop;
 	struct buf		 rows;
 	const char		*values[SHOW_COLUMNS_MAX];
 	char			 room[SHOW_COLUMNS_MAX][24];

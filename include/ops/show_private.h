@@ -27,8 +27,8 @@ void	show_fill_dns_hosts(struct show *, struct loop *);
 /* show.c: a row of a name and a number. */
 void	show_item(struct show *, const char *name, int64_t);
 
-/* show_stats.c; none of the pools before is of the same database. */
-bool	show_is_first_of(const struct pool *);
+/* show_stats.c; for one pool of each database that has any that is there. */
+bool	show_stands_for_database(const struct pool *);
 void	show_fill_stats(struct show *);
 void	show_fill_stats_totals(struct show *);
 void	show_fill_stats_averages(struct show *);

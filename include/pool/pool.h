@@ -67,8 +67,9 @@ struct ticket {
 	/* A server that is LINKED now; called as a task of the loop. */
 	void			(*granted)(struct ticket *, struct server *);
 	/*
-	 * No server will come: an error that waiting cannot heal, or the
-	 * first failed attempt if the ticket is impatient.  Called as a task.
+	 * No server will come: an error that waiting cannot heal; or, if the
+	 * ticket is impatient, the last attempt to open one has failed.
+	 * Called as a task.
 	 */
 	void			(*refused)(struct ticket *,
 				    const struct pool_error *);
@@ -184,6 +185,7 @@ struct pool {
 	_Atomic bool		 has_currval;	/* somebody asks for it */
 	_Atomic int		 pinned;	/* clients that keep a server */
 	_Atomic bool		 is_retired;	/* look the pool up again */
+	_Atomic int64_t		 used_us;	/* see pools_forget() */
 	_Atomic bool		 is_paused;
 	_Atomic bool		 is_disabled;	/* refuses new clients */
 	_Atomic uint32_t	 generation;	/* RECONNECT adds one */
@@ -243,6 +245,15 @@ struct pool	*pool_find_at(const struct config *, struct pool_set *,
 struct pool	*pool_each(const struct pool *);
 /* Bring all pools in line with a new configuration. */
 void		 pools_reload(const struct config *);
+/*
+ * pool_forget.c: retire what was not used for autodb_idle_timeout or
+ * pool_idle_timeout; now and then, by the main thread.
+ */
+void		 pools_forget(const struct config *);
+/* Retired, and nobody is there: as if it had never been. */
+bool		 pool_is_gone(struct pool *);
+/* As pool_each(), without those. */
+struct pool	*pool_each_there(const struct pool *);
 
 /*
  * An idle server, LINKED and the caller's; or NULL, and granted() or
@@ -331,6 +342,8 @@ void		 pool_release_kept(struct pool *);
 
 /* min_pool_size: open what is missing, on this loop. */
 void		 pool_fill(struct pool *, struct loop *);
+/* Open one if there is none, to see whether it can be. */
+void		 pool_try(struct pool *, struct loop *);
 
 /*
  * The servers of this pool belong to a former life of their host: they are
@@ -355,11 +368,11 @@ bool		 pool_is_quiet(struct pool *);	/* no server is in use */
 void		 pool_close_idle(struct pool *);
 
 /*
- * Why somebody waits, or waited in vain (limit: of query_wait_timeout, else
- * NULL), for people: how many servers there are, what they do, what the last
- * attempt to open one said.
+ * Why somebody waits (limit is NULL, and he is in line), or waited in vain
+ * (limit: of query_wait_timeout), for people: how many servers there are, what
+ * they do, what the last attempt to open one said.  True: that one failed.
  */
-void		 pool_explain_wait(struct pool *, const char *limit, char *,
+bool		 pool_explain_wait(struct pool *, const char *limit, char *,
 		    size_t);
 
 struct pool_numbers {

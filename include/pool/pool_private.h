@@ -10,6 +10,7 @@
  *	pool_former.c	servers whose host is not what it was
  *	pool_order.c	what the console has paused and disabled
  *	pool_keep.c	servers that are not lent
+ *	pool_forget.c	pools that nobody uses any more
  */
 
 #ifndef POOL_POOL_PRIVATE_H

@@ -37,13 +37,22 @@ struct kept_notice;
  */
 enum { HEARER_CHANNELS_MAX = 1000, HEARER_FOUND_MAX = 100000 };
 
+/* From the hub to its own server; see relay_listen.c. */
+enum hearer_move {
+	MOVE_NONE,
+	MOVE_BEGINS,		/* its server has to listen */
+	MOVE_LISTENS,		/* it does */
+	MOVE_ASKS_HUB,		/* for what the hub still has for it */
+	MOVE_LISTENS_AGAIN,	/* and the server for the same */
+};
+
 struct hearer {
 	struct relay		*relay;
 	struct hub		*hub;	/* NULL: it never had a channel */
 	struct hub_order	*order;	/* not NULL: the hub is asked */
 	bool			 is_asked; /* found is to be compared, when it
 					    * is known what is set as well */
-	bool			 must_stay; /* its own server has to listen */
+	enum hearer_move	 move;
 	size_t			 count;		/* of channels */
 	TAILQ_HEAD(, listening)	 channels;	/* in PostgreSQL's order */
 	char			**found;	/* what the server listens to */
@@ -72,17 +81,20 @@ void		 hearer_clear_found(struct hearer *);
  */
 bool		 hearer_choose_hub(struct hearer *, const char *encoding);
 /*
- * What was found is what the client listens to now.  True: the hub has to be
- * asked first, and relay_listen_answered() is called later.
+ * What was found is what the client listens to now.  What is new the hub is
+ * asked for, if it asks, and relay_listen_answered() is called later.
  */
-bool		 hearer_settle(struct hearer *);
-/* It listens to nothing any more. */
-void		 hearer_leave_all(struct hearer *);
+void		 hearer_settle(struct hearer *, bool asks);
+/* The same when the hub has said all that it has to say until now. */
+void		 hearer_ask_hub(struct hearer *);
+/* Its own server tells it everything; what was kept it still gets. */
+void		 hearer_leave_hub(struct hearer *);
 bool		 hearer_has(const struct hearer *, const char *channel);
 
 /* Of a whole NotificationResponse: its channel and payload. */
 uint64_t	 hearer_hash(const uint8_t *message, size_t);
-/* The client's server (this pid) has told it of its own notification. */
+/* The client's server tells it of a notification, its own (this pid) most
+ * often, which the hub has told as well or will tell. */
 void		 hearer_own(struct hearer *, uint32_t pid,
 		    const char *channel, uint64_t hash);
 /* Take the oldest of what was kept, or false. */

@@ -67,6 +67,8 @@ struct hub_branch {
 struct hub		*hub_of(struct pool *, struct loop *,
 			    const char *encoding);
 struct hub_branch	*hub_branch_of(struct hub *, const struct loop *);
+/* Any thread: what is notified now it will tell, as far as it knows. */
+bool			 hub_is_listening(const struct hub *);
 /* The order is answered later, never before this has returned. */
 void			 hub_send(struct hub_order *);
 void			 hub_order_free(struct hub_order *);

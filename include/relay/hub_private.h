@@ -5,6 +5,8 @@
 #ifndef RELAY_HUB_PRIVATE_H
 #define RELAY_HUB_PRIVATE_H
 
+#include <stdatomic.h>
+
 #include "base/buf.h"
 #include "net/deadline.h"
 #include "pool/pool.h"
@@ -32,6 +34,7 @@ struct hub {
 	int			 lane_count;
 	struct pool_keeper	 keeper;
 	struct server		*server;	/* UP */
+	atomic_bool		 is_listening;	/* to all that is wanted */
 	bool			 is_opening;
 	bool			 is_asking;
 	bool			 has_failed;	/* what is asked */

@@ -7,9 +7,16 @@
 
 #include "relay/relay_private.h"
 
-/* At its turn: now, or after what is expected. Takes the bytes of the buf. */
-void	relay_answer(struct relay *, struct relay_io *, enum expect_kind,
-	    struct buf *);
+/* Of the client's transaction, as a ReadyForQuery says it. */
+uint8_t	relay_status(const struct relay *);
+/*
+ * At its turn: now, or (then the entry is returned) after what is expected.
+ * The buf is done with; NULL: nothing is said.
+ */
+struct expectation	*relay_answer(struct relay *, struct relay_io *,
+			    enum expect_kind, struct buf *);
+/* ReadyForQuery, as things are now, behind the notifications that are kept. */
+void	relay_put_ready(struct relay *, struct relay_io *);
 /* An ERROR; until Sync, or the end of this Query, the rest is dropped. */
 void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    const char *sqlstate, const char *hint, const char *format, ...)

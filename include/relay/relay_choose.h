@@ -39,6 +39,8 @@ extern _Atomic int64_t	relay_notify_us;
 void	relay_watch_wait(struct relay *);
 /* The client's wish, or the configuration's; without a comment. */
 enum route	relay_route(const struct relay *);
+/* pgweir.route in a startup packet.  False: the client was refused. */
+bool	relay_take_route(struct client *, const char *value, enum route *);
 /* No host was there for who waits. */
 void	relay_refuse_no_host(struct relay *);
 

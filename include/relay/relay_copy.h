@@ -1,5 +1,6 @@
 /*
- * COPY in of an Execute.
+ * COPY in of an Execute: which Syncs PostgreSQL has ignored.  What is known of
+ * it is the server's session's.
  */
 
 #ifndef RELAY_RELAY_COPY_H
@@ -7,6 +8,7 @@
 
 #include "relay/relay_private.h"
 
+/* CopyInResponse to the head. */
 void	relay_copy_begin(struct relay *);
 /* The head has failed; true: relay_copy_ask() when its batch is struck. */
 bool	relay_copy_fails(struct relay *, const char *sqlstate);

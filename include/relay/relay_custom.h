@@ -1,5 +1,6 @@
 /*
- * Custom settings, whose names nobody lists.
+ * Custom settings, whose names nobody lists.  The sets in relay->settings that
+ * this is about are held by the relay.
  */
 
 #ifndef RELAY_RELAY_CUSTOM_H
@@ -21,7 +22,9 @@ uint32_t	relay_note_text_names(struct relay *, const char *text,
 /* IDLE, before a server is asked for with relay_wish(). */
 void		relay_adopt_names(struct relay *, const char *text, size_t);
 void		relay_adopt_parsed(struct relay *, const char *text);
+/* Not held for the caller. */
 const struct settings *relay_wish(const struct relay *);
+/* Linked; or it will not be. */
 void		relay_settle_adopted(struct relay *);
 void		relay_drop_adopted(struct relay *);
 void		relay_set_naming(struct relay *, const struct settings *);

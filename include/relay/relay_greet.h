@@ -12,7 +12,8 @@ struct pool_error;
 struct pool_welcome;
 
 void	relay_greet(struct relay *, const struct client_start *);
-void	relay_greet_again(struct relay *);	/* the roles have changed */
+/* Ask for a server to log in at; also when the roles have changed. */
+void	relay_greet_take(struct relay *);
 void	relay_greet_linked(struct relay *);
 void	relay_greet_done(struct relay *, bool failed);
 void	relay_greet_refused(struct relay *, const struct pool_error *);

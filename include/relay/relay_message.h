@@ -30,6 +30,7 @@ enum relay_verdict {
 	RELAY_LATER,	/* nothing: more bytes or a server are needed */
 	RELAY_GONE,	/* the client was closed */
 };
+
 struct relay_message {
 	uint8_t		*at;		/* the head */
 	struct msg_head	 head;
@@ -41,6 +42,16 @@ struct relay_message {
 /* Of one type of message. */
 typedef enum relay_verdict relay_handler(struct relay *, struct relay_io *,
     const struct relay_message *);
+
+/* A message that is nothing but its type. */
+static inline void
+relay_put_bare(struct parcel *parcel, uint8_t type)
+{
+	uint8_t	head[MSG_HEAD_BYTES];
+
+	msg_set_head(head, type, 0);
+	parcel_piece(parcel, head, sizeof head);
+}
 
 /*
  * What makes PostgreSQL do something is sent when it is here: half of it could

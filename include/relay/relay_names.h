@@ -7,6 +7,20 @@
 
 #include "relay/relay_private.h"
 
+/* What the client has prepared under this name, or without one; or NULL. */
+static inline struct statement *
+relay_named(const struct relay *relay, const char *name)
+{
+	return name[0] == '\0' ? relay->prepared.unnamed :
+	    names_find(&relay->prepared.names, name);
+}
+
+void	relay_set_named(struct relay *, const char *name, struct statement *);
+/*
+ * The body of a Parse, which is well formed: the statement has its name as if
+ * PostgreSQL had prepared it.  False: there is no room for it.
+ */
+bool	relay_name_parsed(struct relay *, const uint8_t *body, size_t n);
 /* The name at this place of the body; NULL: its end is not here. */
 const char	*relay_body_name(const struct relay_message *, size_t offset,
 		    size_t *after);
@@ -19,6 +33,8 @@ void	relay_put_renamed(struct relay_io *, const struct relay_message *,
 
 /* A message of the client waits until all before it is answered. */
 void	relay_await_answers(struct relay *, struct relay_io *);
+/* The same in a batch, which has begun then. */
+void	relay_await_in_batch(struct relay *, struct relay_io *);
 bool	relay_awaits_meaning(struct relay *, struct relay_io *,
 	    enum expect_kind, const char *name);
 /* The same, if what the name means depends on that; else false. */

@@ -39,6 +39,7 @@
 #ifndef RELAY_RELAY_PRIVATE_H
 #define RELAY_RELAY_PRIVATE_H
 
+#include "base/mem.h"
 #include "pool/backend.h"
 #include "relay/relay.h"
 #include "relay/relay_message.h"
@@ -58,6 +59,14 @@ relay_of_client(const struct client *client)
 	return client->served;
 }
 
+/* Of the deadline that its client has. */
+static inline struct relay *
+relay_of_deadline(struct deadline *deadline)
+{
+	return relay_of_client(container_of(deadline, struct client,
+	    deadline));
+}
+
 static inline const struct pool_settings *
 relay_limits(const struct relay *relay)
 {
@@ -68,6 +77,15 @@ static inline struct pool_lane *
 relay_lane(const struct relay *relay)
 {
 	return &relay->client->pool->lanes[relay->client->loop->index];
+}
+
+/* Of a message that was begun: the rest passes when it comes. */
+static inline void
+relay_pass_rest(struct relay *relay, const struct relay_message *message)
+{
+	relay->input.skip = (uint32_t)(message->total - message->here);
+	relay->input.skip_passes = true;
+	relay->input.skip_type = message->head.type;
 }
 
 static inline bool
@@ -84,6 +102,8 @@ relay_has_expected(const struct relay *relay)
 /* relay.c */
 void	relay_set_state(struct relay *, enum relay_state);
 const struct log_who	*relay_who(const struct relay *);
+/* The server is the relay's, and tells it what happens. */
+void	relay_attach(struct relay *, struct server *);
 void	relay_on_granted(struct ticket *, struct server *);
 void	relay_on_refused(struct ticket *, const struct pool_error *);
 void	relay_free(struct relay *);
@@ -91,6 +111,8 @@ void	relay_io_init(struct relay_io *, struct relay *);
 /* Send both parcels; and apply back-pressure as well. */
 void	relay_io_flush(struct relay_io *, struct relay *);
 void	relay_io_send(struct relay_io *, struct relay *);
+/* To the client, outside of a callback's parcel; the buf is done with. */
+void	relay_write(struct relay *, struct buf *);
 /*
  * A server is needed now.  True: it is linked and ready for the client's
  * bytes.  False: they have to wait; relay_go_on() is called then.

@@ -23,6 +23,11 @@ void	relay_hold_over(struct relay *);
 /* A query of ours, whose answer is not the client's. */
 void	relay_send_own(struct relay *, struct relay_io *, const char *query,
 	    enum expect_purpose);
+/* The same; the buf, without a NUL, is done with. */
+void	relay_send_own_buf(struct relay *, struct relay_io *, struct buf *query,
+	    enum expect_purpose);
+/* One of ours that must not be hit by a cancel of what stands behind it. */
+bool	relay_is_in_front(const struct expectation *head);
 /* Something of the client's own is expected. */
 bool	relay_has_client_request(const struct relay *);
 

@@ -9,7 +9,10 @@
 
 /* Close on the server what was prepared under settings that did not last. */
 void	relay_close_private(struct relay *, struct relay_io *);
-/* They go with DISCARD ALL and DEALLOCATE ALL. */
+/*
+ * They go with DISCARD ALL and DEALLOCATE ALL; a first temporary table may be
+ * in the place of one of theirs.
+ */
 void	relay_forget_shelf(struct relay *, uint32_t touches);
 /* Send Parse for this statement under a name of the server's own. */
 struct expectation	*relay_shelve(struct relay *, struct relay_io *,

@@ -13,6 +13,7 @@
 struct relay_times {
 	int64_t			 linked_us;	/* transaction began */
 	int64_t			 query_us;	/* query began; 0: none runs */
+	int64_t			 waited_us;	/* in line before that one */
 	struct deadline		 deadline;	/* of the transaction */
 };
 

@@ -111,6 +111,13 @@ expected_at(const struct expected *expected, uint32_t i)
 	return &expected->ring[(expected->head + i) & (expected->size - 1)];
 }
 
+/* What was added last. */
+static inline struct expectation *
+expected_last(const struct expected *expected)
+{
+	return expected_at(expected, expected->count - 1);
+}
+
 void	expected_grow(struct expected *);
 /* Free what an entry owns. */
 void	expectation_done(struct expected *, struct expectation *);
@@ -125,7 +132,7 @@ expected_add(struct expected *expected, enum expect_kind kind,
 	if (expected->count == expected->size)
 		expected_grow(expected);
 	expected->count++;
-	entry = expected_at(expected, expected->count - 1);
+	entry = expected_last(expected);
 	*entry = (struct expectation){ .kind = (uint8_t)kind,
 	    .fate = (uint8_t)fate };
 	return entry;

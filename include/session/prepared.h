@@ -48,7 +48,7 @@ struct statement {
 	uint32_t		 touches;	/* sqlscan's, of the text */
 	enum sql_verb		 verb;
 	bool			 alters;	/* sqlscan's, as well */
-	uint8_t			 may_be_ours;	/* relay/own.h */
+	uint8_t			 may_be_ours;	/* session/own.h */
 	/* Where it goes: a catalogue's number, and below it why. */
 	_Atomic uint64_t	 routed;
 	const char		*text;		/* ends with NUL */
@@ -58,7 +58,7 @@ struct statement {
 	/* Under the mutex of all statements: */
 	struct statement	*learned;	/* the last one, not held */
 	int64_t			 learned_us;
-	uint64_t		 learned_epoch;
+	_Atomic uint64_t	 learned_epoch;	/* read anywhere */
 	uint8_t			 own[];
 };
 
@@ -96,6 +96,8 @@ struct statement	*statement_learned(struct statement *,
 			    int64_t now_us);
 /* Something was changed in a database: ask again. */
 void			 statements_expire(void);
+/* Grows with each change, and every minute for those unheard of; not 0. */
+uint64_t		 statements_epoch(int64_t now_us);
 
 /* A Parse message behind its name: a text, a count and that many types. */
 bool			 statement_body_is_valid(const uint8_t *, size_t);
@@ -136,6 +138,7 @@ struct shelf_entry {
 	TAILQ_ENTRY(shelf_entry) next;		/* most recently used first */
 	struct statement	*statement;	/* held */
 	uint32_t		 number; /* on the server: pgweir_NUMBER */
+	uint64_t		 epoch;	/* it was prepared in; 0: not known */
 	bool			 is_private; /* prepared under settings that
 					      * are not its own */
 };
@@ -166,12 +169,29 @@ void			 shelf_forget_number(struct shelf *, uint32_t);
 struct statement	*shelf_statement(struct shelf *, uint32_t number);
 /*
  * What is there under this number turns out to be another statement.  If the
- * server has that already, this one is the next to go.
+ * server has that already, the older one is the next to go.
  */
 void			 shelf_turn(struct shelf *, const struct statement *,
 			    uint32_t number, struct statement *into);
 /* The one to close when there are more than limit: NULL when there is room. */
 struct shelf_entry	*shelf_oldest_beyond(struct shelf *, size_t limit);
+/*
+ * It was prepared before a change behind which somebody has prepared it anew:
+ * its tables may be others now (a new one in front of them in search_path).
+ */
+static inline bool
+shelf_entry_is_old(const struct shelf_entry *entry)
+{
+	const struct statement	*statement = entry->statement;
+
+	if (statement->origin != NULL)
+		statement = statement->origin;
+	return entry->epoch == 0 || entry->epoch < atomic_load_explicit(
+	    &statement->learned_epoch, memory_order_relaxed);
+}
+
+/* Another schema is in front of all: everything there is old. */
+void			 shelf_age(struct shelf *);
 /* "pgweir_7"; returns the length without the NUL. */
 size_t			 statement_server_name(uint32_t number,
 			    char name[STATEMENT_NAME_BYTES]);

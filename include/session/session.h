@@ -18,6 +18,7 @@
 #include "session/settings.h"
 
 enum server_suits;
+struct error_fields;
 struct server;
 
 /* What is kept of the client's batch, to run it again. */
@@ -106,6 +107,11 @@ ssize_t			 session_read(struct server *, uint8_t *buffer);
 /* The message that begins here has come in part only; none: n is 0. */
 void			 session_hold_back(struct server_session *,
 			    const uint8_t *, size_t n);
+/* What the server said last of what went wrong, as long as it is kept. */
+void			 session_error(const struct server_session *,
+			    struct error_fields *);
+/* Its client is gone: what it was in the middle of is nobody's. */
+void			 session_forget_talk(struct server_session *);
 /* server_hooks */
 void			 session_free(struct server *);
 void			 session_reset(struct server *);

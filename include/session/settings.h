@@ -47,6 +47,8 @@ bool		 settings_have_customs(const struct settings *);
 bool		 settings_have_others(const struct settings *);
 /* Transactions are SERIALIZABLE that do not say otherwise. */
 bool		 settings_are_serializable(const struct settings *);
+/* What is created without a schema is temporary: search_path begins so. */
+bool		 settings_create_temporary(const struct settings *);
 /* The value for a name, or NULL. */
 const char	*settings_get(const struct settings *, const char *name);
 
@@ -83,11 +85,17 @@ bool	settings_are_portable(const struct settings *);
  * pg_catalog.set_config() with quoted literals for what comes; session
  * authorization last, and then role, or both first (is_person_first), as
  * which the rest may be allowed or not; a role in `from` is reset before
- * anything else.  What comes may be for the transaction that is open.
+ * anything else.
  */
+enum settings_scope {
+	SETTINGS_FOR_SESSION,		/* between two transactions */
+	/* In an open one, which ends by itself who one is for its time. */
+	SETTINGS_IN_TRANSACTION,
+	SETTINGS_FOR_TRANSACTION,	/* the same; what comes ends with it */
+};
 void	settings_switch_query(struct buf *, const struct settings *from,
 	    const struct settings *to, bool is_person_first,
-	    bool is_for_transaction);
+	    enum settings_scope);
 
 /*
  * The switch cannot fail, as far as anybody can know: every value in `to`

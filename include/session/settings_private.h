@@ -37,7 +37,7 @@ struct settings {
 	TAILQ_ENTRY(settings)	 kept;
 	size_t			 count;
 	size_t			 customs;	/* with a dot in their names */
-	bool			 is_serializable;
+	bool			 is_serializable, creates_temporary;
 	struct pair		*pairs;		/* behind the struct */
 };
 

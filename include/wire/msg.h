@@ -11,12 +11,16 @@
 #ifndef WIRE_MSG_H
 #define WIRE_MSG_H
 
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
 #define MSG_HEAD_BYTES		5
 #define MSG_BODY_BYTES_MAX	0x3fffffffu
+
+/* max_packet_size, which is at most that. */
+extern _Atomic uint32_t	msg_body_bytes_allowed;
 
 /* What an application says; PASSWORD carries SASL answers too. */
 enum msg_client {
@@ -98,7 +102,8 @@ struct msg_head {
 enum msg_result {
 	MSG_SHORT,		/* fewer than MSG_HEAD_BYTES */
 	MSG_OK,			/* the head is known */
-	MSG_BAD,		/* no length that PostgreSQL would send */
+	MSG_BAD,		/* no length that PostgreSQL would send, or
+				 * more than is allowed */
 };
 
 static inline enum msg_result
@@ -113,7 +118,21 @@ msg_peek(const uint8_t *data, size_t n, struct msg_head *head)
 	head->type = data[0];
 	/* Lengths below 4 wrap around to the top and are refused as well. */
 	head->length = length - 4;
-	return head->length <= MSG_BODY_BYTES_MAX ? MSG_OK : MSG_BAD;
+	return head->length <= atomic_load_explicit(&msg_body_bytes_allowed,
+	    memory_order_relaxed) ? MSG_OK : MSG_BAD;
+}
+
+/* Its type, and how many bytes are behind the head. */
+static inline void
+msg_set_head(uint8_t head[MSG_HEAD_BYTES], uint8_t type, size_t body_bytes)
+{
+	uint32_t	length = (uint32_t)(MSG_HEAD_BYTES - 1 + body_bytes);
+
+	head[0] = type;
+	head[1] = (uint8_t)(length >> 24);
+	head[2] = (uint8_t)(length >> 16);
+	head[3] = (uint8_t)(length >> 8);
+	head[4] = (uint8_t)length;
 }
 
 #endif

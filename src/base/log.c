@@ -165,8 +165,9 @@ log_text_add(struct log_text *text, const char *format, ...)
 	va_end(args);
 }
 
+/* To the millisecond, in UTC. */
 static void
-log_text_add_time(struct log_text *text, enum log_level level)
+log_text_add_time(struct log_text *text, const char *format)
 {
 	int64_t		now_us = clock_wall_us();
 	time_t		seconds = (time_t)(now_us / US_PER_SECOND);
@@ -174,10 +175,9 @@ log_text_add_time(struct log_text *text, enum log_level level)
 	char		when[32];
 
 	gmtime_r(&seconds, &tm);
-	strftime(when, sizeof when, "%Y-%m-%d %H:%M:%S", &tm);
-	log_text_add(text, "%s.%03d UTC [%ld] %s ", when,
-	    (int)(now_us % US_PER_SECOND / US_PER_MS), (long)getpid(),
-	    log_levels[level].name);
+	strftime(when, sizeof when, format, &tm);
+	log_text_add(text, "%s.%03d", when,
+	    (int)(now_us % US_PER_SECOND / US_PER_MS));
 }
 
 /* A name of a peer may be anything, so it gets a bounded share of a line. */
@@ -234,15 +234,9 @@ static void
 log_text_json(struct log_text *text, enum log_level level,
     const struct log_who *who, const char *message)
 {
-	int64_t		now_us = clock_wall_us();
-	time_t		seconds = (time_t)(now_us / US_PER_SECOND);
-	struct tm	tm;
-	char		when[32];
-
-	gmtime_r(&seconds, &tm);
-	strftime(when, sizeof when, "%Y-%m-%dT%H:%M:%S", &tm);
-	log_text_add(text, "{\"time\":\"%s.%03dZ\",\"level\":\"%s\","
-	    "\"pid\":%ld", when, (int)(now_us % US_PER_SECOND / US_PER_MS),
+	log_text_add(text, "{\"time\":\"");
+	log_text_add_time(text, "%Y-%m-%dT%H:%M:%S");
+	log_text_add(text, "Z\",\"level\":\"%s\",\"pid\":%ld",
 	    log_levels[level].json, (long)getpid());
 	if (who != NULL) {
 		log_json_member(text, "kind", who->kind, 40);
@@ -263,7 +257,9 @@ static void
 log_text_plain(struct log_text *text, enum log_level level,
     const struct log_who *who, const char *message)
 {
-	log_text_add_time(text, level);
+	log_text_add_time(text, "%Y-%m-%d %H:%M:%S");
+	log_text_add(text, " UTC [%ld] %s ", (long)getpid(),
+	    log_levels[level].name);
 	if (who != NULL)
 		log_text_add_who(text, who);
 	log_text_add(text, "%s", message);

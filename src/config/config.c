@@ -446,7 +446,7 @@ reading_check(struct reading *reading)
 	if (config->peer_count > 0 && option->peer_id == 0)
 		reading_say(reading, false, "[peers] without a peer_id of "
 		    "this process: nobody can pass a cancel request on to it");
-	if (config->database_count == 0)
+	if (config->database_count == 0 && !reading->has_faults)
 		reading_say(reading, false, "no database is configured: only "
 		    "the console can be used");
 	if (buf_length(&reading->ignored) > 0) {

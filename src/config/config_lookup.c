@@ -53,6 +53,15 @@ config_database(const struct config *config, const char *name)
 	return fallback;
 }
 
+/* A database that is there because "*" is. */
+bool
+config_is_auto(const struct config *config, const char *name)
+{
+	const struct database	*entry = config_database(config, name);
+
+	return entry != NULL && strcmp(entry->name, "*") == 0;
+}
+
 static bool
 database_has_hosts_of(const struct database *a, const struct database *b)
 {
@@ -110,6 +119,15 @@ first_set(int64_t a, int64_t b, int64_t otherwise)
 	return b != CONFIG_UNSET ? b : otherwise;
 }
 
+/* Of the same name in both, or in all: who says it. */
+#define FROM(name, users, databases)					\
+	settings->name = (__typeof__(settings->name))first_set(users,	\
+	    databases, (int64_t)option->name)
+#define FROM_BOTH(name)		FROM(name, user->name, database->name)
+#define FROM_USER(name)		FROM(name, user->name, CONFIG_UNSET)
+#define FROM_DATABASE(name)	FROM(name, CONFIG_UNSET, database->name)
+#define FROM_OPTION(name)	FROM(name, CONFIG_UNSET, CONFIG_UNSET)
+
 /* A user's override goes before a database's, as in PgBouncer. */
 void
 config_pool_settings(const struct config *config,
@@ -145,56 +163,35 @@ config_pool_settings(const struct config *config,
 	if (user->route != ROUTE_DEFAULT)
 		settings->route = user->route;
 	settings->balance = database->balance;
-	settings->replica_fallback = option->replica_fallback;
-	settings->split_transactions = option->split_transactions;
-	settings->failover_wait_us = option->failover_wait_us;
-	settings->read_your_writes =
-	    (enum causal_scope)option->read_your_writes;
-	settings->read_your_writes_wait_us = option->read_your_writes_wait_us;
 	settings->pool_size = (int)first_set(user->pool_size,
 	    database->pool_size, option->default_pool_size);
-	settings->min_pool_size = (int)first_set(CONFIG_UNSET,
-	    database->min_pool_size, option->min_pool_size);
-	settings->reserve_pool_size = (int)first_set(user->reserve_pool_size,
-	    database->reserve_pool_size, option->reserve_pool_size);
+	FROM_BOTH(reserve_pool_size);
 	if (option->reserve_pool_timeout_us == 0)
 		settings->reserve_pool_size = 0;
-	settings->max_db_connections = (int)first_set(CONFIG_UNSET,
-	    database->max_db_connections, option->max_db_connections);
-	settings->max_user_connections = (int)first_set(
-	    user->max_user_connections, CONFIG_UNSET,
-	    option->max_user_connections);
-	settings->max_db_client_connections = (int)first_set(CONFIG_UNSET,
-	    database->max_db_client_connections,
-	    option->max_db_client_connections);
-	settings->max_user_client_connections = (int)first_set(
-	    user->max_user_client_connections, CONFIG_UNSET,
-	    option->max_user_client_connections);
-	settings->reserve_pool_timeout_us = option->reserve_pool_timeout_us;
-	settings->server_idle_timeout_us = option->server_idle_timeout_us;
-	settings->server_lifetime_us = first_set(CONFIG_UNSET,
-	    database->server_lifetime_us, option->server_lifetime_us);
-	settings->server_connect_timeout_us =
-	    option->server_connect_timeout_us;
-	settings->server_login_retry_us = option->server_login_retry_us;
-	settings->query_wait_timeout_us = first_set(
-	    user->query_wait_timeout_us, database->query_wait_timeout_us,
-	    option->query_wait_timeout_us);
-	settings->query_timeout_us = first_set(user->query_timeout_us,
-	    CONFIG_UNSET, option->query_timeout_us);
-	settings->idle_transaction_timeout_us = first_set(
-	    user->idle_transaction_timeout_us, CONFIG_UNSET,
-	    option->idle_transaction_timeout_us);
-	settings->transaction_timeout_us = first_set(
-	    user->transaction_timeout_us, CONFIG_UNSET,
-	    option->transaction_timeout_us);
-	settings->client_idle_timeout_us = first_set(
-	    user->client_idle_timeout_us, CONFIG_UNSET,
-	    option->client_idle_timeout_us);
-	settings->pin = (enum pin_policy)option->pin;
-	settings->pin_notice = option->pin_notice;
-	settings->max_pinned = option->max_pinned;
-	settings->pinned_idle_timeout_us = option->pinned_idle_timeout_us;
+	FROM_BOTH(query_wait_timeout_us);
+	FROM_DATABASE(min_pool_size);
+	FROM_DATABASE(max_db_connections);
+	FROM_DATABASE(max_db_client_connections);
+	FROM_DATABASE(server_lifetime_us);
+	FROM_USER(max_user_connections);
+	FROM_USER(max_user_client_connections);
+	FROM_USER(query_timeout_us);
+	FROM_USER(idle_transaction_timeout_us);
+	FROM_USER(transaction_timeout_us);
+	FROM_USER(client_idle_timeout_us);
+	FROM_OPTION(replica_fallback);
+	FROM_OPTION(split_transactions);
+	FROM_OPTION(failover_wait_us);
+	FROM_OPTION(read_your_writes);
+	FROM_OPTION(read_your_writes_wait_us);
+	FROM_OPTION(reserve_pool_timeout_us);
+	FROM_OPTION(server_idle_timeout_us);
+	FROM_OPTION(server_connect_timeout_us);
+	FROM_OPTION(server_login_retry_us);
+	FROM_OPTION(pin);
+	FROM_OPTION(pin_notice);
+	FROM_OPTION(max_pinned);
+	FROM_OPTION(pinned_idle_timeout_us);
 }
 
 void

@@ -167,22 +167,25 @@ addr_print(const struct addr *addr, char *text, size_t size)
 	return text;
 }
 
-void
-addr_of_peer(struct addr *addr, int fd)
+static void
+addr_of_end(struct addr *addr, int fd, bool is_peer)
 {
 	memset(addr, 0, sizeof *addr);
 	addr->length = sizeof addr->u;
-	if (getpeername(fd, &addr->u.any, &addr->length) != 0)
+	if ((is_peer ? getpeername(fd, &addr->u.any, &addr->length) :
+	    getsockname(fd, &addr->u.any, &addr->length)) != 0)
 		memset(addr, 0, sizeof *addr);
 	addr_unmap(addr);
 }
 
 void
+addr_of_peer(struct addr *addr, int fd)
+{
+	addr_of_end(addr, fd, true);
+}
+
+void
 addr_of_self(struct addr *addr, int fd)
 {
-	memset(addr, 0, sizeof *addr);
-	addr->length = sizeof addr->u;
-	if (getsockname(fd, &addr->u.any, &addr->length) != 0)
-		memset(addr, 0, sizeof *addr);
-	addr_unmap(addr);
+	addr_of_end(addr, fd, false);
 }

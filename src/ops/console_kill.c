@@ -7,46 +7,45 @@
 
 #include "base/mem.h"
 #include "ops/console_private.h"
+#include "ops/console_round.h"
 #include "ops/process.h"
 #include "pool/pool.h"
 
-struct kill_letter {
-	struct letter	letter;
-	char		*database;	/* NULL: by id */
-	uint64_t	id;
-	/* By id the letter goes round, and home to say whether it was there. */
-	struct loop	*home;
-	uint64_t	asking;		/* the console's client */
-	int		next_loop;
-	bool		is_found;
-};
-
 static bool
-kill_is_meant(const struct kill_letter *kill, const struct client *client)
+kill_is_meant(const struct client *client, const char *database, uint64_t id)
 {
-	if (client->pool == NULL && kill->database != NULL)
-		return false;
-	return kill->database != NULL ?
-	    strcmp(client->database, kill->database) == 0 :
-	    client->id == kill->id;
+	return database == NULL ? client->id == id : client->pool != NULL &&
+	    strcmp(client->database, database) == 0;
 }
 
-static void
-kill_on_loop(struct loop *loop, struct kill_letter *kill)
+/* Of the database, or (NULL) the one with this id; false: there is none. */
+static bool
+kill_on_loop(struct loop *loop, const char *database, uint64_t id)
 {
 	struct client	*client, *next;
+	bool		 is_found = false;
 
 	for (client = TAILQ_FIRST(client_list_of(loop)); client != NULL;
 	    client = next) {
 		next = TAILQ_NEXT(client, all);
-		if (kill_is_meant(kill, client)) {
-			kill->is_found = true;
+		if (kill_is_meant(client, database, id)) {
+			is_found = true;
 			client_dismiss(client, REASON_KILLED, "the "
 			    "connection was closed by an administrator",
 			    true);
 		}
 	}
+	return is_found;
 }
+
+/*
+ * A database.
+ */
+
+struct kill_letter {
+	struct letter	 letter;
+	char		*database;
+};
 
 static void
 kill_on_letter(struct loop *loop, struct letter *letter)
@@ -54,44 +53,9 @@ kill_on_letter(struct loop *loop, struct letter *letter)
 	struct kill_letter	*kill = container_of(letter,
 				    struct kill_letter, letter);
 
-	kill_on_loop(loop, kill);
+	kill_on_loop(loop, kill->database, 0);
 	free(kill->database);
 	free(kill);
-}
-
-static void
-kill_on_home(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-	struct console		*console = console_find(loop, kill->asking);
-
-	if (console != NULL) {
-		if (kill->is_found)
-			console_done(console, "KILL_CLIENT");
-		else
-			console_error(console,
-			    reason_sqlstate(REASON_BAD_PARAMETER),
-			    "there is no client with the id %llu",
-			    (unsigned long long)kill->id);
-		console_go_on(console);
-	}
-	free(kill);
-}
-
-static void
-kill_on_round(struct loop *loop, struct letter *letter)
-{
-	struct kill_letter	*kill = container_of(letter,
-				    struct kill_letter, letter);
-
-	kill_on_loop(loop, kill);
-	if (kill->next_loop < process.loop_count) {
-		loop_post(process.loop(kill->next_loop++), letter);
-		return;
-	}
-	kill->letter.read = kill_on_home;
-	loop_post(kill->home, letter);
 }
 
 void
@@ -106,17 +70,52 @@ console_kill_all(const char *database)
 	}
 }
 
+/*
+ * One client.
+ */
+
+struct kill_round {
+	struct console_round	 round;
+	uint64_t		 id;
+	bool			 is_found;
+};
+
+static void
+kill_visit(struct console_round *round, struct loop *loop)
+{
+	struct kill_round	*kill = container_of(round, struct kill_round,
+				    round);
+
+	if (kill_on_loop(loop, NULL, kill->id))
+		kill->is_found = true;
+}
+
+static void
+kill_home(struct console_round *round, struct console *console)
+{
+	struct kill_round	*kill = container_of(round, struct kill_round,
+				    round);
+
+	if (console != NULL) {
+		if (kill->is_found)
+			console_done(console, "KILL_CLIENT");
+		else
+			console_error(console,
+			    reason_sqlstate(REASON_BAD_PARAMETER),
+			    "there is no client with the id %llu",
+			    (unsigned long long)kill->id);
+		console_go_on(console);
+	}
+	free(kill);
+}
+
 void
 console_kill_one(struct console *console, uint64_t id)
 {
-	struct kill_letter	*kill;
+	struct kill_round	*kill = mem_new(sizeof *kill);
 
-	console->is_busy = true;
-	kill = mem_new(sizeof *kill);
+	kill->round.visit = kill_visit;
+	kill->round.home = kill_home;
 	kill->id = id;
-	kill->home = console->client->loop;
-	kill->asking = console->client->id;
-	kill->next_loop = 2;
-	kill->letter.read = kill_on_round;
-	loop_post(process.loop(1), &kill->letter);
+	console_round_begin(&kill->round, console);
 }

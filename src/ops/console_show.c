@@ -7,7 +7,6 @@
 #include "base/mem.h"
 #include "base/text.h"
 #include "ops/console_private.h"
-#include "ops/process.h"
 #include "ops/show.h"
 #include "wire/put.h"
 
@@ -72,26 +71,20 @@ show_free(struct show *show)
 	free(show);
 }
 
-/* Round all loops and home again. */
 static void
-show_on_letter(struct loop *loop, struct letter *letter)
+show_visit(struct console_round *round, struct loop *loop)
 {
-	struct show	*show = container_of(letter, struct show, letter);
-	struct console	*console;
+	struct show	*show = container_of(round, struct show, round);
 
-	if (show->next_loop <= process.loop_count) {
-		show->table->fill_loop(show, loop);
-		if (show->next_loop < process.loop_count) {
-			loop_post(process.loop(show->next_loop++), letter);
-			return;
-		}
-		show->next_loop++;
-		if (loop != show->home) {
-			loop_post(show->home, letter);
-			return;
-		}
-	}
-	if ((console = console_find(show->home, show->client_id)) != NULL) {
+	show->table->fill_loop(show, loop);
+}
+
+static void
+show_home(struct console_round *round, struct console *console)
+{
+	struct show	*show = container_of(round, struct show, round);
+
+	if (console != NULL) {
 		show_finish(show, console);
 		console_go_on(console);
 	}
@@ -144,18 +137,15 @@ console_show(struct console *console, const struct words *words)
 	show = mem_new(sizeof *show);
 	buf_init(&show->rows);
 	show->table = table;
-	show->home = console->client->loop;
-	show->client_id = console->client->id;
 	if (table->fill != NULL) {
 		table->fill(show);
 		show_finish(show, console);
 		show_free(show);
 		return;
 	}
-	console->is_busy = true;
-	show->next_loop = 1;
-	show->letter.read = show_on_letter;
-	loop_post(process.loop(0), &show->letter);
+	show->round.visit = show_visit;
+	show->round.home = show_home;
+	console_round_begin(&show->round, console);
 }
 
 bool

@@ -12,20 +12,17 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ops/console_private.h"
-#include "ops/process.h"
+#include "ops/console_round.h"
 #include "ops/suspend.h"
 #include "pool/pool.h"
 
 #define WAIT_ROUND_US	(50 * US_PER_MS)
 
 struct wait_round {
-	struct letter	 letter;
-	struct loop	*home;
-	uint64_t	 client_id;
-	char		*database;	/* NULL: all */
-	bool		(*look)(struct loop *, const char *database);
-	int		 next_loop;
-	bool		 has;
+	struct console_round	 round;
+	char			*database;	/* NULL: all */
+	bool			(*look)(struct loop *, const char *database);
+	bool			 has;
 };
 
 static void	wait_begin(struct console *);
@@ -52,23 +49,21 @@ wait_on_pause(struct loop *loop, struct deadline *deadline)
 }
 
 static void
-wait_on_home(struct loop *loop, struct letter *letter)
+wait_home(struct console_round *round, struct console *console)
 {
-	struct wait_round	*round = container_of(letter,
-				    struct wait_round, letter);
-	struct console		*console = console_find(loop,
-				    round->client_id);
-	bool			 has = round->has;
+	struct wait_round	*wait = container_of(round, struct wait_round,
+				    round);
+	bool			 has = wait->has;
 	const char		*tag;
 
-	free(round->database);
-	free(round);
+	free(wait->database);
+	free(wait);
 	/* It has left, or a cancel has answered it. */
 	if (console == NULL || console->waiting_tag == NULL)
 		return;
 	if (has) {
-		deadline_set(loop, &console->poll, WAIT_ROUND_US,
-		    wait_on_pause);
+		deadline_set(console->client->loop, &console->poll,
+		    WAIT_ROUND_US, wait_on_pause);
 		return;
 	}
 	tag = console->waiting_tag;
@@ -78,40 +73,31 @@ wait_on_home(struct loop *loop, struct letter *letter)
 }
 
 static void
-wait_on_letter(struct loop *loop, struct letter *letter)
+wait_visit(struct console_round *round, struct loop *loop)
 {
-	struct wait_round	*round = container_of(letter,
-				    struct wait_round, letter);
+	struct wait_round	*wait = container_of(round, struct wait_round,
+				    round);
 
-	if (round->look(loop, round->database))
-		round->has = true;
-	if (round->next_loop < process.loop_count) {
-		loop_post(process.loop(round->next_loop++), letter);
-		return;
-	}
-	letter->read = wait_on_home;
-	loop_post(round->home, letter);
+	if (wait->look(loop, wait->database))
+		wait->has = true;
 }
 
 static void
 wait_begin(struct console *console)
 {
-	struct wait_round	*round = mem_new(sizeof *round);
+	struct wait_round	*wait = mem_new(sizeof *wait);
 
-	round->home = console->client->loop;
-	round->client_id = console->client->id;
-	round->database = mem_string(console->waiting_database);
-	round->look = console->look;
-	round->next_loop = 1;
-	round->letter.read = wait_on_letter;
-	loop_post(process.loop(0), &round->letter);
+	wait->round.visit = wait_visit;
+	wait->round.home = wait_home;
+	wait->database = mem_string(console->waiting_database);
+	wait->look = console->look;
+	console_round_begin(&wait->round, console);
 }
 
 static void
 wait_for(struct console *console, const char *tag, const char *database,
     bool (*look)(struct loop *, const char *))
 {
-	console->is_busy = true;
 	console->waiting_tag = tag;
 	console->look = look;
 	free(console->waiting_database);

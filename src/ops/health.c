@@ -20,6 +20,7 @@
 #include "pool/peers.h"
 
 #define HEALTH_LIMIT_US		(1 * US_PER_SECOND)
+#define HEALTH_TRY_US		(200 * US_PER_MS)
 
 /*
  * One question to all loops.  It is freed when the request was answered and
@@ -133,13 +134,47 @@ health_misses(const char *role)
 	    "no host of this role is reached";
 }
 
+static void
+health_answer(struct evhttp_request *request, const char *misses)
+{
+	http_answer_text(request, misses == NULL ? 200 : 503,
+	    misses == NULL ? "ready" : misses);
+}
+
+/* An answer that waits for what is tried. */
+struct health_role {
+	struct evhttp_request	*request;
+	char			*role;
+	struct deadline		 limit;
+};
+
+static void
+health_on_tried(struct loop *loop, struct deadline *deadline)
+{
+	struct health_role	*wait = container_of(deadline,
+				    struct health_role, limit);
+
+	(void)loop;
+	health_answer(wait->request, health_misses(wait->role));
+	free(wait->role);
+	free(wait);
+}
+
 void
 health_serve_readyz(struct evhttp_request *request)
 {
-	char		*role = http_query(request, "role");
-	const char	*misses = health_misses(role);
+	char			*role = http_query(request, "role");
+	const char		*misses = health_misses(role);
+	struct health_role	*wait;
 
-	http_answer_text(request, misses == NULL ? 200 : 503,
-	    misses == NULL ? "ready" : misses);
-	free(role);
+	if (misses != NULL || role == NULL || !hosts_try()) {
+		health_answer(request, misses);
+		free(role);
+		return;
+	}
+	wait = mem_new(sizeof *wait);
+	wait->request = request;
+	wait->role = role;
+	deadline_set(process.loop(0), &wait->limit, HEALTH_TRY_US,
+	    health_on_tried);
 }

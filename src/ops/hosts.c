@@ -2,8 +2,13 @@
  * See ops/hosts.h.
  */
 
+#include <stdlib.h>
+
+#include "base/mem.h"
+#include "net/loop.h"
 #include "ops/hosts.h"
 #include "ops/metrics_text.h"
+#include "ops/process.h"
 #include "pool/pool.h"
 
 static const char	*const host_roles[] = {
@@ -106,6 +111,67 @@ hosts_have(bool writes)
 
 	hosts_each(hosts_on_wanted, &wanted);
 	return wanted.is_there || !wanted.are_any;
+}
+
+struct host_try {
+	struct letter	 letter;
+	struct pool	*pool;
+};
+
+/* In a worker, as for a client. */
+static void
+host_on_try(struct loop *loop, struct letter *letter)
+{
+	struct host_try	*attempt = container_of(letter, struct host_try,
+			    letter);
+
+	pool_try(attempt->pool, loop);
+	free(attempt);
+}
+
+static bool
+pool_has_server(struct pool *pool)
+{
+	struct pool_numbers	numbers;
+
+	pool_count(pool, 0, &numbers);
+	return numbers.total > numbers.opening;
+}
+
+static bool
+host_try(const struct backend *backend)
+{
+	struct pool	*pool, *any = NULL;
+	struct host_try	*attempt;
+
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+		if (pool->backend != backend ||
+		    atomic_load(&pool->is_retired))
+			continue;
+		if (pool_has_server(pool))
+			return false;
+		any = pool;
+	}
+	if (any == NULL)
+		return false;
+	attempt = mem_new(sizeof *attempt);
+	attempt->pool = any;
+	attempt->letter.read = host_on_try;
+	loop_post(process.loop(1), &attempt->letter);
+	return true;
+}
+
+bool
+hosts_try(void)
+{
+	struct backend	*backend;
+	bool		 some = false;
+
+	for (backend = backend_each(NULL); backend != NULL;
+	    backend = backend_each(backend))
+		if (!clusters_have(backend) && host_try(backend))
+			some = true;
+	return some;
 }
 
 /*

@@ -329,11 +329,13 @@ metrics_each_histogram(struct buf *out, const struct overview *overview)
 }
 
 /*
- * Databases of the configuration.
+ * Databases of the configuration; those of "*" by the names by which they are
+ * used.
  */
 
 struct database_row {
 	const struct database	*entry;
+	const char		*name;
 	struct pool_settings	 settings;
 	struct pool_numbers	 numbers;
 };
@@ -365,13 +367,13 @@ database_servers(const struct database_row *row)
 static double
 database_is_paused(const struct database_row *row)
 {
-	return pools_are_paused(row->entry->name);
+	return pools_are_paused(row->name);
 }
 
 static double
 database_is_disabled(const struct database_row *row)
 {
-	return pools_are_disabled(row->entry->name);
+	return pools_are_disabled(row->name);
 }
 
 static const struct {
@@ -397,22 +399,24 @@ static const struct {
 
 static void
 metrics_database(struct buf *out, size_t family, const struct config *config,
-    const struct database *entry, const struct overview *overview)
+    const char *name, const struct overview *overview)
 {
+	const struct database		*entry = config_database(config, name);
 	const struct overview_database	*found;
-	struct database_row		 row = { .entry = entry };
+	struct database_row		 row = { .entry = entry,
+					    .name = name };
 	char				 port[16];
 
 	budget_pool_settings(config, entry, "", &row.settings);
-	if ((found = overview_database(overview, entry->name)) != NULL)
+	if ((found = overview_database(overview, name)) != NULL)
 		row.numbers = found->numbers;
 	snprintf(port, sizeof port, "%d", entry->port);
 	metrics_open(out, database_families[family].name);
-	metrics_label(out, "name", entry->name);
+	metrics_label(out, "name", name);
 	metrics_label(out, "host", entry->host);
 	metrics_label(out, "port", port);
 	metrics_label(out, "database", entry->dbname != NULL ?
-	    entry->dbname : entry->name);
+	    entry->dbname : name);
 	metrics_label(out, "force_user", entry->user);
 	metrics_label(out, "pool_mode",
 	    choice_name(CHOICE_MODE, (int)row.settings.mode));
@@ -423,14 +427,22 @@ static void
 metrics_each_database(struct buf *out, const struct overview *overview)
 {
 	struct config	*config = config_current();
+	const char	*name;
 
 	for (size_t f = 0; f < sizeof database_families /
 	    sizeof database_families[0]; f++) {
 		metrics_head(out, database_families[f].name, "gauge",
 		    database_families[f].help);
 		for (size_t i = 0; i < config->database_count; i++)
-			metrics_database(out, f, config,
-			    config->databases[i], overview);
+			if (strcmp(config->databases[i]->name, "*") != 0)
+				metrics_database(out, f, config,
+				    config->databases[i]->name, overview);
+		for (size_t i = 0; i < overview->database_count; i++) {
+			name = overview->databases[i].name;
+			if (config_is_auto(config, name))
+				metrics_database(out, f, config, name,
+				    overview);
+		}
 	}
 	config_release(config);
 }

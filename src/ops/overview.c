@@ -10,25 +10,34 @@
 #include "ops/overview.h"
 #include "pool/backend.h"
 
+/* Looked at once: it may go, or come back, at any time. */
+struct sight {
+	struct pool	*pool;
+	bool		 is_gone;
+};
+
+/* Of the same database, user and host, one that is there comes first. */
 static int
 overview_compare(const void *a, const void *b)
 {
-	const struct pool	*one = *(struct pool *const *)a;
-	const struct pool	*other = *(struct pool *const *)b;
+	const struct sight	*seen = a, *also = b;
+	const struct pool	*one = seen->pool, *other = also->pool;
 	int			 order = strcmp(one->database,
 				    other->database);
 
 	if (order == 0)
 		order = strcmp(one->user, other->user);
-	return order != 0 ? order :
-	    strcmp(one->backend->name, other->backend->name);
+	if (order == 0)
+		order = strcmp(one->backend->name, other->backend->name);
+	return order != 0 ? order : seen->is_gone - also->is_gone;
 }
 
-static struct pool **
+static struct sight *
 overview_sorted(size_t *count)
 {
-	struct pool	**list = NULL, *pool;
-	size_t		  room = 0;
+	struct sight	*list = NULL;
+	struct pool	*pool;
+	size_t		 room = 0;
 
 	*count = 0;
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
@@ -36,7 +45,7 @@ overview_sorted(size_t *count)
 			room = room * 2 + 16;
 			list = mem_resize(list, room * sizeof *list);
 		}
-		list[(*count)++] = pool;
+		list[(*count)++] = (struct sight){ pool, pool_is_gone(pool) };
 	}
 	if (*count > 0)
 		qsort(list, *count, sizeof *list, overview_compare);
@@ -59,8 +68,9 @@ overview_add(struct pool_numbers *sum, const struct pool_numbers *part)
 
 /* A pool made anew beside its retired self is one row with it. */
 static struct overview_pool *
-overview_pool_row(struct overview *overview, const struct pool *pool)
+overview_pool_row(struct overview *overview, const struct sight *sight)
 {
+	const struct pool	*pool = sight->pool;
 	struct overview_pool	*row;
 
 	if (overview->pool_count > 0) {
@@ -70,6 +80,8 @@ overview_pool_row(struct overview *overview, const struct pool *pool)
 		    strcmp(row->host, pool->backend->name) == 0)
 			return row;
 	}
+	if (sight->is_gone)
+		return NULL;
 	row = &overview->pools[overview->pool_count++];
 	row->database = pool->database;
 	row->user = pool->user;
@@ -95,35 +107,64 @@ overview_database_row(struct overview *overview, const char *name)
 	return row;
 }
 
+static void
+overview_add_pool(struct overview_pool *row, struct pool *pool,
+    const struct pool_numbers *numbers)
+{
+	row->mode = pool_profile(pool)->settings.mode;
+	row->size = pool_profile(pool)->settings.pool_size;
+	row->pinned += atomic_load(&pool->pinned);
+	pool_sum_pins(pool, &row->pins);
+	overview_add(&row->numbers, numbers);
+}
+
+/* What was counted in pools that are gone stays in their database's sums. */
+static void
+overview_add_to_database(struct overview_database *database,
+    const struct sight *sight, const struct pool_numbers *numbers)
+{
+	database->is_there = database->is_there || !sight->is_gone;
+	overview_add(&database->numbers, numbers);
+	pool_sum_counters(sight->pool, &database->counters);
+	pool_sum_routes(sight->pool, &database->routes);
+	pool_sum_times(sight->pool, &database->times);
+}
+
+/* Databases of which every pool is gone are so, too. */
+static void
+overview_drop_databases(struct overview *overview)
+{
+	size_t	n = 0;
+
+	for (size_t i = 0; i < overview->database_count; i++)
+		if (overview->databases[i].is_there && n++ != i)
+			overview->databases[n - 1] = overview->databases[i];
+	overview->database_count = n;
+}
+
 struct overview *
 overview_new(void)
 {
-	struct overview		 *overview = mem_new(sizeof *overview);
-	int64_t			  now_us = clock_now_us();
-	struct overview_database *database;
-	struct overview_pool	 *row;
-	struct pool_numbers	  numbers;
-	struct pool		**list;
-	size_t			  count;
+	struct overview		*overview = mem_new(sizeof *overview);
+	int64_t			 now_us = clock_now_us();
+	struct overview_pool	*row;
+	struct pool_numbers	 numbers;
+	struct sight		*list;
+	size_t			 count;
 
 	list = overview_sorted(&count);
 	overview->pools = mem_new((count + 1) * sizeof *overview->pools);
 	for (size_t i = 0; i < count; i++) {
-		pool_count(list[i], now_us, &numbers);
-		row = overview_pool_row(overview, list[i]);
-		row->mode = pool_profile(list[i])->settings.mode;
-		row->size = pool_profile(list[i])->settings.pool_size;
-		row->pinned += atomic_load(&list[i]->pinned);
-		pool_sum_pins(list[i], &row->pins);
-		overview_add(&row->numbers, &numbers);
-		database = overview_database_row(overview, row->database);
-		overview_add(&database->numbers, &numbers);
+		pool_count(list[i].pool, now_us, &numbers);
+		row = overview_pool_row(overview, &list[i]);
+		if (row != NULL)
+			overview_add_pool(row, list[i].pool, &numbers);
+		overview_add_to_database(overview_database_row(overview,
+		    list[i].pool->database), &list[i], &numbers);
 		overview_add(&overview->sum, &numbers);
-		pool_sum_counters(list[i], &database->counters);
-		pool_sum_routes(list[i], &database->routes);
-		pool_sum_times(list[i], &database->times);
 	}
 	free(list);
+	overview_drop_databases(overview);
 	return overview;
 }
 

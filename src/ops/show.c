@@ -140,7 +140,8 @@ show_fill_pools(struct show *show)
 	struct pool_numbers	 numbers;
 	struct pool		*pool;
 
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+	for (pool = pool_each_there(NULL); pool != NULL;
+	    pool = pool_each_there(pool)) {
 		pool_count(pool, now, &numbers);
 		show_text(show, pool->database);
 		show_text(show, pool->user);
@@ -232,12 +233,11 @@ show_fill_databases(struct show *show)
 		if (strcmp(entry->name, "*") != 0)
 			show_database(show, config, entry, entry->name);
 	}
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
-		entry = config_database(config, pool->database);
-		if (entry != NULL && strcmp(entry->name, "*") == 0 &&
-		    show_is_first_of(pool))
-			show_database(show, config, entry, pool->database);
-	}
+	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool))
+		if (config_is_auto(config, pool->database) &&
+		    show_stands_for_database(pool))
+			show_database(show, config, config_database(config,
+			    pool->database), pool->database);
 	show_console_row(show);
 	config_release(config);
 }
@@ -309,7 +309,8 @@ show_fill_lists(struct show *show)
 	struct pool		*pool;
 	int			 pools = 0;
 
-	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
+	for (pool = pool_each_there(NULL); pool != NULL;
+	    pool = pool_each_there(pool)) {
 		pool_count(pool, 0, &numbers);
 		pools++;
 		sum.idle += numbers.idle + numbers.moving;
@@ -347,8 +348,8 @@ show_fill_pins(struct show *show)
 	struct pin_counters	 sum;
 	char			 words[64];
 
-	for (struct pool *pool = pool_each(NULL); pool != NULL;
-	    pool = pool_each(pool)) {
+	for (struct pool *pool = pool_each_there(NULL); pool != NULL;
+	    pool = pool_each_there(pool)) {
 		memset(&sum, 0, sizeof sum);
 		pool_sum_pins(pool, &sum);
 		for (unsigned i = 0; i < PIN_COUNT; i++) {

@@ -16,7 +16,7 @@
 #include "ops/show_private.h"
 #include "pool/pool.h"
 
-bool
+static bool
 show_is_first_of(const struct pool *pool)
 {
 	for (const struct pool *other = pool_each(NULL); other != pool;
@@ -24,6 +24,19 @@ show_is_first_of(const struct pool *pool)
 		if (strcmp(other->database, pool->database) == 0)
 			return false;
 	return true;
+}
+
+bool
+show_stands_for_database(const struct pool *pool)
+{
+	struct pool	*any = NULL;
+
+	if (!show_is_first_of(pool))
+		return false;
+	while ((any = pool_each_there(any)) != NULL)
+		if (strcmp(any->database, pool->database) == 0)
+			return true;
+	return false;
 }
 
 static void
@@ -153,7 +166,7 @@ show_fill_counters(struct show *show, bool totals, bool averages)
 
 	for (struct pool *pool = pool_each(NULL); pool != NULL;
 	    pool = pool_each(pool)) {
-		if (!show_is_first_of(pool))
+		if (!show_stands_for_database(pool))
 			continue;
 		show_sum(pool->database, &sum);
 		queries = sum.query_count;
@@ -232,6 +245,7 @@ stats_on_period(struct loop *loop, struct deadline *deadline)
 	pthread_mutex_lock(&past.mutex);
 	past.older_us = past.newer_us;
 	past.newer_us = clock_now_us();
+	pools_forget(config);
 	for (struct pool *pool = pool_each(NULL); pool != NULL;
 	    pool = pool_each(pool))
 		if (show_is_first_of(pool))

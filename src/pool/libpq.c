@@ -59,7 +59,9 @@ libpq_start(const struct libpq_login *login)
 		{ "sslrootcert", libpq_authorities(option) },
 		{ "sslcert", libpq_file(option->server_tls_cert_file) },
 		{ "sslkey", libpq_file(option->server_tls_key_file) },
-		{ "options", "-csearch_path=pg_catalog" },
+		/* No replica answers in a serializable transaction. */
+		{ "options", "-csearch_path=pg_catalog "
+		    "-cdefault_transaction_isolation=read\\ committed" },
 		{ "application_name", login->name },
 		{ "passfile", "/dev/null" },
 		{ "gssencmode", "disable" },

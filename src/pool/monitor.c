@@ -25,7 +25,6 @@
 #include "base/log.h"
 #include "base/mem.h"
 #include "config/config.h"
-#include "config/userlist.h"
 #include "net/loop.h"
 #include "pool/backend.h"
 #include "pool/cluster.h"
@@ -201,7 +200,13 @@ monitor_fail(struct monitor *monitor, const char *why)
 	bool	refused = monitor_was_refused(monitor, why);
 	char	error[300];
 
-	snprintf(error, sizeof error, "%s", why);
+	/* md5 and SCRAM secrets are of no use to libpq. */
+	if (PQconnectionNeedsPassword(monitor->libpq.connection))
+		snprintf(error, sizeof error, "%.*s, and libpq takes a plain "
+		    "one only: set monitor_password",
+		    (int)strcspn(why, "\n"), why);
+	else
+		snprintf(error, sizeof error, "%s", why);
 	monitor_close(monitor);
 	monitor->was_good = false;
 	if (again) {
@@ -399,11 +404,6 @@ monitor_connect(struct monitor *monitor, const struct addr *addr)
 		    "monitor_user and monitor_password");
 		return;
 	}
-	if (login.password == NULL && userlist_secret(
-	    monitor->config->userlist, login.user) != NULL)
-		log_debug(NULL, "the secret of user \"%s\" in auth_file is "
-		    "not plain: nobody can log in with it where a password "
-		    "is asked for; set monitor_password", login.user);
 	login.database = entry != NULL && entry->dbname != NULL ?
 	    entry->dbname : strcmp(monitor->database, "*") == 0 ?
 	    "postgres" : monitor->database;

@@ -226,12 +226,11 @@ pool_grow(struct pool *pool)
 	pool_run_errand(pool, &errand);
 }
 
-void
-pool_fill(struct pool *pool, struct loop *loop)
+static void
+pool_open_up_to(struct pool *pool, struct loop *loop, int wanted)
 {
 	struct errand	 errand = { .open_count = 0 };
 	struct limit	*full;
-	int		 wanted = pool_profile(pool)->settings.min_pool_size;
 
 	pthread_mutex_lock(&pool->shared.mutex);
 	/* After a failure one server shows whether the host is back. */
@@ -246,6 +245,19 @@ pool_fill(struct pool *pool, struct loop *loop)
 		errand.open_on[errand.open_count++] = loop;
 	pool_unlock(pool);
 	pool_run_errand(pool, &errand);
+}
+
+void
+pool_fill(struct pool *pool, struct loop *loop)
+{
+	pool_open_up_to(pool, loop,
+	    pool_profile(pool)->settings.min_pool_size);
+}
+
+void
+pool_try(struct pool *pool, struct loop *loop)
+{
+	pool_open_up_to(pool, loop, 1);
 }
 
 /*

@@ -17,23 +17,18 @@
 
 static void	pool_on_retry(struct loop *, struct deadline *);
 
-/*
- * Everybody in line who should not go on waiting is told.  The impatient wait
- * while another attempt than the failed one, which still has its place, may
- * serve them: a PostgreSQL that is full turns some away, and lets others in.
- */
+/* Everybody in line who should not go on waiting is told. */
 static void
 pool_refuse_line_locked(struct pool *pool, bool is_lasting,
     struct ticket_list *refused)
 {
 	struct ticket	*ticket, *next;
-	bool		 is_last = pool->shared.opening <= 1;
 
 	for (int i = 0; i < pool->lane_count; i++) {
 		for (ticket = TAILQ_FIRST(&pool->lanes[i].line);
 		    ticket != NULL; ticket = next) {
 			next = TAILQ_NEXT(ticket, entry);
-			if (!is_lasting && !(ticket->is_impatient && is_last))
+			if (!is_lasting && !ticket->is_impatient)
 				continue;
 			pool_leave_line_locked(pool, ticket);
 			ticket->is_refused = true;
@@ -109,7 +104,8 @@ pool_failed(struct pool *pool, struct loop *loop,
 			pause_us = 0;
 		pool->shared.has_retry = true;
 	}
-	pool_refuse_line_locked(pool, is_lasting, &refused);
+	if (is_lasting)
+		pool_refuse_line_locked(pool, true, &refused);
 	pool_unlock(pool);
 
 	if (pause_us > 0)
@@ -157,19 +153,28 @@ pool_must_refill_locked(struct pool *pool)
 	return true;
 }
 
+/*
+ * The impatient wait while another attempt than the one that has failed may
+ * serve them: a PostgreSQL that is full turns some away, and lets others in.
+ */
 void
 pool_release_place(struct pool *pool, struct loop *loop, bool is_reserve,
     bool was_opening)
 {
-	struct errand	errand = { .open_count = 0 };
-	bool		refills;
+	struct ticket_list	refused = TAILQ_HEAD_INITIALIZER(refused);
+	struct errand		errand = { .open_count = 0 };
+	bool			refills;
 
 	pthread_mutex_lock(&pool->shared.mutex);
 	pool->shared.releasing++;
 	pool->shared.total--;
 	pool->shared.reserve -= is_reserve;
 	pool->shared.opening -= was_opening;
+	if (was_opening && pool->shared.opening == 0 &&
+	    pool->shared.is_backing_off)
+		pool_refuse_line_locked(pool, false, &refused);
 	pthread_mutex_unlock(&pool->shared.mutex);
+	pool_answer_all(&refused, loop);
 	limit_release(pool->database_limit);
 	limit_release(pool->user_limit);
 	pool_limit_freed(pool->database_limit, pool);

@@ -197,6 +197,7 @@ pool_add_locked(struct pool *pool, uint64_t hash,
 	struct pool_secret	secret = { .secret = NULL };
 
 	pool->set = set;
+	atomic_init(&pool->used_us, clock_now_us());
 	if (cluster != NULL && set == NULL)
 		pool->set = pool_set_new(cluster, pool);
 	pool_apply_locked(pool, pool_profile_new(config, entry,
@@ -231,7 +232,11 @@ pool_find_locked(const struct config *config, const struct database *entry,
 	    cluster);
 	if (pool != NULL) {
 		atomic_store(&pool->is_retired, false);
-		return pool_is_home(pool) ? pool : pool->set->home;
+		if (!pool_is_home(pool))
+			pool = pool->set->home;
+		atomic_store(&pool->used_us, clock_now_us());
+		atomic_store(&pool->is_retired, false);
+		return pool;
 	}
 	return pool_add_locked(pool_new(database, name, backend, is_forced),
 	    hash, config, entry, cluster, NULL);
@@ -478,7 +483,7 @@ limit_explain(struct limit *limit, const char *option, char *text,
 		    max, limit->name);
 }
 
-void
+bool
 pool_explain_wait(struct pool *pool, const char *limit, char *text,
     size_t size)
 {
@@ -506,10 +511,12 @@ pool_explain_wait(struct pool *pool, const char *limit, char *text,
 	    "%s: %d of pool_size %d%s are open, %d in use, %d other clients "
 	    "wait%s%s%s%s%s", pool->database, pool->user, within,
 	    numbers.total - numbers.opening, settings->pool_size, reserve,
-	    numbers.linked, numbers.waiting, of_database, of_user,
+	    numbers.linked, numbers.waiting - (limit == NULL &&
+	    numbers.waiting > 0), of_database, of_user,
 	    atomic_load(&pool->is_paused) ? "; the pool is paused" : "",
 	    error.reason != REASON_NONE ? "; the last attempt: " : "",
 	    error.reason != REASON_NONE ? error.text : "");
+	return error.reason != REASON_NONE;
 }
 
 static void

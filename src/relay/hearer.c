@@ -158,7 +158,6 @@ hearer_leave(struct listening *listening, struct hub_order *release)
 	struct hearer	*hearer = listening->hearer;
 	struct channel	*channel = listening->channel;
 
-	hearer_drop_notices(hearer, channel->name);
 	release->names[release->count++] = mem_string(channel->name);
 	TAILQ_REMOVE(&channel->hearers, listening, of_channel);
 	TAILQ_REMOVE(&hearer->channels, listening, of_listener);
@@ -173,6 +172,16 @@ hearer_leave(struct listening *listening, struct hub_order *release)
 }
 
 static void
+hearer_release(struct hub_order *release)
+{
+	release->is_release = true;
+	if (release->count > 0)
+		hub_send(release);
+	else
+		hub_order_free(release);
+}
+
+static void
 hearer_leave_unfound(struct hearer *hearer)
 {
 	struct hub_order	*release = hearer_order(hearer,
@@ -182,22 +191,26 @@ hearer_leave_unfound(struct hearer *hearer)
 	for (listening = TAILQ_FIRST(&hearer->channels); listening != NULL;
 	    listening = next) {
 		next = TAILQ_NEXT(listening, of_listener);
-		if (!listening->is_found)
+		if (!listening->is_found) {
+			hearer_drop_notices(hearer, listening->channel->name);
 			hearer_leave(listening, release);
-		else
+		} else
 			listening->is_found = false;
 	}
-	release->is_release = true;
-	if (release->count > 0)
-		hub_send(release);
-	else
-		hub_order_free(release);
+	hearer_release(release);
 }
 
 void
-hearer_leave_all(struct hearer *hearer)
+hearer_leave_hub(struct hearer *hearer)
 {
-	hearer_leave_unfound(hearer);
+	struct hub_order	*release = hearer_order(hearer,
+				    hearer->count);
+
+	while (!TAILQ_EMPTY(&hearer->channels))
+		hearer_leave(TAILQ_FIRST(&hearer->channels), release);
+	hearer_release(release);
+	while (!STAILQ_EMPTY(&hearer->own))
+		hearer_strike_own(hearer, STAILQ_FIRST(&hearer->own));
 }
 
 static struct listening *
@@ -285,14 +298,27 @@ hearer_choose_hub(struct hearer *hearer, const char *encoding)
 	return hearer->hub == hub;
 }
 
-bool
-hearer_settle(struct hearer *hearer)
+static void
+hearer_send(struct hearer *hearer, struct hub_order *order)
+{
+	hearer->order = order;
+	hub_send(order);
+}
+
+void
+hearer_ask_hub(struct hearer *hearer)
+{
+	hearer_send(hearer, hearer_order(hearer, 0));
+}
+
+void
+hearer_settle(struct hearer *hearer, bool asks)
 {
 	struct hub_order	*order;
 	struct listening	*listening;
 
 	if (hearer_is_settled(hearer))
-		return false;
+		return;
 	order = hearer_order(hearer, hearer->found_count);
 	for (size_t i = 0; i < hearer->found_count; i++) {
 		listening = hearer_find(hearer, hearer->found[i]);
@@ -303,13 +329,10 @@ hearer_settle(struct hearer *hearer)
 			    mem_string(hearer->found[i]);
 	}
 	hearer_leave_unfound(hearer);
-	if (order->count == 0) {
+	if (asks && order->count > 0)
+		hearer_send(hearer, order);
+	else
 		hub_order_free(order);
-		return false;
-	}
-	hearer->order = order;
-	hub_send(order);
-	return true;
 }
 
 static void
@@ -356,12 +379,10 @@ hearer_free(struct hearer *hearer)
 
 	if (hearer == NULL)
 		return;
-	hearer_leave_all(hearer);
+	hearer_leave_hub(hearer);
 	if (hearer->order != NULL)
 		hearer->order->hearer = NULL;
 	hearer_clear_found(hearer);
-	while (!STAILQ_EMPTY(&hearer->own))
-		hearer_strike_own(hearer, STAILQ_FIRST(&hearer->own));
 	while ((kept = STAILQ_FIRST(&hearer->kept)) != NULL) {
 		STAILQ_REMOVE_HEAD(&hearer->kept, next);
 		free(kept);
@@ -409,6 +430,9 @@ hearer_own(struct hearer *hearer, uint32_t pid, const char *channel,
 			free(kept);
 			return;
 		}
+	/* It will not say this one, but perhaps the same of somebody else. */
+	if (!hub_is_listening(hearer->hub))
+		return;
 	own = mem_new(sizeof *own);
 	own->pid = pid;
 	own->hash = hash;

@@ -312,6 +312,12 @@ hub_on_failed(struct pool_keeper *keeper, const struct pool_error *error)
 	hub_refuse(container_of(keeper, struct hub, keeper), error->text);
 }
 
+bool
+hub_is_listening(const struct hub *hub)
+{
+	return atomic_load_explicit(&hub->is_listening, memory_order_relaxed);
+}
+
 /* Nothing is listened to any more, but all of it is wanted. */
 static void
 hub_forget_server(struct hub *hub)
@@ -319,6 +325,7 @@ hub_forget_server(struct hub *hub)
 	struct hash_node	*node = NULL;
 	struct hub_channel	*channel;
 
+	atomic_store(&hub->is_listening, false);
 	STAILQ_CONCAT(&hub->asked, &hub->waiting);
 	STAILQ_CONCAT(&hub->waiting, &hub->asked);
 	while ((node = hash_table_each(&hub->channels, node)) != NULL) {
@@ -463,6 +470,7 @@ hub_on_ready(struct hub *hub)
 		log_info(hub_who(hub), "listens to %u channels again",
 		    hub->channels.count);
 	hub->was_lost = false;
+	atomic_store(&hub->is_listening, true);
 	hub_answer(hub, &hub->asked, true);
 	hub_work(hub);
 	return true;

@@ -1,6 +1,5 @@
 /*
- * The relay's states: linking a client to a server, giving the server back,
- * time limits and closing.
+ * The relay's states, sending, and linking a client to a server.
  *
  *	relay_greet()		GREETING, perhaps with a ticket or a server
  *	relay_greet_done()	GREETING -> IDLE
@@ -35,7 +34,6 @@
 #include "relay/relay_service.h"
 #include "relay/relay_timeouts.h"
 
-
 static const struct {
 	enum relay_state	from;
 	uint8_t			to;	/* bits */
@@ -62,8 +60,7 @@ relay_is_sane(const struct relay *relay)
 	case RELAY_IDLE:
 		return relay->server == NULL &&
 		    relay->ticket.state == TICKET_NONE &&
-	    relay->ties.pins == 0 &&
-		    !relay->is_holding;
+		    relay->ties.pins == 0 && !relay->is_holding;
 	case RELAY_WAITING:
 		return relay->server == NULL && !relay->is_holding;
 	case RELAY_LINKED:
@@ -120,6 +117,14 @@ relay_io_init(struct relay_io *io, struct relay *relay)
 	    &relay->server->stream, room, half);
 	parcel_init(&io->to_client, &relay->client->stream, room + half,
 	    half);
+}
+
+void
+relay_write(struct relay *relay, struct buf *buf)
+{
+	COUNT(relay_lane(relay)->counters.sent, buf_length(buf));
+	stream_write(&relay->client->stream, buf_bytes(buf), buf_length(buf));
+	buf_done(buf);
 }
 
 /* Back-pressure, in one place: who may be read now. */
@@ -194,6 +199,32 @@ relay_refresh_pool(struct relay *relay)
 	return true;
 }
 
+void
+relay_attach(struct relay *relay, struct server *server)
+{
+	server->user = relay;
+	server->on_event = relay_on_server_event;
+	relay->server = server;
+}
+
+/* Of several hosts one was chosen; true: it is a replica. */
+static bool
+relay_link_host(struct relay *relay, struct server *server)
+{
+	/* The primary may have stood in. */
+	bool	is_replica = relay->choice.need != NEED_WRITE &&
+		    cluster_use(server->pool->set->cluster,
+		    server->pool->backend) == USE_READ;
+
+	if (relay->choice.need == NEED_READ && is_replica)
+		relay_set_reader(relay, server->pool);
+	relay_note_route(relay, is_replica);
+	/* There it may write whatever it began with. */
+	if (relay->choice.why == WHY_SPLIT_BLOCK && !is_replica)
+		relay->choice.need = NEED_WRITE;
+	return is_replica;
+}
+
 static void
 relay_link(struct relay *relay, struct server *server)
 {
@@ -201,9 +232,7 @@ relay_link(struct relay *relay, struct server *server)
 	struct client	*client = relay->client;
 	bool		 is_replica = false, in_block;
 
-	server->user = relay;
-	server->on_event = relay_on_server_event;
-	relay->server = server;
+	relay_attach(relay, server);
 	relay_set_state(relay, RELAY_LINKED);
 	if (relay->settings.adopted != NULL)
 		relay_settle_adopted(relay);
@@ -212,18 +241,8 @@ relay_link(struct relay *relay, struct server *server)
 	relay->split.is_reading = relay->choice.wants_read && !in_block;
 	relay->split.has_told = false;
 	relay->choice.primary_why = 0;
-	if (pool_has_choice(relay->client->pool)) {
-		/* The primary may have stood in. */
-		is_replica = relay->choice.need != NEED_WRITE &&
-		    cluster_use(server->pool->set->cluster,
-		    server->pool->backend) == USE_READ;
-		if (relay->choice.need == NEED_READ && is_replica)
-			relay_set_reader(relay, server->pool);
-		relay_note_route(relay, is_replica);
-		/* There it may write whatever it began with. */
-		if (relay->choice.why == WHY_SPLIT_BLOCK && !is_replica)
-			relay->choice.need = NEED_WRITE;
-	}
+	if (pool_has_choice(relay->client->pool))
+		is_replica = relay_link_host(relay, server);
 	relay->block.is_at_replica = is_replica;
 	if (relay->batch.begins_inside && relay->block.state == BEGIN_NONE &&
 	    relay->choice.is_batch)
@@ -269,6 +288,7 @@ relay_take(struct relay *relay)
 	relay->reads.is_awaiting = relay->reads.is_tired = false;
 	while ((server = relay_ask(relay)) != NULL) {
 		if ((misfit = relay_misfit(relay, server)) == NULL) {
+			relay->times.waited_us = 0;
 			relay_link(relay, server);
 			return true;
 		}
@@ -320,6 +340,7 @@ relay_count_wait(struct relay *relay)
 	int64_t			 waited_us = loop_now_us(relay->client->loop) -
 				    relay->ticket.since_us;
 
+	relay->times.waited_us = waited_us;
 	COUNT(lane->counters.wait_time, waited_us);
 	histogram_record(&lane->times->wait, waited_us);
 }
@@ -338,9 +359,7 @@ relay_on_granted(struct ticket *ticket, struct server *server)
 		return;
 	}
 	if (relay->state == RELAY_GREETING) {
-		server->user = relay;
-		server->on_event = relay_on_server_event;
-		relay->server = server;
+		relay_attach(relay, server);
 		relay_greet_linked(relay);
 		return;
 	}

@@ -14,6 +14,7 @@
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
@@ -22,7 +23,7 @@
 #include "relay/relay_undo.h"
 #include "wire/put.h"
 
-static uint8_t
+uint8_t
 relay_status(const struct relay *relay)
 {
 	if (relay->state == RELAY_LINKED)
@@ -32,35 +33,56 @@ relay_status(const struct relay *relay)
 	return relay->loss.state != LOST_NOTHING ? STATUS_FAILED : STATUS_IDLE;
 }
 
+void
+relay_put_ready(struct relay *relay, struct relay_io *io)
+{
+	uint8_t	ready[] = { MSG_READY, 0, 0, 0, 5, relay_status(relay) };
+
+	if (relay->listen.hearer != NULL && ready[5] == STATUS_IDLE)
+		relay_listen_put_kept(relay, io);
+	parcel_piece(&io->to_client, ready, sizeof ready);
+}
+
 /* Behind what ends a batch or a query, PostgreSQL is ready again. */
 static void
 relay_send_answer(struct relay *relay, struct relay_io *io,
     enum expect_kind kind, const void *bytes, size_t n)
 {
-	uint8_t	ready[] = { MSG_READY, 0, 0, 0, 5, relay_status(relay) };
-
 	if (n > 0)
 		parcel_piece(&io->to_client, bytes, n);
 	if (kind >= EXPECT_SYNC)
-		parcel_piece(&io->to_client, ready, sizeof ready);
+		relay_put_ready(relay, io);
 }
 
-void
+/* This is what the client will get of it. */
+static void
+relay_make(struct expectation *entry, struct buf *answer)
+{
+	entry->made_bytes = (uint32_t)buf_length(answer);
+	if (entry->made_bytes > 0)
+		entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	buf_done(answer);
+}
+
+struct expectation *
 relay_answer(struct relay *relay, struct relay_io *io, enum expect_kind kind,
     struct buf *answer)
 {
 	struct expectation	*entry;
+	struct buf		 nothing;
 
+	if (answer == NULL)
+		buf_init(answer = &nothing);
 	if (!relay_has_expected(relay)) {
 		relay_send_answer(relay, io, kind, buf_bytes(answer),
 		    buf_length(answer));
-		return;
+		buf_done(answer);
+		return NULL;
 	}
 	entry = expected_add(&relay->server->session->expected, kind,
 	    FATE_MADE);
-	entry->made_bytes = (uint32_t)buf_length(answer);
-	if (entry->made_bytes > 0)
-		entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	relay_make(entry, answer);
+	return entry;
 }
 
 void
@@ -93,6 +115,8 @@ relay_put_fields(const struct relay *relay, struct buf *buf,
 	struct error_fields	fields = *error;
 
 	fields.severity = "ERROR";
+	if (fields.hint != NULL && fields.hint[0] == '\0')
+		fields.hint = NULL;
 	errors_note(fields.sqlstate, "statement_refused", relay_who(relay),
 	    fields.message);
 	put_error(buf, &fields);
@@ -106,9 +130,7 @@ relay_put_answer_error(struct relay *relay, struct relay_io *io,
 
 	buf_init(&answer);
 	relay_put_fields(relay, &answer, fields);
-	parcel_piece(&io->to_client, buf_bytes(&answer),
-	    buf_length(&answer));
-	buf_done(&answer);
+	parcel_buf(&io->to_client, &answer);
 }
 
 /*
@@ -124,13 +146,10 @@ relay_fail_at_server(struct relay *relay, struct relay_io *io,
 		MSG_BIND, 0, 0, 0, 20, '\0', 'p', 'g', 'w', 'e', 'i', 'r',
 		'_', '0', '\0', 0, 0, 0, 0, 0, 0,
 	};
-	struct expectation	*entry;
 
 	parcel_piece(&io->to_server, bind, sizeof bind);
-	entry = expected_add(&relay->server->session->expected, EXPECT_BIND,
-	    FATE_SWALLOW);
-	entry->made_bytes = (uint32_t)buf_length(answer);
-	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
+	relay_make(expected_add(&relay->server->session->expected,
+	    EXPECT_BIND, FATE_SWALLOW), answer);
 }
 
 /* The same for a Query, which nobody could parse. */
@@ -138,18 +157,15 @@ static void
 relay_fail_query_at_server(struct relay *relay, struct relay_io *io,
     struct buf *answer)
 {
-	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*entry;
+	struct server_session	*session = relay->server->session;
 	struct buf		 query;
 
 	buf_init(&query);
 	put_query(&query, "pgweir refuses a statement");
-	parcel_piece(&io->to_server, buf_bytes(&query), buf_length(&query));
-	buf_done(&query);
-	entry = expected_add(expected, EXPECT_QUERY, FATE_PASS);
-	entry->made_bytes = (uint32_t)buf_length(answer);
-	entry->made = mem_copy(buf_bytes(answer), entry->made_bytes);
-	session_set_unnamed(relay->server->session, NULL);
+	parcel_buf(&io->to_server, &query);
+	relay_make(expected_add(&session->expected, EXPECT_QUERY, FATE_PASS),
+	    answer);
+	session_set_unnamed(session, NULL);
 	relay_set_unnamed(relay, NULL);
 }
 
@@ -170,16 +186,14 @@ relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
 
 	buf_init(&answer);
 	relay_put_fields(relay, &answer, fields);
-	if (!is_query && relay_has_begun(relay))
-		relay_fail_at_server(relay, io, &answer);
-	else if (is_query && relay_has_begun(relay))
-		relay_fail_query_at_server(relay, io, &answer);
-	else {
+	if (!relay_has_begun(relay)) {
 		relay_begin_fail(relay);
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
 		    EXPECT_BIND, &answer);
-	}
-	buf_done(&answer);
+	} else if (is_query)
+		relay_fail_query_at_server(relay, io, &answer);
+	else
+		relay_fail_at_server(relay, io, &answer);
 	relay->batch.is_refusing = !is_query;
 }
 
@@ -194,8 +208,7 @@ relay_answer_error(struct relay *relay, struct relay_io *io, bool is_query,
 	vsnprintf(text, sizeof text, format, args);
 	va_end(args);
 	relay_answer_fields(relay, io, is_query, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
+	    .sqlstate = sqlstate, .message = text, .hint = hint });
 }
 
 /*
@@ -209,7 +222,7 @@ relay_refuse_message(struct relay *relay, struct relay_io *io, uint8_t type,
 	switch (type) {
 	case MSG_SYNC:
 		relay->batch.is_refusing = false;
-		relay_send_answer(relay, io, EXPECT_SYNC, NULL, 0);
+		relay_put_ready(relay, io);
 		break;
 	case MSG_QUERY:
 	case MSG_FUNCTION_CALL:
@@ -234,8 +247,7 @@ relay_refuse_held(struct relay *relay, const char *sqlstate,
     const char *text, const char *hint)
 {
 	relay_refuse_held_with(relay, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text,
-	    .hint = hint != NULL && hint[0] != '\0' ? hint : NULL });
+	    .sqlstate = sqlstate, .message = text, .hint = hint });
 }
 
 void
@@ -302,8 +314,7 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 				    buf_bytes(&error), buf_length(&error));
 			told = head->kind < EXPECT_SYNC;
 			if (head->kind >= EXPECT_SYNC)
-				relay_send_answer(relay, io, EXPECT_SYNC,
-				    NULL, 0);
+				relay_put_ready(relay, io);
 		}
 		expected_strike(expected);
 	}

@@ -38,13 +38,10 @@ static struct statement *
 relay_statement_named(const struct relay *relay, const char *name,
     bool *passes)
 {
-	if (name[0] == '\0') {
-		*passes = (relay->ties.pins & PIN_STATEMENT) != 0;
-		return relay->prepared.unnamed;
-	}
-	*passes = ((relay->ties.pins | relay_pins_of(relay->touches)) &
+	*passes = (name[0] == '\0' ? relay->ties.pins & PIN_STATEMENT :
+	    (relay->ties.pins | relay_pins_of(relay->touches)) &
 	    PIN_PREPARE) != 0;
-	return names_find(&relay->prepared.names, name);
+	return relay_named(relay, name);
 }
 
 /* What a Bind leaves on its server; false: it was refused. */
@@ -120,9 +117,7 @@ relay_pass_renamed(struct relay *relay, struct relay_io *io,
 	relay_put_renamed(io, message, before, server_name, after);
 	parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES + after,
 	    message->here - MSG_HEAD_BYTES - after);
-	relay->input.skip = (uint32_t)(message->total - message->here);
-	relay->input.skip_passes = true;
-	relay->input.skip_type = message->head.type;
+	relay_pass_rest(relay, message);
 	return RELAY_USED;
 }
 
@@ -249,10 +244,8 @@ relay_close_name(struct relay *relay, struct relay_io *io,
 
 	if (statement != NULL)
 		statement_hold(statement);
-	relay_answer(relay, io, EXPECT_CLOSE, answer);
-	if (relay_has_expected(relay)) {
-		entry = expected_at(&relay->server->session->expected,
-		    relay->server->session->expected.count - 1);
+	entry = relay_answer(relay, io, EXPECT_CLOSE, answer);
+	if (entry != NULL) {
 		entry->before = statement;
 		entry->name = mem_string(name);
 		relay->server->session->expected.closes++;
@@ -268,14 +261,11 @@ static enum relay_verdict
 relay_close_statement(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name)
 {
-	enum relay_verdict	verdict;
-	struct buf		answer;
+	struct buf	answer;
 
 	buf_init(&answer);
 	put_empty(&answer, MSG_CLOSE_COMPLETE);
-	verdict = relay_close_name(relay, io, message, name, &answer);
-	buf_done(&answer);
-	return verdict;
+	return relay_close_name(relay, io, message, name, &answer);
 }
 
 enum relay_verdict
@@ -303,8 +293,7 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 		return relay_close_statement(relay, io, message, name);
 	verdict = relay_pass_portal(relay, io, message, EXPECT_CLOSE);
 	if (verdict == RELAY_USED && name[0] == '\0')
-		relay_end_unnamed(relay, expected_at(
-		    &relay->server->session->expected,
-		    relay->server->session->expected.count - 1));
+		relay_end_unnamed(relay, expected_last(
+		    &relay->server->session->expected));
 	return verdict;
 }

@@ -46,6 +46,7 @@
 #include "relay/relay_timeouts.h"
 #include "session/own.h"
 #include "wire/error_fields.h"
+#include "wire/get.h"
 #include "wire/sqlscan.h"
 
 void
@@ -179,8 +180,7 @@ relay_begin_refused(struct relay *relay, struct relay_io *io)
 	struct error_fields	 fields;
 	char			 text[500], sqlstate[6];
 
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	snprintf(text, sizeof text, "%s", fields.message);
 	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
 	relay->server->transaction_status = STATUS_FAILED;
@@ -247,7 +247,7 @@ relay_block_text(const struct relay *relay,
 	const uint8_t		*body = message->at + MSG_HEAD_BYTES;
 	size_t			 n = message->here - MSG_HEAD_BYTES;
 	const struct statement	*statement;
-	const uint8_t		*zero;
+	struct get		 get;
 
 	if (message->here < message->total || n == 0)
 		return NULL;
@@ -255,10 +255,9 @@ relay_block_text(const struct relay *relay,
 	case MSG_QUERY:
 		return body[n - 1] == '\0' ? (const char *)body : NULL;
 	case MSG_PARSE:
-		zero = memchr(body, '\0', n);
-		return zero != NULL && memchr(zero + 1, '\0',
-		    (size_t)(body + n - zero - 1)) != NULL ?
-		    (const char *)zero + 1 : NULL;
+		get_init(&get, body, n);
+		(void)get_string(&get);
+		return get_string(&get);
 	case MSG_BIND:
 		statement = relay_body_statement(relay, body, n);
 		return statement == NULL ? NULL : statement->text;

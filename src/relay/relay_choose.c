@@ -18,7 +18,6 @@
 #include <string.h>
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "base/text.h"
 #include "config/choice.h"
 #include "config/config.h"
@@ -34,8 +33,6 @@
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
-#define ROUTE_NAME	"pgweir.route"
-
 _Atomic int64_t	relay_notify_us;
 
 /*
@@ -47,6 +44,17 @@ relay_route(const struct relay *relay)
 {
 	return relay->choice.route != ROUTE_DEFAULT ? relay->choice.route :
 	    relay_limits(relay)->route;
+}
+
+bool
+relay_take_route(struct client *client, const char *value, enum route *route)
+{
+	if (choice_parse(CHOICE_ROUTE, value, route))
+		return true;
+	client_fail(client, REASON_BAD_PARAMETER, "invalid value for "
+	    "parameter \"pgweir.route\": \"%.60s\"; there are split, "
+	    "primary, replica and any", value);
+	return false;
 }
 
 /* Statements begin with few letters that are of interest here. */
@@ -174,8 +182,7 @@ static void
 relay_on_no_host(struct loop *loop, struct deadline *deadline)
 {
 	(void)loop;
-	relay_refuse_no_host(relay_of_client(container_of(deadline,
-	    struct client, deadline)));
+	relay_refuse_no_host(relay_of_deadline(deadline));
 }
 
 /* What it waits for; the pool's line is told in PgBouncer's words. */
@@ -216,21 +223,24 @@ relay_watch_limit(struct relay *relay, int64_t waited_us)
 static void
 relay_on_long_wait(struct loop *loop, struct deadline *deadline)
 {
-	struct client		*client = container_of(deadline,
-				    struct client, deadline);
-	struct relay		*relay = relay_of_client(client);
+	struct relay		*relay = relay_of_deadline(deadline);
 	char			 text[1200];
 	struct error_fields	 fields = { .severity = "NOTICE",
 				    .sqlstate = "57P03", .message = text };
 	struct buf		 notice;
+	int64_t			 waited_us = loop_now_us(loop) -
+				    relay->ticket.since_us;
+	int64_t			 notify_us = atomic_load_explicit(
+				    &relay_notify_us, memory_order_relaxed);
 
 	relay_explain_wait(relay, text, sizeof text);
 	buf_init(&notice);
 	put_notice(&notice, &fields);
-	stream_write(&client->stream, buf_bytes(&notice),
-	    buf_length(&notice));
-	buf_done(&notice);
-	relay_watch_limit(relay, loop_now_us(loop) - relay->ticket.since_us);
+	relay_write(relay, &notice);
+	/* A loop has few durations, however many wait. */
+	if (notify_us > 0)
+		waited_us -= waited_us % notify_us;
+	relay_watch_limit(relay, waited_us);
 }
 
 void
@@ -263,7 +273,7 @@ relay_on_moved(struct ticket *ticket)
 		return;
 	}
 	if (relay->state == RELAY_GREETING) {
-		relay_greet_again(relay);
+		relay_greet_take(relay);
 		return;
 	}
 	ticket->keeps_since = true;

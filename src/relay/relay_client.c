@@ -29,9 +29,7 @@ relay_pass(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	parcel_run(&io->to_server, message->at, message->here);
-	relay->input.skip = (uint32_t)(message->total - message->here);
-	relay->input.skip_passes = true;
-	relay->input.skip_type = message->head.type;
+	relay_pass_rest(relay, message);
 }
 
 void
@@ -138,15 +136,12 @@ static enum relay_verdict
 relay_on_sync(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
-	struct buf	nothing;
-
 	/* What is put in front of this Sync would be skipped unanswered. */
 	if (relay->batch.is_refusing)
 		relay->batch.unnamed_use = UNNAMED_OLD;
 	relay->batch.is_refusing = relay->batch.has_parsed = false;
 	if (relay->state == RELAY_IDLE) {
-		buf_init(&nothing);
-		relay_answer(relay, io, EXPECT_SYNC, &nothing);
+		relay_answer(relay, io, EXPECT_SYNC, NULL);
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
@@ -183,12 +178,9 @@ static void
 relay_end_copy(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	struct buf		 nothing;
 
-	if (!session->is_copying && expected_has_batch(&session->expected)) {
-		buf_init(&nothing);
-		relay_answer(relay, io, EXPECT_COPY_END, &nothing);
-	}
+	if (!session->is_copying && expected_has_batch(&session->expected))
+		relay_answer(relay, io, EXPECT_COPY_END, NULL);
 	session->is_copying = false;
 }
 
@@ -275,12 +267,30 @@ relay_pauses(const struct relay *relay, uint8_t type)
 }
 
 static enum relay_verdict
+relay_handle(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	uint8_t	type = message->at[0];
+
+	if (relay->batch.is_refusing && type != MSG_SYNC &&
+	    type != MSG_TERMINATE) {
+		relay_drop(relay, message);
+		return RELAY_USED;
+	}
+	if (relay->loss.state != LOST_NOTHING && type != MSG_TERMINATE)
+		return relay_on_lost(relay, io, message);
+	if (relay->client->pool->set != NULL && !relay->batch.is_unsynced &&
+	    !relay_may_follow(relay, message))
+		return RELAY_LATER;
+	return relay_handlers[type](relay, io, message);
+}
+
+static enum relay_verdict
 relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
     size_t left, size_t *used)
 {
 	struct relay_message	 message = { .at = at };
 	enum relay_verdict	 verdict;
-	relay_handler		*handler = relay_handlers[at[0]];
 	bool			 is_first = relay->times.query_us == 0 &&
 				    !relay->batch.is_unsynced;
 
@@ -290,14 +300,16 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	case MSG_BAD:
 		message.total = message.head.length;
 		return relay_bad_message(relay, &message,
-		    "its length is impossible");
+		    message.head.length > MSG_BODY_BYTES_MAX ?
+		    "its length is impossible" :
+		    "it is longer than max_packet_size");
 	case MSG_OK:
 		break;
 	}
 	message.total = MSG_HEAD_BYTES + (size_t)message.head.length;
 	message.here = left < message.total ? left : message.total;
 	message.left = left;
-	if (handler == NULL)
+	if (relay_handlers[at[0]] == NULL)
 		return relay_bad_message(relay, &message,
 		    "there is no such message");
 	if (relay_pauses(relay, at[0]))
@@ -310,17 +322,7 @@ relay_read_message(struct relay *relay, struct relay_io *io, uint8_t *at,
 	if (relay->touches & SQL_TOUCHES_ANY_RESETS &&
 	    relay_restores(relay, &message))
 		return RELAY_LATER;
-	if (relay->batch.is_refusing && at[0] != MSG_SYNC &&
-	    at[0] != MSG_TERMINATE) {
-		relay_drop(relay, &message);
-		verdict = RELAY_USED;
-	} else if (relay->loss.state != LOST_NOTHING && at[0] != MSG_TERMINATE)
-		verdict = relay_on_lost(relay, io, &message);
-	else if (relay->client->pool->set != NULL &&
-	    !relay->batch.is_unsynced && !relay_may_follow(relay, &message))
-		verdict = RELAY_LATER;
-	else
-		verdict = handler(relay, io, &message);
+	verdict = relay_handle(relay, io, &message);
 	if (verdict == RELAY_OWN) {
 		*used = message.here;
 		verdict = RELAY_USED;

@@ -15,6 +15,7 @@
 
 #include <string.h>
 
+#include "relay/relay_answer.h"
 #include "relay/relay_copy.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
@@ -57,10 +58,9 @@ void
 relay_copy_ask(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	static const uint8_t	 sync[] = { MSG_SYNC, 0, 0, 0, 4 };
 
 	session->copy_readies = 0;
-	parcel_piece(&io->to_server, sync, sizeof sync);
+	relay_put_bare(&io->to_server, MSG_SYNC);
 	expected_add(&session->expected, EXPECT_SYNC, FATE_SWALLOW)->purpose =
 	    PURPOSE_COPY;
 	relay_send_own(relay, io, "", PURPOSE_COPY);
@@ -85,13 +85,10 @@ void
 relay_copy_told(struct relay *relay, struct relay_io *io)
 {
 	struct server_session	*session = relay->server->session;
-	uint8_t			 ready[] = { MSG_READY, 0, 0, 0, 5,
-				    (uint8_t)relay->server
-				    ->transaction_status };
 
 	expected_strike(&session->expected);
 	for (; session->copy_readies > 1; session->copy_readies--) {
-		parcel_piece(&io->to_client, ready, sizeof ready);
+		relay_put_ready(relay, io);
 		relay->batch.is_unsynced = relay->batch.is_refusing = false;
 		relay->times.query_us = 0;
 		session->has_said_error = false;

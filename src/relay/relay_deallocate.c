@@ -23,9 +23,7 @@
 static void
 relay_end_batch(struct relay *relay, struct relay_io *io)
 {
-	static const uint8_t	sync[] = { MSG_SYNC, 0, 0, 0, 4 };
-
-	parcel_piece(&io->to_server, sync, sizeof sync);
+	relay_put_bare(&io->to_server, MSG_SYNC);
 	expected_add(&relay->server->session->expected, EXPECT_SYNC,
 	    FATE_SWALLOW);
 	relay->batch.is_unsynced = false;
@@ -69,7 +67,6 @@ relay_query_deallocate(struct relay *relay, struct relay_io *io,
 	buf_init(&answer);
 	put_command_complete(&answer, tag);
 	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
 	return true;
 }
 
@@ -96,6 +93,5 @@ relay_execute_deallocate(struct relay *relay, struct relay_io *io,
 	buf_init(&answer);
 	put_command_complete(&answer, "DEALLOCATE");
 	relay_close_name(relay, io, message, name, &answer);
-	buf_done(&answer);
 	return true;
 }

@@ -74,7 +74,8 @@ static void
 drain_ask(struct server *server)
 {
 	struct server_session	*session = server->session;
-	struct buf		 messages, text;
+	struct buf		 messages;
+	char			 text[48];
 	size_t			 mark;
 
 	session->is_asked = true;
@@ -82,7 +83,6 @@ drain_ask(struct server *server)
 	    sizeof session->marker) != 1)
 		abort();
 	buf_init(&messages);
-	buf_init(&text);
 	mark = put_begin(&messages, MSG_COPY_FAIL);
 	put_string(&messages, "the client is gone");
 	put_end(&messages, mark);
@@ -90,13 +90,11 @@ drain_ask(struct server *server)
 		drain_put_rollback(&messages);
 	put_sync(&messages);
 	put_query(&messages, "ROLLBACK");
-	buf_printf(&text, "SELECT 'pgweir %016llx'",
+	snprintf(text, sizeof text, "SELECT 'pgweir %016llx'",
 	    (unsigned long long)session->marker);
-	buf_add(&text, "", 1);
-	put_query(&messages, (const char *)buf_bytes(&text));
+	put_query(&messages, text);
 	stream_write(&server->stream, buf_bytes(&messages),
 	    buf_length(&messages));
-	buf_done(&text);
 	buf_done(&messages);
 }
 
@@ -257,8 +255,7 @@ relay_drain(struct server *server, bool is_running, bool is_in_batch)
 	server->user = NULL;
 	server->on_event = drain_on_event;
 	server_set_state(server, SERVER_CLEANING);
-	expected_done(&session->expected);
-	session->is_copying = session->has_said_error = false;
+	session_forget_talk(session);
 	session->is_in_batch = is_in_batch;
 	session->is_cancelled = is_running;
 	session->drained_us = loop_now_us(server->loop);

@@ -325,7 +325,7 @@ relay_drop_server(struct relay *relay, enum reason reason,
 	SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL |		\
 	SQL_TOUCHES_BLOCK | SQL_TOUCHES_COPY | SQL_TOUCHES_CLOSE_ALL |	\
 	SQL_TOUCHES_UNTIES | SQL_TOUCHES_DEFINES | SQL_TOUCHES_DRAWS |	\
-	SQL_TOUCHES_NAMES)
+	SQL_TOUCHES_NAMES | SQL_TOUCHES_LOCAL_LOCK)
 
 /*
  * Something that is known or guessed of it outlives DISCARD ALL.  A tied

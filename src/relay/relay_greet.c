@@ -11,9 +11,7 @@
 #include <assert.h>
 #include <string.h>
 
-#include "base/mem.h"
 #include "base/text.h"
-#include "config/choice.h"
 #include "config/config.h"
 #include "pool/pool_set.h"
 #include "relay/relay_choose.h"
@@ -30,7 +28,6 @@
 /* Of a greeting, beside what the server has reported; usually. */
 enum { GREETING_BYTES = 256 };
 
-static void	relay_greet_take(struct relay *);
 static void	relay_on_greet_timeout(struct loop *, struct deadline *);
 
 struct pool_welcome *
@@ -106,10 +103,7 @@ relay_greet_now(struct relay *relay)
 	client_make_key(client, &greeting);
 	relay_put_message(&greeting);
 	put_ready(&greeting, STATUS_IDLE);
-	stream_write(&client->stream, buf_bytes(&greeting),
-	    buf_length(&greeting));
-	COUNT(relay_lane(relay)->counters.sent, buf_length(&greeting));
-	buf_done(&greeting);
+	relay_write(relay, &greeting);
 	pool_welcome_release(welcome);
 	relay_set_state(relay, RELAY_IDLE);
 	relay_watch_rest(relay);
@@ -125,20 +119,6 @@ relay_is_known(const struct relay *relay)
 	return welcome != NULL;
 }
 
-/* pgweir.route is not PostgreSQL's to know. */
-static bool
-relay_start_route(struct relay *relay, const char *value)
-{
-	if (choice_parse(CHOICE_ROUTE, value, &relay->choice.start_route)) {
-		relay->choice.route = relay->choice.start_route;
-		return true;
-	}
-	client_fail(relay->client, REASON_BAD_PARAMETER, "invalid value for "
-	    "parameter \"pgweir.route\": \"%.60s\"; there are split, "
-	    "primary, replica and any", value);
-	return false;
-}
-
 /* The settings of the startup packet, as they came; false: refused. */
 static bool
 relay_take_defaults(struct relay *relay, const struct client_start *start)
@@ -147,21 +127,24 @@ relay_take_defaults(struct relay *relay, const struct client_start *start)
 
 	for (size_t i = 0; start->settings != NULL &&
 	    start->settings[i] != NULL; i += 2) {
-		if (!text_equal_nocase(start->settings[i], "pgweir.route"))
+		/* It is not PostgreSQL's to know. */
+		if (!text_equal_nocase(start->settings[i], ROUTE_NAME))
 			settings_draft_set(draft, start->settings[i],
 			    start->settings[i + 1]);
-		else if (!relay_start_route(relay, start->settings[i + 1])) {
+		else if (!relay_take_route(relay->client,
+		    start->settings[i + 1], &relay->choice.start_route)) {
 			settings_draft_free(draft);
 			return false;
 		}
 	}
+	relay->choice.route = relay->choice.start_route;
 	settings_release(relay->settings.defaults);
 	relay->settings.defaults = settings_draft_intern(draft);
 	relay_set_settings(relay, relay->settings.defaults);
 	return true;
 }
 
-static void
+void
 relay_greet_take(struct relay *relay)
 {
 	struct server	*server;
@@ -173,16 +156,8 @@ relay_greet_take(struct relay *relay)
 	server = relay_ask(relay);
 	if (server == NULL)
 		return;
-	server->user = relay;
-	server->on_event = relay_on_server_event;
-	relay->server = server;
+	relay_attach(relay, server);
 	relay_greet_linked(relay);
-}
-
-void
-relay_greet_again(struct relay *relay)
-{
-	relay_greet_take(relay);
 }
 
 void
@@ -301,9 +276,8 @@ relay_greet_lost(struct relay *relay, const char *sqlstate, const char *text)
 static void
 relay_on_greet_timeout(struct loop *loop, struct deadline *deadline)
 {
-	struct client	*client = container_of(deadline, struct client,
-			    deadline);
-	struct relay	*relay = relay_of_client(client);
+	struct relay	*relay = relay_of_deadline(deadline);
+	struct client	*client = relay->client;
 	char		 text[600], limit[32];
 
 	(void)loop;

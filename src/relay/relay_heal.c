@@ -92,16 +92,9 @@ static void
 relay_put_back(struct relay *relay, bool remembers)
 {
 	struct server_session	*session = relay->server->session;
-	struct buf		 all;
 
 	relay_take_back(relay, remembers);
-	buf_init(&all);
-	buf_add(&all, buf_bytes(&session->batch),
-	    buf_length(&session->batch));
-	buf_add(&all, buf_bytes(&relay->input.held),
-	    buf_length(&relay->input.held));
-	buf_done(&relay->input.held);
-	relay->input.held = all;
+	relay_hold_ahead(relay, &session->batch);
 	session->batch_state = BATCH_NONE;
 	relay->choice.primary_why = WHY_HEALED;
 }
@@ -143,8 +136,7 @@ relay_heal_lost(struct relay *relay)
 	    relay->server->pool->set == NULL || session->has_failed ||
 	    session->skip > 0 || buf_length(&session->error) == 0)
 		return false;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	if (strcmp(fields.sqlstate, "40001") != 0 ||
 	    heal_of(&fields) == HEAL_NOT || !relay_may_heal(relay, 0))
 		return false;

@@ -65,9 +65,7 @@ relay_ask_about(struct server_session *session, struct relay_io *io,
 
 	buf_init(&message);
 	put_describe(&message, 'S', server_name);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_server, &message);
 	entry = expected_add(&session->expected, EXPECT_DESCRIBE,
 	    FATE_SWALLOW);
 	entry->statement = statement_hold(statement);
@@ -99,6 +97,15 @@ relay_may_have_failed(const struct relay *relay)
 	    expected_has_end(&relay->server->session->expected);
 }
 
+/* Tables that nobody else sees, or not yet. */
+static bool
+relay_sees_own(const struct relay *relay)
+{
+	return relay->server->session->has_altered ||
+	    (relay->ties.pins | relay_pins_of(relay->touches)) &
+	    (PIN_TEMP | PIN_MODE);
+}
+
 struct expectation *
 relay_learn_parsed(struct relay *relay, struct relay_io *io,
     struct statement *statement, const char *name,
@@ -108,12 +115,12 @@ relay_learn_parsed(struct relay *relay, struct relay_io *io,
 	struct shelf_entry	*shelved;
 	uint32_t		 parsed, number;
 
-	*known = statement_learned(statement,
+	*known = relay_sees_own(relay) ? NULL : statement_learned(statement,
 	    loop_now_us(relay->client->loop));
 	shelved = shelf_find(&session->shelf, *known != NULL ? *known :
 	    statement);
 	if (*known != NULL && shelved != NULL &&
-	    !relay_may_have_failed(relay))
+	    !shelf_entry_is_old(shelved) && !relay_may_have_failed(relay))
 		return NULL;
 	if (*known == NULL)
 		*known = statement_hold(statement);
@@ -202,7 +209,6 @@ relay_answer_learned(struct relay *relay, struct relay_io *io,
 		put_end(&answer, mark);
 		put_empty(&answer, MSG_NO_DATA);
 		relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-		buf_done(&answer);
 		relay_drop(relay, message);
 		return true;
 	}
@@ -245,8 +251,7 @@ relay_prepare(struct relay *relay, struct relay_io *io,
 	relay_ask_shape(relay, io, statement, number, name, learns);
 	if (learns != LEARN_REFUSES)
 		return number;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	*verdict = RELAY_LATER;
 	return 0;
 }
@@ -270,6 +275,11 @@ relay_number(struct relay *relay, struct relay_io *io,
 		return 0;
 	}
 	shelved = shelf_find(&relay->server->session->shelf, statement);
+	if (shelved != NULL && shelf_entry_is_old(shelved) &&
+	    !relay_may_have_failed(relay)) {
+		relay_close_shelved(relay->server->session, io, shelved);
+		shelved = NULL;
+	}
 	if (shelved == NULL)
 		return relay_prepare(relay, io, message, kind, statement,
 		    name, verdict);
@@ -365,7 +375,7 @@ relay_learn(struct relay *relay, struct relay_io *io,
 	learned = statement_learn(statement, buf_bytes(types),
 	    buf_length(types), shape);
 	buf_clear(types);
-	if (statement->origin == NULL)
+	if (statement->origin == NULL && !relay_sees_own(relay))
 		statement_note_learned(statement, learned,
 		    loop_now_us(relay->client->loop));
 	shelf_turn(&session->shelf, statement, entry->number, learned);

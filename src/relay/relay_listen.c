@@ -22,6 +22,10 @@
  * that no answer comes behind the one that is withheld.  Where the hub cannot
  * listen, or the client has changed its encoding since it listens, or has very
  * many channels, it keeps its server (PIN_LISTEN), which then listens itself.
+ *
+ * It goes there without missing anything: its server listens, the hub has said
+ * all that came before that, and then its server all that came before that.
+ * Of what both say, one is struck out.
  */
 
 #include <ctype.h>
@@ -30,6 +34,7 @@
 
 #include "pool/pool_set.h"
 #include "relay/hearer.h"
+#include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_greet.h"
@@ -81,10 +86,7 @@ relay_listen_lay(struct relay *relay, struct relay_io *io)
 		return;
 	buf_init(&query);
 	hearer_put_channels(relay->listen.hearer, &query);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query),
-	    PURPOSE_BASELINE);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, PURPOSE_BASELINE);
 	relay->listen.has_baseline = true;
 }
 
@@ -96,10 +98,11 @@ relay_listen_laid(struct relay *relay)
 	struct error_fields	 fields;
 	char			 text[500];
 
-	if (!session->has_failed)
+	/* What was said again need not have been done. */
+	if (!session->has_failed ||
+	    relay->listen.hearer->move == MOVE_LISTENS_AGAIN)
 		return;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	snprintf(text, sizeof text, "this session cannot listen on a server "
 	    "any more: %s", fields.message);
 	client_fail_as(relay->client, REASON_SERVER_LOST, fields.sqlstate,
@@ -208,13 +211,6 @@ relay_listen_choose_hub(struct relay *relay)
 	return hearer_choose_hub(relay->listen.hearer, wanted);
 }
 
-static void
-relay_listen_stay(struct relay *relay)
-{
-	hearer_leave_all(relay->listen.hearer);
-	relay->listen.hearer->must_stay = true;
-}
-
 void
 relay_listen_asked(struct relay *relay)
 {
@@ -223,7 +219,7 @@ relay_listen_asked(struct relay *relay)
 		return;
 	}
 	/* It still listens, and goes on. */
-	hearer_leave_all(relay->listen.hearer);
+	relay->listen.hearer->move = MOVE_LISTENS;
 	relay->ties.pins |= PIN_LISTEN;
 }
 
@@ -232,6 +228,7 @@ static bool
 relay_listen_settle(struct relay *relay)
 {
 	struct hearer	*hearer = relay->listen.hearer;
+	bool		 moves;
 
 	hearer->is_asked = false;
 	if (hearer->found_count > HEARER_FOUND_MAX) {
@@ -240,11 +237,11 @@ relay_listen_settle(struct relay *relay)
 		    "session", HEARER_FOUND_MAX);
 		return false;
 	}
-	if (hearer->found_count > HEARER_CHANNELS_MAX ||
-	    (hearer->found_count > 0 && !relay_listen_choose_hub(relay)))
-		relay_listen_stay(relay);
-	else
-		hearer_settle(hearer);
+	moves = hearer->found_count > HEARER_CHANNELS_MAX ||
+	    (hearer->found_count > 0 && !relay_listen_choose_hub(relay));
+	hearer_settle(hearer, !moves);
+	if (moves)
+		hearer->move = MOVE_BEGINS;
 	return true;
 }
 
@@ -267,19 +264,58 @@ relay_listen_answered(struct relay *relay, bool is_good)
 		    "opened");
 		return;
 	}
-	if (!is_good)
-		relay_listen_stay(relay);
+	if (!is_good && relay->listen.hearer->move == MOVE_NONE)
+		relay->listen.hearer->move = MOVE_BEGINS;
 	if (relay->state == RELAY_LINKED && relay->is_holding &&
 	    !relay_has_expected(relay))
 		relay_hold_over(relay);
+}
+
+/* Its own server is told to listen. */
+static void
+relay_listen_here(struct relay *relay, enum hearer_move move)
+{
+	struct hearer	*hearer = relay->listen.hearer;
+	struct relay_io	 io;
+	struct buf	 query;
+
+	buf_init(&query);
+	if (move == MOVE_LISTENS)
+		hearer_put_found(hearer, &query);
+	else
+		hearer_put_channels(hearer, &query);
+	relay_io_init(&io, relay);
+	relay_send_own_buf(relay, &io, &query, PURPOSE_LISTEN_HERE);
+	relay_io_send(&io, relay);
+	hearer->move = move;
+	relay->ties.pins |= PIN_LISTEN;
+}
+
+/* One step further; false: it has moved. */
+static bool
+relay_listen_moves(struct relay *relay)
+{
+	struct hearer	*hearer = relay->listen.hearer;
+
+	if (hearer->move == MOVE_BEGINS)
+		relay_listen_here(relay, MOVE_LISTENS);
+	else if (hearer->move == MOVE_LISTENS && hearer->count > 0) {
+		hearer->move = MOVE_ASKS_HUB;
+		hearer_ask_hub(hearer);
+	} else if (hearer->move == MOVE_ASKS_HUB)
+		relay_listen_here(relay, MOVE_LISTENS_AGAIN);
+	else {
+		hearer->move = MOVE_NONE;
+		hearer_leave_hub(hearer);
+		return false;
+	}
+	return true;
 }
 
 bool
 relay_listen_goes_on(struct relay *relay)
 {
 	struct hearer	*hearer = relay->listen.hearer;
-	struct relay_io	 io;
-	struct buf	 query;
 
 	if (hearer == NULL)
 		return false;
@@ -287,36 +323,15 @@ relay_listen_goes_on(struct relay *relay)
 		return true;
 	if (hearer->order != NULL)
 		return true;
-	if (!hearer->must_stay) {
-		hearer_clear_found(hearer);
-		return false;
-	}
-	hearer->must_stay = false;
-	relay->ties.pins |= PIN_LISTEN;
-	buf_init(&query);
-	hearer_put_found(hearer, &query);
+	if (hearer->move != MOVE_NONE && relay_listen_moves(relay))
+		return true;
 	hearer_clear_found(hearer);
-	buf_add(&query, "", 1);
-	relay_io_init(&io, relay);
-	relay_send_own(relay, &io, (const char *)buf_bytes(&query),
-	    PURPOSE_LISTEN_HERE);
-	relay_io_send(&io, relay);
-	buf_done(&query);
-	return true;
+	return false;
 }
 
 /*
  * Telling the client.
  */
-
-static void
-relay_listen_write(struct relay *relay, struct buf *buf)
-{
-	stream_write(&relay->client->stream, buf_bytes(buf),
-	    buf_length(buf));
-	COUNT(relay_lane(relay)->counters.sent, buf_length(buf));
-	buf_done(buf);
-}
 
 void
 relay_listen_say_ready(struct relay *relay)
@@ -329,7 +344,7 @@ relay_listen_say_ready(struct relay *relay)
 	    hearer_next_kept(relay->listen.hearer, &message))
 		;
 	put_ready(&message, STATUS_IDLE);
-	relay_listen_write(relay, &message);
+	relay_write(relay, &message);
 	if (relay->listen.hearer != NULL && relay->listen.hearer->count == 0 &&
 	    relay->listen.hearer->order == NULL) {
 		hearer_free(relay->listen.hearer);
@@ -348,22 +363,17 @@ relay_listen_put_kept(struct relay *relay, struct relay_io *io)
 	buf_init(&message);
 	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
-	parcel_piece(&io->to_client, buf_bytes(&message),
-	    buf_length(&message));
-	/* A large one was sent and not copied. */
-	buf_done(&message);
+	parcel_buf(&io->to_client, &message);
 }
 
 void
 relay_listen_flush(struct relay *relay)
 {
 	struct buf	message;
-	bool		rests = (relay->state == RELAY_IDLE &&
-			    relay->block.state != BEGIN_HELD) ||
-			    relay->state == RELAY_WAITING ||
+	bool		rests = relay_status(relay) == STATUS_IDLE &&
+			    (relay->state != RELAY_LINKED ||
 			    (relay_is_at_rest(relay) &&
-			    !relay->listen.has_baseline &&
-			    relay->server->transaction_status == STATUS_IDLE);
+			    !relay->listen.has_baseline));
 
 	if (!rests || STAILQ_EMPTY(&relay->listen.hearer->kept) ||
 	    stream_unsent(&relay->client->stream) > 0 ||
@@ -372,7 +382,7 @@ relay_listen_flush(struct relay *relay)
 	buf_init(&message);
 	while (hearer_next_kept(relay->listen.hearer, &message))
 		;
-	relay_listen_write(relay, &message);
+	relay_write(relay, &message);
 }
 
 /*
@@ -383,14 +393,16 @@ bool
 relay_listen_on_notification(struct relay *relay, struct relay_io *io,
     const uint8_t *body, size_t n)
 {
+	struct hearer	*hearer = relay->listen.hearer;
 	bool		 itself = relay_listens_itself(relay);
+	bool		 moves = hearer != NULL && hearer->move != MOVE_NONE;
 	bool		 is_hubs;
 	struct get	 get;
 	struct buf	 message;
 	const char	*channel, *payload;
 	uint32_t	 pid;
 
-	if (!itself && relay->listen.hearer == NULL &&
+	if (!itself && hearer == NULL &&
 	    !relay->listen.has_baseline && (relay->touches &
 	    (SQL_TOUCHES_LISTEN | SQL_TOUCHES_UNKNOWN)) == 0) {
 		/* A LISTEN that somebody has left here is not its business. */
@@ -403,18 +415,17 @@ relay_listen_on_notification(struct relay *relay, struct relay_io *io,
 	payload = get_string(&get);
 	if (payload == NULL)
 		return itself;
-	is_hubs = relay->listen.hearer != NULL && !itself &&
-	    hearer_has(relay->listen.hearer, channel);
-	if (pid != relay->server->backend_pid)
-		return !is_hubs;
+	is_hubs = hearer != NULL && (moves || !itself) &&
+	    hearer_has(hearer, channel);
+	if (is_hubs && !moves && pid != relay->server->backend_pid)
+		return false;
 	if (is_hubs)
-		hearer_own(relay->listen.hearer, pid, channel,
-		    hearer_hash(body - MSG_HEAD_BYTES,
-		    n + MSG_HEAD_BYTES));
+		hearer_own(hearer, pid, channel, hearer_hash(
+		    body - MSG_HEAD_BYTES, n + MSG_HEAD_BYTES));
+	if (pid != relay->server->backend_pid)
+		return true;
 	buf_init(&message);
 	put_notification(&message, relay->client->key_pid, channel, payload);
-	parcel_piece(&io->to_client, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_client, &message);
 	return false;
 }

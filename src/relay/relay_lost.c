@@ -31,6 +31,7 @@
 #include "relay/relay_greet.h"
 #include "relay/relay_heal.h"
 #include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
 #include "relay/relay_retry.h"
@@ -39,6 +40,7 @@
 #include "relay/relay_split.h"
 #include "relay/replication.h"
 #include "wire/error_fields.h"
+#include "wire/get.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
 
@@ -71,15 +73,7 @@ relay_note_commit(struct relay *relay, uint8_t first, bool is_several)
 static bool
 relay_is_in_flight(const struct relay *relay)
 {
-	const struct expected	*expected =
-				    &relay->server->session->expected;
-
-	if (relay->batch.is_unsynced)
-		return true;
-	for (uint32_t i = 0; i < expected->count; i++)
-		if (expected_at(expected, i)->fate != FATE_SWALLOW)
-			return true;
-	return false;
+	return relay->batch.is_unsynced || relay_has_client_request(relay);
 }
 
 static bool
@@ -145,6 +139,8 @@ relay_leave_lost(struct relay *relay, enum reason reason, const char *what)
 	relay_drop_server(relay, reason, what);
 	relay->times.query_us = 0;
 	relay_watch_rest(relay);
+	if (relay->ending.reason != REASON_NONE)
+		relay_resume_later(relay);
 	relay_go_on(relay);
 }
 
@@ -163,17 +159,16 @@ relay_survive(struct relay *relay, enum reason reason, const char *what,
 	return true;
 }
 
-/* What it said before it went: the words of a FATAL. */
+/* What it said before it went: a FATAL, and not how a query of ours failed. */
 static bool
 relay_last_words(const struct relay *relay, struct error_fields *fields)
 {
 	const struct server_session *session = relay->server->session;
 
-	if (buf_length(&session->error) == 0 || session->has_failed)
+	if (buf_length(&session->error) == 0)
 		return false;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), fields);
-	return true;
+	session_error(session, fields);
+	return strcmp(fields->severity, "ERROR") != 0;
 }
 
 /* type: of the message that makes no sense, or 0. */
@@ -295,34 +290,15 @@ relay_recall(struct server *server, const char *why)
 {
 	struct relay	*relay = server->user;
 
-	if (server->on_event == relay_on_server_event && relay->client != NULL)
+	/* A login has it for a moment only, and gives it back. */
+	if (server->on_event == relay_on_server_event &&
+	    relay->state == RELAY_LINKED)
 		client_dismiss(relay->client, REASON_SERVER_OLD, why, false);
 }
 
 /*
  * What it says afterwards.
  */
-
-/* The transaction is over. */
-static void
-relay_end_lost(struct relay *relay)
-{
-	relay->loss.state = LOST_NOTHING;
-	relay->loss.ends = relay->loss.commits = false;
-}
-
-static void
-relay_answer_tag(struct relay *relay, struct relay_io *io,
-    enum expect_kind kind, const char *tag)
-{
-	struct buf	answer;
-
-	buf_init(&answer);
-	if (tag != NULL)
-		put_command_complete(&answer, tag);
-	relay_answer(relay, io, kind, &answer);
-	buf_done(&answer);
-}
 
 static void
 relay_answer_lost(struct relay *relay, struct relay_io *io, bool is_query)
@@ -345,16 +321,21 @@ static void
 relay_finish_lost(struct relay *relay, struct relay_io *io, bool commits,
     bool is_query)
 {
-	bool	fails = commits && relay->loss.state == LOST_UNTOLD;
+	bool		fails = commits && relay->loss.state == LOST_UNTOLD;
+	struct buf	answer;
 
-	relay_end_lost(relay);
-	if (fails)
+	relay->loss.state = LOST_NOTHING;
+	relay->loss.ends = relay->loss.commits = false;
+	if (fails) {
 		relay_answer_error(relay, io, is_query,
 		    reason_sqlstate(REASON_TRANSACTION_LOST), NULL,
 		    LOST_TEXT);
-	else
-		relay_answer_tag(relay, io, is_query ? EXPECT_QUERY :
-		    EXPECT_EXECUTE, "ROLLBACK");
+		return;
+	}
+	buf_init(&answer);
+	put_command_complete(&answer, "ROLLBACK");
+	relay_answer(relay, io, is_query ? EXPECT_QUERY : EXPECT_EXECUTE,
+	    &answer);
 }
 
 static void
@@ -369,50 +350,45 @@ relay_lost_query(struct relay *relay, struct relay_io *io, const char *text,
 		relay_answer_lost(relay, io, true);
 }
 
-/* Parse, or Bind of what was parsed before: only an end of it is taken. */
+/*
+ * Parse, or Bind of what was parsed before: only an end of it is taken, and a
+ * Parse (body) only where there is room for it.
+ */
 static void
-relay_lost_statement(struct relay *relay, struct relay_io *io, uint8_t type,
-    const char *text)
+relay_lost_statement(struct relay *relay, struct relay_io *io,
+    const char *text, const char *body, size_t n)
 {
 	enum sqlwish_end	end = text == NULL ? SQLWISH_NO_END :
 				    sqlwish_end(text, strlen(text));
 	struct buf		answer;
 
-	if (end != SQLWISH_COMMIT && end != SQLWISH_ROLLBACK) {
+	if ((end != SQLWISH_COMMIT && end != SQLWISH_ROLLBACK) ||
+	    (body != NULL && !relay_name_parsed(relay, (const uint8_t *)body,
+	    n))) {
 		relay_answer_lost(relay, io, false);
 		return;
 	}
 	relay->loss.ends = true;
 	relay->loss.commits = end == SQLWISH_COMMIT;
 	buf_init(&answer);
-	put_empty(&answer, type == MSG_PARSE ? MSG_PARSE_COMPLETE :
+	put_empty(&answer, body != NULL ? MSG_PARSE_COMPLETE :
 	    MSG_BIND_COMPLETE);
 	relay_answer(relay, io, EXPECT_BIND, &answer);
-	buf_done(&answer);
 }
 
 static enum relay_verdict
 relay_lost_parse(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *body)
 {
-	size_t			 name = strnlen(body, message->head.length) + 1;
-	const uint8_t		*text = (const uint8_t *)body + name;
-	struct statement	*statement;
+	struct get	get;
 
-	if (name >= message->head.length || !statement_body_is_valid(text,
-	    message->head.length - name))
+	get_init(&get, body, message->head.length);
+	if (get_string(&get) == NULL ||
+	    !statement_body_is_valid(get.at, get_left(&get)))
 		return relay_bad_message(relay, message,
 		    "its text or its parameter types do not fit");
-	relay_lost_statement(relay, io, MSG_PARSE, (const char *)text);
-	if (relay->batch.is_refusing)
-		return RELAY_USED;
-	statement = statement_intern(text, message->head.length - name,
-	    settings_meaning(relay->settings.wanted), NULL);
-	if (body[0] == '\0')
-		relay_set_unnamed(relay, statement);
-	else
-		names_set(&relay->prepared.names, body, statement);
-	statement_release(statement);
+	relay_lost_statement(relay, io, (const char *)get.at, body,
+	    message->head.length);
 	return RELAY_USED;
 }
 
@@ -420,19 +396,18 @@ static enum relay_verdict
 relay_lost_bind(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *body)
 {
-	size_t			 portal = strnlen(body,
-				    message->head.length) + 1;
-	const char		*name = body + portal;
 	const struct statement	*statement;
+	const char		*name;
+	struct get		 get;
 
-	if (portal >= message->head.length || memchr(name, '\0',
-	    message->head.length - portal) == NULL)
+	get_init(&get, body, message->head.length);
+	(void)get_string(&get);
+	if ((name = get_string(&get)) == NULL)
 		return relay_bad_message(relay, message,
 		    "a name in it does not end");
-	statement = name[0] == '\0' ? relay->prepared.unnamed :
-	    names_find(&relay->prepared.names, name);
-	relay_lost_statement(relay, io, MSG_BIND, statement == NULL ? NULL :
-	    statement->text);
+	statement = relay_named(relay, name);
+	relay_lost_statement(relay, io, statement == NULL ? NULL :
+	    statement->text, NULL, 0);
 	return RELAY_USED;
 }
 
@@ -461,7 +436,6 @@ relay_lost_other(struct relay *relay, struct relay_io *io,
 	    memchr(body, '\0', message->head.length) != NULL)
 		names_remove(&relay->prepared.names, body + 1);
 	relay_answer(relay, io, EXPECT_DESCRIBE, &answer);
-	buf_done(&answer);
 }
 
 /* A message that is whole, or none of whose contents matter. */
@@ -510,7 +484,7 @@ relay_on_lost(struct relay *relay, struct relay_io *io,
 
 	if (type == MSG_SYNC) {
 		relay->batch.is_refusing = false;
-		relay_answer_tag(relay, io, EXPECT_SYNC, NULL);
+		relay_answer(relay, io, EXPECT_SYNC, NULL);
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}

@@ -22,6 +22,36 @@
 #include "wire/error_fields.h"
 #include "wire/put.h"
 
+void
+relay_set_named(struct relay *relay, const char *name,
+    struct statement *statement)
+{
+	if (name[0] == '\0')
+		relay_set_unnamed(relay, statement);
+	else
+		names_set(&relay->prepared.names, name, statement);
+}
+
+bool
+relay_name_parsed(struct relay *relay, const uint8_t *body, size_t n)
+{
+	const char		*name = (const char *)body;
+	size_t			 after = strlen(name) + 1;
+	struct statement	*statement;
+
+	if (name[0] != '\0' && relay_names_max > 0 &&
+	    names_count(&relay->prepared.names) >= relay_names_max)
+		return false;
+	statement = statement_intern(body + after, n - after,
+	    settings_meaning(relay->settings.wanted),
+	    relay->prepared.unnamed);
+	if (statement == NULL)
+		return false;
+	relay_set_named(relay, name, statement);
+	statement_release(statement);
+	return true;
+}
+
 /*
  * Names in messages.
  */
@@ -60,16 +90,11 @@ void
 relay_put_renamed(struct relay_io *io, const struct relay_message *message,
     size_t keep, const char *name, size_t old_after)
 {
-	uint8_t		head[MSG_HEAD_BYTES];
-	size_t		name_bytes = strlen(name) + 1;
-	uint32_t	length = (uint32_t)(message->total - 1 - old_after +
-			    keep + name_bytes);
+	uint8_t	head[MSG_HEAD_BYTES];
+	size_t	name_bytes = strlen(name) + 1;
 
-	head[0] = message->at[0];
-	head[1] = (uint8_t)(length >> 24);
-	head[2] = (uint8_t)(length >> 16);
-	head[3] = (uint8_t)(length >> 8);
-	head[4] = (uint8_t)length;
+	msg_set_head(head, message->at[0],
+	    message->head.length - old_after + keep + name_bytes);
 	parcel_piece(&io->to_server, head, sizeof head);
 	if (keep > 0)
 		parcel_run(&io->to_server, message->at + MSG_HEAD_BYTES,
@@ -80,13 +105,11 @@ relay_put_renamed(struct relay_io *io, const struct relay_message *message,
 void
 relay_await_answers(struct relay *relay, struct relay_io *io)
 {
-	static const uint8_t	 flush[] = { MSG_FLUSH, 0, 0, 0, 4 };
 	struct server_session	*session = relay->server->session;
 
 	/* Behind a Sync or a Query the server flushes by itself. */
-	if (expected_at(&session->expected,
-	    session->expected.count - 1)->kind < EXPECT_SYNC)
-		parcel_piece(&io->to_server, flush, sizeof flush);
+	if (expected_last(&session->expected)->kind < EXPECT_SYNC)
+		relay_put_bare(&io->to_server, MSG_FLUSH);
 	session->own_purpose = PURPOSE_NONE;
 	session->has_failed = false;
 	/* What is answered by then cannot be run again. */
@@ -94,6 +117,13 @@ relay_await_answers(struct relay *relay, struct relay_io *io)
 		session->batch_state = BATCH_NONE;
 	relay->is_holding = true;
 	relay_begin_query(relay);
+}
+
+void
+relay_await_in_batch(struct relay *relay, struct relay_io *io)
+{
+	relay->batch.is_unsynced = true;
+	relay_await_answers(relay, io);
 }
 
 static bool
@@ -117,8 +147,7 @@ relay_awaits_meaning(struct relay *relay, struct relay_io *io,
 	if (!relay_name_is_open(relay, kind,
 	    names_find(&relay->prepared.names, name) != NULL))
 		return false;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	return true;
 }
 
@@ -132,8 +161,7 @@ relay_awaits_unnamed(struct relay *relay, struct relay_io *io)
 	if (relay->batch.has_parsed || !relay_has_expected(relay) ||
 	    !expected_has_end(&relay->server->session->expected))
 		return false;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	return true;
 }
 
@@ -165,8 +193,7 @@ relay_awaits_parse(struct relay *relay, struct relay_io *io, uint32_t number,
 	if (expected->parses == 0 ||
 	    !relay_parse_is_open(expected, number, name))
 		return false;
-	relay->batch.is_unsynced = true;
-	relay_await_answers(relay, io);
+	relay_await_in_batch(relay, io);
 	return true;
 }
 
@@ -242,8 +269,6 @@ relay_rename_error(struct relay *relay, struct relay_io *io,
 	at += length - 1;
 	buf_add(&changed, at, n - (size_t)(at - (const char *)body));
 	put_end(&changed, mark);
-	parcel_piece(&io->to_client, buf_bytes(&changed),
-	    buf_length(&changed));
-	buf_done(&changed);
+	parcel_buf(&io->to_client, &changed);
 	return true;
 }

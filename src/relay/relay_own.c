@@ -18,14 +18,14 @@
 #include "relay/relay_choose.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"
 #include "relay/relay_split.h"
+#include "wire/get.h"
 #include "wire/put.h"
 #include "wire/sqlwish.h"
-
-#define ROUTE_NAME	"pgweir.route"
 
 enum own_kind {
 	OWN_NOTHING,
@@ -181,7 +181,6 @@ relay_own_query(struct relay *relay, struct relay_io *io, const char *text,
 	put_command_complete(&answer, own.tag);
 	own_do(relay, &own);
 	relay_answer(relay, io, EXPECT_QUERY, &answer);
-	buf_done(&answer);
 	own_done(relay);
 	return true;
 }
@@ -199,37 +198,25 @@ struct own_batch {
 	struct buf	 answer;
 };
 
-/* A name at *at, which is behind it then; NULL: it does not end. */
-static const char *
-own_name(const uint8_t **at, const uint8_t *end)
-{
-	const char	*name = (const char *)*at;
-	const uint8_t	*zero = *at < end ?
-			    memchr(*at, '\0', (size_t)(end - *at)) : NULL;
-
-	if (zero == NULL)
-		return NULL;
-	*at = zero + 1;
-	return name;
-}
-
 static bool
 own_take_parse(struct relay *relay, struct own_batch *batch,
     const uint8_t *at, size_t n)
 {
-	const uint8_t	*end = at + n;
+	struct get	 get;
 	const char	*name;
 
 	if (batch->parse != NULL || batch->has_bind)
 		return false;
 	batch->parse = at;
 	batch->parse_n = n;
-	name = own_name(&at, end);
-	if (name == NULL || !statement_body_is_valid(at, (size_t)(end - at)) ||
+	get_init(&get, at, n);
+	name = get_string(&get);
+	if (name == NULL ||
+	    !statement_body_is_valid(get.at, get_left(&get)) ||
 	    (name[0] != '\0' &&
 	    names_find(&relay->prepared.names, name) != NULL) ||
-	    !own_find(relay, &batch->own, (const char *)at,
-	    strlen((const char *)at)))
+	    !own_find(relay, &batch->own, (const char *)get.at,
+	    strlen((const char *)get.at)))
 		return false;
 	put_empty(&batch->answer, MSG_PARSE_COMPLETE);
 	return true;
@@ -240,26 +227,22 @@ static bool
 own_take_bind(struct relay *relay, struct own_batch *batch,
     const uint8_t *at, size_t n)
 {
-	const uint8_t		*end = at + n;
-	const char		*portal = own_name(&at, end);
-	const char		*name = own_name(&at, end);
 	const struct statement	*statement;
-	size_t			 formats;
+	const char		*portal, *name;
+	struct get		 get;
 
-	if (batch->has_bind || portal == NULL || portal[0] != '\0' ||
-	    name == NULL || end - at < 4)
-		return false;
-	formats = (size_t)at[0] << 8 | at[1];
-	at += 2;
-	if ((size_t)(end - at) < 2 * formats + 2 ||
-	    (at[2 * formats] | at[2 * formats + 1]) != 0)
+	get_init(&get, at, n);
+	portal = get_string(&get);
+	name = get_string(&get);
+	(void)get_bytes(&get, (size_t)get_u16(&get) * 2);
+	if (batch->has_bind || get_u16(&get) != 0 || get.bad ||
+	    portal[0] != '\0')
 		return false;
 	if (batch->parse != NULL) {
 		if (strcmp(name, (const char *)batch->parse) != 0)
 			return false;
 	} else {
-		statement = name[0] == '\0' ? relay->prepared.unnamed :
-		    names_find(&relay->prepared.names, name);
+		statement = relay_named(relay, name);
 		if (statement == NULL || !own_find(relay, &batch->own,
 		    statement->text, statement->text_bytes - 1))
 			return false;
@@ -273,15 +256,18 @@ own_take_bind(struct relay *relay, struct own_batch *batch,
 static bool
 own_take_describe(struct own_batch *batch, const uint8_t *at, size_t n)
 {
-	const uint8_t	*rest = at + 1;
+	struct get	 get;
 	const char	*name;
+	uint8_t		 kind;
 
-	if (n < 2 || (name = own_name(&rest, at + n)) == NULL ||
-	    (at[0] == 'P' ? !batch->has_bind || name[0] != '\0' :
+	get_init(&get, at, n);
+	kind = get_u8(&get);
+	if ((name = get_string(&get)) == NULL ||
+	    (kind == 'P' ? !batch->has_bind || name[0] != '\0' :
 	    batch->parse == NULL ||
 	    strcmp(name, (const char *)batch->parse) != 0))
 		return false;
-	if (at[0] == 'S')
+	if (kind == 'S')
 		put_parameter_description(&batch->answer, NULL, 0);
 	if (batch->own.kind == OWN_SHOW_ROUTE)
 		put_row_description(&batch->answer, &route_column, 1);
@@ -353,33 +339,6 @@ own_take_batch(struct relay *relay, struct own_batch *batch,
 	return false;
 }
 
-/* The statement has its name, as if PostgreSQL had prepared it. */
-static bool
-own_name_statement(struct relay *relay, const struct own_batch *batch)
-{
-	const char		*name = (const char *)batch->parse;
-	size_t			 after;
-	struct statement	*statement;
-
-	if (batch->parse == NULL)
-		return true;
-	after = strlen(name) + 1;
-	if (name[0] != '\0' && relay_names_max > 0 &&
-	    names_count(&relay->prepared.names) >= relay_names_max)
-		return false;
-	statement = statement_intern(batch->parse + after,
-	    batch->parse_n - after, settings_meaning(relay->settings.wanted),
-	    relay->prepared.unnamed);
-	if (statement == NULL)
-		return false;
-	if (name[0] == '\0')
-		relay_set_unnamed(relay, statement);
-	else
-		names_set(&relay->prepared.names, name, statement);
-	statement_release(statement);
-	return true;
-}
-
 bool
 relay_own_batch(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
@@ -392,7 +351,8 @@ relay_own_batch(struct relay *relay, struct relay_io *io,
 		return false;
 	buf_init(&batch.answer);
 	is_own = own_take_batch(relay, &batch, message->at, message->left) &&
-	    own_name_statement(relay, &batch);
+	    (batch.parse == NULL ||
+	    relay_name_parsed(relay, batch.parse, batch.parse_n));
 	if (is_own) {
 		if (batch.has_execute)
 			own_do(relay, &batch.own);

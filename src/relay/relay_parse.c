@@ -73,10 +73,9 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name,
     struct statement *statement)
 {
-	struct server_session	*session = relay->server->session;
 	struct expectation	*entry;
 	struct statement	*known;
-	struct buf		 nothing;
+	struct buf		 answer;
 
 	if (names_find(&relay->prepared.names, name) != NULL)
 		return relay_refuse_duplicate(relay, io, message, name);
@@ -93,13 +92,9 @@ relay_parse_named(struct relay *relay, struct relay_io *io,
 	}
 	entry = relay_learn_parsed(relay, io, statement, name, &known);
 	if (entry == NULL) {
-		buf_init(&nothing);
-		put_empty(&nothing, MSG_PARSE_COMPLETE);
-		relay_answer(relay, io, EXPECT_PARSE, &nothing);
-		buf_done(&nothing);
-		entry = session->expected.count == 0 ? NULL :
-		    expected_at(&session->expected,
-		    session->expected.count - 1);
+		buf_init(&answer);
+		put_empty(&answer, MSG_PARSE_COMPLETE);
+		entry = relay_answer(relay, io, EXPECT_PARSE, &answer);
 	}
 	if (entry != NULL) {
 		entry->is_named = true;
@@ -121,6 +116,25 @@ relay_long_touches(const char *text, size_t n)
 	    touches;
 }
 
+static void
+relay_refuse_long(struct relay *relay, struct relay_io *io, const char *name,
+    bool is_full)
+{
+	if (is_full)
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
+		    "Raise max_statement_memory.", "prepared statement "
+		    "\"%s\" cannot be kept: the texts of all of them take "
+		    "max_statement_memory (%zu bytes) already", name,
+		    statement_memory_max);
+	else
+		relay_answer_error(relay, io, false,
+		    reason_sqlstate(REASON_MESSAGE_TOO_LONG),
+		    "Raise max_statement_bytes, or do not name it.",
+		    "prepared statement \"%s\" is longer than "
+		    "max_statement_bytes (%zu)", name, statement_bytes_max);
+}
+
 /*
  * Too long to be kept, or all that may be kept is there already: an unnamed
  * one passes, and the client keeps this server.
@@ -130,23 +144,10 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, const char *name, bool is_full)
 {
 	struct server_session	*session;
+	const char		*text = name + 1;
 
-	if (name[0] != '\0' && is_full) {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_TOO_MANY_STATEMENTS),
-		    "Raise max_statement_memory.", "prepared statement "
-		    "\"%s\" cannot be kept: the texts of all of them take "
-		    "max_statement_memory (%zu bytes) already", name,
-		    statement_memory_max);
-		relay_drop(relay, message);
-		return RELAY_USED;
-	}
 	if (name[0] != '\0') {
-		relay_answer_error(relay, io, false,
-		    reason_sqlstate(REASON_MESSAGE_TOO_LONG),
-		    "Raise max_statement_bytes, or do not name it.",
-		    "prepared statement \"%s\" is longer than "
-		    "max_statement_bytes (%zu)", name, statement_bytes_max);
+		relay_refuse_long(relay, io, name, is_full);
 		relay_drop(relay, message);
 		return RELAY_USED;
 	}
@@ -163,11 +164,34 @@ relay_parse_long(struct relay *relay, struct relay_io *io,
 	relay->ties.pins |= PIN_STATEMENT;
 	relay->prepared.long_touches = SQL_TOUCHES_UNKNOWN;
 	if (is_full)
-		relay->prepared.long_touches = relay_long_touches(
-		    (const char *)message->at + MSG_HEAD_BYTES + 1,
-		    strlen((const char *)message->at + MSG_HEAD_BYTES + 1));
+		relay->prepared.long_touches = relay_long_touches(text,
+		    strlen(text));
 	relay_pass(relay, io, message);
 	return RELAY_USED;
+}
+
+/* IDLE: it decides about where its transaction goes. */
+static void
+relay_choose_for(struct relay *relay, const struct relay_message *message,
+    const char *text)
+{
+	relay_choose(relay, text, strlen(text));
+	/* Not for who prepares it for later. */
+	if (atomic_load_explicit(&session_has_customs, memory_order_relaxed) &&
+	    message->left > message->total &&
+	    message->at[message->total] == MSG_BIND)
+		relay_adopt_parsed(relay, text);
+}
+
+static struct statement *
+relay_intern(struct relay *relay, const uint8_t *body, size_t n)
+{
+	const struct settings	*meaning =
+				    settings_meaning(relay->settings.wanted);
+
+	return relay->touches & SQL_TOUCHES_MEANING ?
+	    statement_new_private(body, n, meaning) :
+	    statement_intern(body, n, meaning, relay->prepared.unnamed);
 }
 
 enum relay_verdict
@@ -194,27 +218,13 @@ relay_on_parse(struct relay *relay, struct relay_io *io,
 	if (relay_owns_batch(relay, relay_may_own((const char *)body)) &&
 	    relay_own_batch(relay, io, message))
 		return RELAY_OWN;
-	if (relay->state == RELAY_IDLE) {
-		relay_choose(relay, (const char *)body,
-		    strlen((const char *)body));
-		/* Not for who prepares it for later. */
-		if (atomic_load_explicit(&session_has_customs,
-		    memory_order_relaxed) &&
-		    message->left > message->total &&
-		    message->at[message->total] == MSG_BIND)
-			relay_adopt_parsed(relay, (const char *)body);
-	}
+	if (relay->state == RELAY_IDLE)
+		relay_choose_for(relay, message, (const char *)body);
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (relay_awaits_name(relay, io, EXPECT_PARSE, name))
 		return RELAY_LATER;
-	if (relay->touches & SQL_TOUCHES_MEANING)
-		statement = statement_new_private(body, n,
-		    settings_meaning(relay->settings.wanted));
-	else
-		statement = statement_intern(body, n,
-		    settings_meaning(relay->settings.wanted),
-	    relay->prepared.unnamed);
+	statement = relay_intern(relay, body, n);
 	COUNT(relay_lane(relay)->counters.client_parse_count, 1);
 	if (statement == NULL)
 		return relay_parse_long(relay, io, message, name, true);

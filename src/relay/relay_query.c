@@ -35,20 +35,28 @@ relay_send_own(struct relay *relay, struct relay_io *io, const char *query,
 {
 	struct server_session	*session = relay->server->session;
 	struct buf		 message;
+	bool			 is_long;
 
 	buf_init(&message);
 	put_query(&message, query);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	if (io->to_server.count > 0 &&
-	    buf_length(&message) > LOOP_BUFFER_BYTES / 8)
+	is_long = buf_length(&message) > LOOP_BUFFER_BYTES / 8;
+	parcel_buf(&io->to_server, &message);
+	if (is_long)
 		parcel_send(&io->to_server);
-	buf_done(&message);
 	expected_add(&session->expected, EXPECT_QUERY,
 	    FATE_SWALLOW)->purpose = (uint8_t)purpose;
 	session_set_unnamed(session, NULL);
 	session->has_failed = false;
 	buf_done(&session->reported);
+}
+
+void
+relay_send_own_buf(struct relay *relay, struct relay_io *io, struct buf *query,
+    enum expect_purpose purpose)
+{
+	buf_add(query, "", 1);
+	relay_send_own(relay, io, (const char *)buf_bytes(query), purpose);
+	buf_done(query);
 }
 
 /* It was idle for long: does it still answer? */
@@ -76,16 +84,17 @@ relay_send_switch(struct relay *relay, struct relay_io *io,
     const struct settings *from, const struct settings *to,
     enum expect_purpose purpose)
 {
-	struct buf	query;
+	enum settings_scope	scope = SETTINGS_FOR_SESSION;
+	struct buf		query;
 
+	if (purpose == PURPOSE_RESTORED)
+		scope = relay->settings.is_for_transaction ?
+		    SETTINGS_FOR_TRANSACTION : SETTINGS_IN_TRANSACTION;
 	buf_init(&query);
 	session_expect_names(relay->server, to);
 	settings_switch_query(&query, from, to,
-	    relay->settings.is_person_first, purpose == PURPOSE_RESTORED &&
-	    relay->settings.is_for_transaction);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
-	buf_done(&query);
+	    relay->settings.is_person_first, scope);
+	relay_send_own_buf(relay, io, &query, purpose);
 }
 
 bool
@@ -149,9 +158,7 @@ relay_start_read_back(struct relay *relay, struct relay_io *io,
 	settings_ask_customs(&query, relay->settings.naming);
 	if (with_inventory)
 		buf_add_text(&query, settings_inventory_query);
-	buf_add(&query, "", 1);
-	relay_send_own(relay, io, (const char *)buf_bytes(&query), purpose);
-	buf_done(&query);
+	relay_send_own_buf(relay, io, &query, purpose);
 	relay->is_holding = true;
 }
 
@@ -167,9 +174,7 @@ relay_report_back(struct relay *relay)
 	buf_init(&report);
 	settings_report_back(&report, relay->settings.defaults,
 	    relay->settings.wanted, pool);
-	stream_write(&relay->client->stream, buf_bytes(&report),
-	    buf_length(&report));
-	buf_done(&report);
+	relay_write(relay, &report);
 }
 
 /* What the host of this server has accepted, logins go by, too. */
@@ -233,12 +238,28 @@ relay_switch_failed(struct relay *relay)
 
 	if (relay->is_holding || relay->state != RELAY_LINKED)
 		return;
-	error_fields_parse(buf_bytes(&relay->server->session->error),
-	    buf_length(&relay->server->session->error), &fields);
+	session_error(relay->server->session, &fields);
 	snprintf(text, sizeof text, "the settings of this session could not "
 	    "be applied to a server: %s", fields.message);
 	client_fail_as(relay->client, REASON_BAD_PARAMETER, fields.sqlstate,
 	    text, "The statement is cancelled; connect again.");
+}
+
+/* In a transaction that has failed the client's statement fails as well. */
+static void
+relay_forget_done(struct relay *relay)
+{
+	struct server_session	*session = relay->server->session;
+	struct error_fields	 fields;
+
+	if (!session->has_failed)
+		return;
+	session->drawn_by = 0;
+	session_error(session, &fields);
+	if (strcmp(fields.sqlstate, "25P02") == 0)
+		session->has_failed = false;
+	else
+		relay_switch_failed(relay);
 }
 
 static void
@@ -290,6 +311,15 @@ relay_words_done(struct relay *relay)
 		words_replace(relay->client->pool, words);
 }
 
+bool
+relay_is_in_front(const struct expectation *head)
+{
+	return head->kind == EXPECT_QUERY &&
+	    (head->purpose == PURPOSE_SETTINGS ||
+	    head->purpose == PURPOSE_SEQUENCES ||
+	    head->purpose == PURPOSE_BASELINE);
+}
+
 /* A cancel has waited for this. */
 static void
 relay_cancel_now(struct relay *relay)
@@ -299,7 +329,7 @@ relay_cancel_now(struct relay *relay)
 	if (relay->cancel.done == NULL)
 		return;
 	head = expected_head(&relay->server->session->expected);
-	if (head != NULL && head->purpose == PURPOSE_BASELINE)
+	if (head != NULL && relay_is_in_front(head))
 		return;
 	cancel_server(relay->server, relay->cancel.done, relay->cancel.arg);
 	relay->cancel.done = NULL;
@@ -317,8 +347,8 @@ relay_query_done(struct relay *relay, enum expect_purpose purpose)
 		relay_read_back_done(relay);
 		break;
 	case PURPOSE_SEQUENCES:
-		if (relay->server->session->has_failed)
-			relay_switch_failed(relay);
+		relay_forget_done(relay);
+		relay_cancel_now(relay);
 		break;
 	case PURPOSE_CLEAR:
 		relay_clear_done(relay);
@@ -375,7 +405,7 @@ relay_hold_over(struct relay *relay)
 		relay_go_on(relay);
 		return;
 	}
-	if (purpose == PURPOSE_READ_BACK && relay_bring_back(relay))
+	if (is_after && relay_bring_back(relay))
 		return;
 	if (is_after)
 		relay_finish(relay);

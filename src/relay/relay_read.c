@@ -41,10 +41,12 @@ relay_rows_end(const uint8_t *at, const uint8_t *end)
  * said before is good, and may be what the client waits for.
  */
 static void
-relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type)
+relay_on_rubbish(struct relay *relay, struct relay_io *io, uint8_t type,
+    bool is_long)
 {
 	relay_io_send(io, relay);
-	relay_lose_server(relay, REASON_SERVER_RUBBISH,
+	relay_lose_server(relay, REASON_SERVER_RUBBISH, is_long ?
+	    "the server sent a message that is longer than max_packet_size" :
 	    "the server sent a message that was not expected", type);
 }
 
@@ -82,7 +84,8 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 	case MSG_SHORT:
 		return 0;
 	case MSG_BAD:
-		relay_on_rubbish(relay, io, at[0]);
+		relay_on_rubbish(relay, io, at[0],
+		    msg.length <= MSG_BODY_BYTES_MAX);
 		return 0;
 	case MSG_OK:
 		break;
@@ -97,6 +100,8 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 		if (relay_waits_for_rest(&answer, total))
 			return 0;
 		if (relay_collects_row(&answer, total)) {
+			if (answer.length == 0)
+				return 0;
 			buf_add(&session->row, answer.body, answer.length);
 			session->skip = (uint32_t)(total - here);
 			session->skip_passes = false;
@@ -109,7 +114,7 @@ relay_read_answer(struct relay *relay, struct relay_io *io,
 		return 0;
 	if (fate >= ANSWER_WRONG) {
 		if (fate == ANSWER_WRONG)
-			relay_on_rubbish(relay, io, at[0]);
+			relay_on_rubbish(relay, io, at[0], false);
 		else
 			relay_begin_refused(relay, io);
 		return 0;

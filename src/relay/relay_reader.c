@@ -15,7 +15,6 @@
  */
 
 #include "base/clock.h"
-#include "base/mem.h"
 #include "config/config.h"
 #include "pool/cluster.h"
 #include "pool/monitor.h"
@@ -280,9 +279,7 @@ relay_watch_catching_up(struct relay *relay)
 static void
 relay_on_patience_over(struct loop *loop, struct deadline *deadline)
 {
-	struct client	*client = container_of(deadline, struct client,
-			    deadline);
-	struct relay	*relay = relay_of_client(client);
+	struct relay	*relay = relay_of_deadline(deadline);
 
 	relay->reads.is_awaiting = false;
 	if (!relay_may_read_from_primary(relay)) {

@@ -20,6 +20,7 @@
 #include "relay/relay_private.h"
 #include "relay/relay_retry.h"
 #include "relay/relay_server.h"
+#include "relay/relay_service.h"
 #include "relay/relay_undo.h"
 
 size_t	relay_retry_bytes = 16 * 1024;
@@ -219,11 +220,5 @@ relay_retry(struct relay *relay)
 	session->batch_state = BATCH_NONE;
 	/* What has to wait once more is in front of what came since. */
 	buf_consume(&batch, used);
-	if (buf_length(&batch) > 0) {
-		buf_add(&batch, buf_bytes(&relay->input.held),
-		    buf_length(&relay->input.held));
-		buf_done(&relay->input.held);
-		relay->input.held = batch;
-	} else
-		buf_done(&batch);
+	relay_hold_ahead(relay, &batch);
 }

@@ -2,9 +2,6 @@
  * See relay/relay_sequence.h.  Runs on the client's thread.
  */
 
-#include <string.h>
-
-#include "base/mem.h"
 #include "relay/relay_finish.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
@@ -43,45 +40,35 @@ relay_disown_sequences(struct relay *relay, struct relay_io *io)
 	relay_send_own(relay, io, FORGET, PURPOSE_SEQUENCES);
 }
 
-/* In the middle of a batch, which a query would end. */
+/*
+ * In the middle of a batch, which a query would end.  One that has failed has
+ * left its statement behind.
+ */
 static void
 relay_send_in_batch(struct relay *relay, struct relay_io *io, const char *text)
 {
 	static const char	name[] = "pgweir_sequences";
-	static const uint8_t	zeros[6];
+	static const uint8_t	kinds[] = { EXPECT_CLOSE, EXPECT_PARSE,
+				    EXPECT_BIND, EXPECT_EXECUTE, EXPECT_CLOSE,
+				    EXPECT_CLOSE };
 	struct expected		*expected =
 				    &relay->server->session->expected;
+	struct expectation	*entry = NULL;
 	struct buf		 buf;
-	size_t			 mark;
 
 	buf_init(&buf);
-	mark = put_begin(&buf, MSG_PARSE);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, text, strlen(text) + 1);
-	buf_add(&buf, zeros, 2);
-	put_end(&buf, mark);
-	mark = put_begin(&buf, MSG_BIND);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, zeros, 6);
-	put_end(&buf, mark);
-	mark = put_begin(&buf, MSG_EXECUTE);
-	buf_add(&buf, name, sizeof name);
-	buf_add(&buf, zeros, 4);
-	put_end(&buf, mark);
-	for (const char *kind = "PS"; *kind != '\0'; kind++) {
-		mark = put_begin(&buf, MSG_CLOSE);
-		buf_add(&buf, kind, 1);
-		buf_add(&buf, name, sizeof name);
-		put_end(&buf, mark);
-	}
-	parcel_piece(&io->to_server, buf_bytes(&buf), buf_length(&buf));
-	buf_done(&buf);
-	expected_add(expected, EXPECT_PARSE, FATE_SWALLOW);
-	expected_add(expected, EXPECT_BIND, FATE_SWALLOW);
-	expected_add(expected, EXPECT_EXECUTE, FATE_SWALLOW);
-	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
-	expected_add(expected, EXPECT_CLOSE, FATE_SWALLOW);
+	put_close(&buf, 'S', name);
+	put_parse(&buf, name, text, NULL, 0);
+	put_bind(&buf, name, name, NULL, 0);
+	put_execute(&buf, name, 0);
+	put_close(&buf, 'P', name);
+	put_close(&buf, 'S', name);
+	parcel_buf(&io->to_server, &buf);
+	for (size_t i = 0; i < sizeof kinds; i++)
+		entry = expected_add(expected, (enum expect_kind)kinds[i],
+		    FATE_SWALLOW);
+	/* Where this one is skipped nothing is forgotten. */
+	entry->purpose = PURPOSE_SEQUENCES;
 }
 
 /* Of this server, in front of what is about to be sent. */
@@ -158,6 +145,7 @@ relay_end_drawn(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
 {
 	if (!relay_is_at_rest(relay) ||
+	    relay->server->session->batch_state == BATCH_AGAIN ||
 	    relay->server->transaction_status != STATUS_IDLE ||
 	    (message->at[0] != MSG_QUERY && message->at[0] != MSG_PARSE &&
 	    message->at[0] != MSG_BIND) || message->here < message->total ||
@@ -171,9 +159,7 @@ relay_end_drawn(struct relay *relay, struct relay_io *io,
 void
 relay_on_drawn_rest(struct loop *loop, struct deadline *deadline)
 {
-	struct client	*client = container_of(deadline, struct client,
-			    deadline);
-	struct relay	*relay = relay_of_client(client);
+	struct relay	*relay = relay_of_deadline(deadline);
 
 	(void)loop;
 	relay->ties.pins &= ~(uint32_t)PIN_DRAWN;

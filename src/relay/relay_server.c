@@ -39,13 +39,6 @@ answer_fate_of(const struct expectation *head)
 	return head->fate == FATE_PASS ? ANSWER_PASS : ANSWER_DROP;
 }
 
-/* The head is answered; what was made here and comes next is due. */
-static void
-relay_strike(struct relay *relay)
-{
-	expected_strike(&relay->server->session->expected);
-}
-
 /* '1', '2', '3': just this kind of entry. */
 static enum answer_fate
 relay_on_complete(struct relay *relay, struct relay_io *io,
@@ -62,7 +55,7 @@ relay_on_complete(struct relay *relay, struct relay_io *io,
 	if (fate == ANSWER_WRONG ||
 	    answer->head->kind != kinds[answer->type - '1'])
 		return ANSWER_WRONG;
-	relay_strike(relay);
+	expected_strike(&relay->server->session->expected);
 	return fate;
 }
 
@@ -99,7 +92,7 @@ relay_on_description(struct relay *relay, struct relay_io *io,
 		    statement_shape(answer->body, answer->length));
 	relay_pass_described(relay, io);
 	if (fate != ANSWER_WRONG && answer->head->kind == EXPECT_DESCRIBE)
-		relay_strike(relay);
+		expected_strike(&relay->server->session->expected);
 	return fate;
 }
 
@@ -186,7 +179,7 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 		relay_follow_tag(relay, answer);
 	if (answer->head->kind == EXPECT_EXECUTE) {
 		relay->server->session->copy_syncs = 0;
-		relay_strike(relay);
+		expected_strike(&relay->server->session->expected);
 	} else if (relay_copy_is_asked(answer->head))
 		relay_copy_told(relay, io);
 	else if (answer->head->kind < EXPECT_SYNC)
@@ -327,13 +320,34 @@ relay_keep_error(struct server_session *session, const struct answer *answer)
 	buf_add(&session->error, answer->body, answer->length);
 }
 
+/* The client is told; DROP: in words that are not these. */
+static enum answer_fate
+relay_tell_error(struct relay *relay, struct relay_io *io,
+    const struct answer *answer, const struct error_fields *fields)
+{
+	relay_pass_described(relay, io);
+	relay->server->session->has_said_error = true;
+	relay_hears_error(relay, fields->sqlstate);
+	if (relay->touches & SQL_TOUCHES_SEQUENCE &&
+	    strcmp(fields->sqlstate, "55000") == 0)
+		relay_tie_asker(relay);
+	relay_note_error(relay, fields->sqlstate);
+	if (answer->head->made != NULL) {
+		parcel_piece(&io->to_client, answer->head->made,
+		    answer->head->made_bytes);
+		return ANSWER_DROP;
+	}
+	return relay_rename_error(relay, io, answer->head, answer->body,
+	    answer->length, fields) ? ANSWER_DROP : ANSWER_PASS;
+}
+
 static enum answer_fate
 relay_on_error(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
 {
 	struct server_session	*session = relay->server->session;
 	struct error_fields	 fields;
-	enum answer_fate	 fate = ANSWER_PASS;
+	enum answer_fate	 fate;
 	bool			 asks;
 
 	error_fields_parse(answer->body, answer->length, &fields);
@@ -360,21 +374,7 @@ relay_on_error(struct relay *relay, struct relay_io *io,
 		buf_clear(&session->described);
 		return ANSWER_DROP;
 	}
-	relay_pass_described(relay, io);
-	session->has_said_error = true;
-	relay_hears_error(relay, fields.sqlstate);
-	if (relay->touches & SQL_TOUCHES_SEQUENCE &&
-	    strcmp(fields.sqlstate, "55000") == 0)
-		relay_tie_asker(relay);
-	relay_note_error(relay, fields.sqlstate);
-	if (answer->head->made != NULL) {
-		parcel_piece(&io->to_client, answer->head->made,
-		    answer->head->made_bytes);
-		fate = ANSWER_DROP;
-	}
-	else if (relay_rename_error(relay, io, answer->head, answer->body,
-	    answer->length, &fields))
-		fate = ANSWER_DROP;
+	fate = relay_tell_error(relay, io, answer, &fields);
 	if (answer->head->kind < EXPECT_SYNC)
 		relay_skip_batch(relay);
 	if (asks)
@@ -394,8 +394,10 @@ relay_count_ready(struct relay *relay)
 	COUNT(lane->counters.query_count, 1);
 	COUNT(lane->counters.query_time, now - relay->times.query_us);
 	histogram_record(&lane->times->query, now - relay->times.query_us);
-	if (relay_is_slow(now - relay->times.query_us))
+	if (relay_is_slow(now - relay->times.query_us +
+	    relay->times.waited_us))
 		relay_log_slow(relay, now);
+	relay->times.waited_us = 0;
 	head = expected_head(&relay->server->session->expected);
 	relay->times.query_us = head != NULL && head->kind != EXPECT_COPY_END ?
 	    now : 0;
@@ -422,6 +424,28 @@ relay_withholds_ready(struct relay *relay, struct relay_io *io)
 	return false;
 }
 
+/* The client's request is answered, and its transaction perhaps over. */
+static void
+relay_note_answered(struct relay *relay)
+{
+	struct server		*server = relay->server;
+	struct server_session	*session = server->session;
+
+	session->batch_state = BATCH_NONE;
+	if (relay->block.state == BEGIN_FIRST)
+		relay_begin_answered(relay);
+	relay_count_ready(relay);
+	relay->loss.may_commit &= session->expected.count > 0;
+	if (server->transaction_status != STATUS_IDLE)
+		return;
+	if (session->has_altered) {
+		session->has_altered = false;
+		statements_expire();
+	}
+	if (server->pool->set != NULL)
+		relay_note_done(relay);
+}
+
 static enum answer_fate
 relay_on_ready(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -443,7 +467,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	purpose = answer->head->purpose;
 	is_query = answer->head->kind == EXPECT_QUERY;
 	server->session->has_said_error = false;
-	relay_strike(relay);
+	expected_strike(&relay->server->session->expected);
 	if (purpose != PURPOSE_NONE) {
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
@@ -451,19 +475,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 	/* A query ends the batch in front of it, which has no Sync. */
 	if (is_query && !relay_has_expected(relay))
 		relay->batch.is_unsynced = false;
-	server->session->batch_state = BATCH_NONE;
-	if (relay->block.state == BEGIN_FIRST)
-		relay_begin_answered(relay);
-	relay_count_ready(relay);
-	if (server->session->has_altered &&
-	    server->transaction_status == STATUS_IDLE) {
-		server->session->has_altered = false;
-		statements_expire();
-	}
-	if (server->pool->set != NULL &&
-	    server->transaction_status == STATUS_IDLE)
-		relay_note_done(relay);
-	relay->loss.may_commit &= server->session->expected.count > 0;
+	relay_note_answered(relay);
 	if (server->transaction_status == STATUS_IDLE &&
 	    (relay->touches != 0 || relay->listen.hearer != NULL) &&
 	    relay_withholds_ready(relay, io))

@@ -22,6 +22,7 @@
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
+#include "relay/relay_query.h"
 #include "relay/relay_read.h"
 #include "relay/relay_service.h"
 #include "relay/relay_simple.h"
@@ -61,6 +62,21 @@ relay_empty_held(struct relay *relay)
 		buf_done(&relay->input.held);
 	else
 		buf_clear(&relay->input.held);
+}
+
+void
+relay_hold_ahead(struct relay *relay, struct buf *ahead)
+{
+	struct buf	*held = &relay->input.held;
+
+	if (buf_length(ahead) == 0) {
+		buf_done(ahead);
+		return;
+	}
+	buf_add(ahead, buf_bytes(held), buf_length(held));
+	buf_done(held);
+	*held = *ahead;
+	buf_init(ahead);
 }
 
 void
@@ -210,16 +226,15 @@ relay_cancel_running(struct relay *relay, void (*done)(struct loop *, void *),
     void *arg)
 {
 	struct server		*server = relay->server;
-	enum expect_purpose	 purpose = (enum expect_purpose)
-				    expected_head(&server->session->expected)
-				    ->purpose;
+	const struct expectation *head =
+				    expected_head(&server->session->expected);
+	enum expect_purpose	 purpose = (enum expect_purpose)head->purpose;
 
 	if (purpose == PURPOSE_READ_BACK || purpose == PURPOSE_LISTENS ||
 	    purpose == PURPOSE_LISTEN_HERE || purpose == PURPOSE_COPY ||
 	    purpose == PURPOSE_RESTORE || purpose == PURPOSE_RESTORED)
 		return false;
-	if ((purpose != PURPOSE_SETTINGS && purpose != PURPOSE_BASELINE) ||
-	    relay->is_holding) {
+	if (!relay_is_in_front(head) || relay->is_holding) {
 		cancel_server(server, done, arg);
 		return true;
 	}

@@ -48,8 +48,7 @@ relay_try_other_order(struct relay *relay, enum expect_purpose purpose)
 	struct server_session	*session = relay->server->session;
 	struct error_fields	 fields;
 
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	if (relay->settings.has_tried_order ||
 	    strcmp(fields.sqlstate, "42501") != 0 ||
 	    (settings_get(relay->settings.wanted, "role") == NULL &&
@@ -133,7 +132,7 @@ relay_settings_refused(struct relay *relay)
 	if (fields.hint == NULL &&
 	    settings_are_accepted(relay->settings.wanted, relay->client->pool))
 		fields.hint = "A setting of this session cannot be applied "
-		    "to a server any more; RESET it.";
+		    "to a server any more: connect again.";
 	relay_settings_fit(relay);
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,
 	    "a client's settings were refused");
@@ -216,8 +215,7 @@ relay_restore_failed(struct relay *relay)
 
 	settings_draft_free(session->draft);
 	session->draft = NULL;
-	error_fields_parse(buf_bytes(&session->error),
-	    buf_length(&session->error), &fields);
+	session_error(session, &fields);
 	client_fail_as(relay->client, REASON_BAD_PARAMETER, fields.sqlstate,
 	    fields.message, "A RESET in this transaction could not go back "
 	    "to a startup parameter; connect again.");

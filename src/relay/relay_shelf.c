@@ -19,9 +19,7 @@ relay_close_shelved(struct server_session *session, struct relay_io *io,
 	statement_server_name(shelved->number, name);
 	buf_init(&message);
 	put_close(&message, 'S', name);
-	parcel_piece(&io->to_server, buf_bytes(&message),
-	    buf_length(&message));
-	buf_done(&message);
+	parcel_buf(&io->to_server, &message);
 	entry = expected_add(&session->expected, EXPECT_CLOSE, FATE_SWALLOW);
 	entry->statement = statement_hold(shelved->statement);
 	entry->number = shelved->number;
@@ -57,14 +55,40 @@ relay_close_private(struct relay *relay, struct relay_io *io)
 void
 relay_forget_shelf(struct relay *relay, uint32_t touches)
 {
+	struct shelf	*shelf = &relay->server->session->shelf;
+
 	if (touches & (SQL_TOUCHES_DISCARD_ALL | SQL_TOUCHES_DEALLOCATE_ALL))
-		shelf_clear(&relay->server->session->shelf);
+		shelf_clear(shelf);
+	if (touches & SQL_TOUCHES_TEMP && !(relay->ties.pins & PIN_TEMP))
+		shelf_age(shelf);
 }
 
 static size_t
 relay_shelf_size(void)
 {
 	return relay_prepared_max > 1 ? relay_prepared_max - 1 : 0;
+}
+
+/* name: with its NUL.  Returns what is expected, with the statement in it. */
+static struct expectation *
+relay_put_parse(struct relay *relay, struct relay_io *io, const char *name,
+    size_t name_bytes, struct statement *statement, enum expect_fate fate)
+{
+	struct expectation	*entry;
+	uint8_t			 head[MSG_HEAD_BYTES];
+
+	msg_set_head(head, MSG_PARSE, name_bytes + statement->text_bytes +
+	    statement->types_bytes);
+	parcel_piece(&io->to_server, head, sizeof head);
+	parcel_piece(&io->to_server, name, name_bytes);
+	parcel_run(&io->to_server, statement->text, statement->text_bytes);
+	parcel_run(&io->to_server, statement->types, statement->types_bytes);
+	entry = expected_add(&relay->server->session->expected, EXPECT_PARSE,
+	    fate);
+	/* Held until it is answered, so that the text outlives the sending. */
+	entry->statement = statement_hold(statement);
+	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
+	return entry;
 }
 
 struct expectation *
@@ -75,58 +99,29 @@ relay_shelve(struct relay *relay, struct relay_io *io,
 	struct expectation	*entry;
 	struct shelf_entry	*shelved;
 	char			 name[STATEMENT_NAME_BYTES];
-	uint8_t			 head[MSG_HEAD_BYTES];
 	size_t			 bytes;
-	uint32_t		 length;
 
 	relay_trim_shelf(session, io, relay_shelf_size());
 	shelved = shelf_add(&session->shelf, statement);
+	shelved->epoch = statements_epoch(loop_now_us(relay->client->loop));
 	/* A shared one, parsed now, has the meaning of the settings now. */
 	if (fate == FATE_SWALLOW && relay->touches & SQL_TOUCHES_MEANING)
 		shelved->is_private = session->shelf.has_private = true;
 	bytes = statement_server_name(shelved->number, name) + 1;
-	length = (uint32_t)(4 + bytes + statement->text_bytes +
-	    statement->types_bytes);
-	head[0] = MSG_PARSE;
-	head[1] = (uint8_t)(length >> 24);
-	head[2] = (uint8_t)(length >> 16);
-	head[3] = (uint8_t)(length >> 8);
-	head[4] = (uint8_t)length;
-	parcel_piece(&io->to_server, head, sizeof head);
-	parcel_piece(&io->to_server, name, bytes);
-	parcel_run(&io->to_server, statement->text, statement->text_bytes);
-	parcel_run(&io->to_server, statement->types, statement->types_bytes);
-	entry = expected_add(&session->expected, EXPECT_PARSE, fate);
-	entry->statement = statement_hold(statement);
+	entry = relay_put_parse(relay, io, name, bytes, statement, fate);
 	entry->number = shelved->number;
 	session->expected.parses++;
-	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 	return entry;
 }
 
 void
 relay_ensure_unnamed(struct relay *relay, struct relay_io *io)
 {
-	static const uint8_t	 no_name[1];
 	struct server_session	*session = relay->server->session;
 	struct statement	*statement = relay->prepared.unnamed;
-	uint32_t		 length = 4 + 1 + statement->text_bytes +
-				    statement->types_bytes;
-	uint8_t			 head[MSG_HEAD_BYTES] = { MSG_PARSE,
-				    (uint8_t)(length >> 24),
-				    (uint8_t)(length >> 16),
-				    (uint8_t)(length >> 8),
-				    (uint8_t)length };
 
 	if (session->unnamed == statement)
 		return;
-	parcel_piece(&io->to_server, head, sizeof head);
-	parcel_piece(&io->to_server, no_name, sizeof no_name);
-	parcel_run(&io->to_server, statement->text, statement->text_bytes);
-	parcel_run(&io->to_server, statement->types, statement->types_bytes);
-	/* Held until it is answered, so that the text outlives the sending. */
-	expected_add(&session->expected, EXPECT_PARSE,
-	    FATE_SWALLOW)->statement = statement_hold(statement);
+	relay_put_parse(relay, io, "", 1, statement, FATE_SWALLOW);
 	session_set_unnamed(session, statement);
-	COUNT(relay_lane(relay)->counters.server_parse_count, 1);
 }

@@ -113,6 +113,9 @@ relay_owns_query(struct relay *relay, struct relay_io *io, const char *text,
 	return true;
 }
 
+#define TOUCHES_DEALLOCATES						\
+	(SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)
+
 enum relay_verdict
 relay_on_query(struct relay *relay, struct relay_io *io,
     const struct relay_message *message)
@@ -145,14 +148,15 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		if (touches & SQL_TOUCHES_NAMES)
 			relay_adopt_names(relay, text, n);
 	}
-	if (touches & (SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)) {
-		if (relay_has_expected(relay)) {
-			relay_await_answers(relay, io);
-			return RELAY_LATER;
-		}
-		if (relay_query_deallocate(relay, io, text, n))
-			return relay->is_holding ? RELAY_LATER : RELAY_USED;
+	/* It counts whether the transaction has failed. */
+	if (touches & (TOUCHES_DEALLOCATES | SQL_TOUCHES_SEQUENCE) &&
+	    relay_has_expected(relay)) {
+		relay_await_answers(relay, io);
+		return RELAY_LATER;
 	}
+	if (touches & TOUCHES_DEALLOCATES &&
+	    relay_query_deallocate(relay, io, text, n))
+		return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	if (!relay_need_server(relay, io))
 		return RELAY_LATER;
 	if (touches & SQL_TOUCHES_NAMES)

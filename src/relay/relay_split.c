@@ -21,7 +21,9 @@
 #include "pool/monitor.h"
 #include "pool/pool_set.h"
 #include "relay/relay_begin.h"
+#include "relay/relay_choose.h"
 #include "relay/relay_lost.h"
+#include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_reader.h"
 #include "relay/relay_service.h"
@@ -30,6 +32,7 @@
 #include "route/catalogue_source.h"
 #include "route/causal.h"
 #include "route/route.h"
+#include "wire/get.h"
 
 enum { KNOWN_SLOTS = 16, ROUTED_SHIFT = 8 };
 
@@ -79,10 +82,7 @@ relay_catalogue(struct relay *relay)
 bool
 relay_is_split(const struct relay *relay)
 {
-	enum route	route = relay->choice.route != ROUTE_DEFAULT ?
-			    relay->choice.route : relay_limits(relay)->route;
-
-	return route == ROUTE_SPLIT &&
+	return relay_route(relay) == ROUTE_SPLIT &&
 	    relay_limits(relay)->mode != POOL_MODE_SESSION &&
 	    pool_has_choice(relay->client->pool);
 }
@@ -103,9 +103,7 @@ relay_refuse_read(struct relay *relay, const char *text)
 void
 relay_refuse_bound(struct relay *relay, const char *name)
 {
-	struct statement	*statement = name[0] == '\0' ?
-				    relay->prepared.unnamed :
-				    names_find(&relay->prepared.names, name);
+	struct statement	*statement = relay_named(relay, name);
 	uint64_t		 routed;
 
 	if (statement == NULL)
@@ -165,20 +163,6 @@ relay_parsed_why(struct relay *relay, const char *text, size_t n)
 	return relay_text_why(relay, text, n);
 }
 
-/* The second of two names, behind the portal's; NULL: they do not end. */
-static const char *
-body_string(const uint8_t *body, size_t n, size_t *after)
-{
-	const char	*string = (const char *)body + *after;
-	const uint8_t	*end = *after < n ?
-			    memchr(body + *after, '\0', n - *after) : NULL;
-
-	if (end == NULL)
-		return NULL;
-	*after = (size_t)(end + 1 - body);
-	return string;
-}
-
 static enum route_why
 relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 {
@@ -189,8 +173,7 @@ relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 	/* One that this batch has prepared was looked at there. */
 	if (name[0] == '\0' && was_parsed)
 		return WHY_READ;
-	statement = name[0] == '\0' ? relay->prepared.unnamed :
-	    names_find(&relay->prepared.names, name);
+	statement = relay_named(relay, name);
 	if (statement != NULL)
 		return relay_statement_why(relay, statement);
 	return was_parsed ? WHY_READ : WHY_BATCH;
@@ -199,14 +182,13 @@ relay_named_why(struct relay *relay, const char *name, bool was_parsed)
 const struct statement *
 relay_body_statement(const struct relay *relay, const uint8_t *body, size_t n)
 {
-	size_t		 after = 0;
+	struct get	 get;
 	const char	*name;
 
-	if (body_string(body, n, &after) == NULL ||
-	    (name = body_string(body, n, &after)) == NULL)
-		return NULL;
-	return name[0] == '\0' ? relay->prepared.unnamed :
-	    names_find(&relay->prepared.names, name);
+	get_init(&get, body, n);
+	(void)get_string(&get);
+	name = get_string(&get);
+	return name == NULL ? NULL : relay_named(relay, name);
 }
 
 /* was_parsed: there was a Parse before in this batch. */
@@ -214,30 +196,29 @@ static enum route_why
 relay_part_why(struct relay *relay, uint8_t type, const uint8_t *body,
     size_t n, bool *was_parsed)
 {
-	const char	*text;
-	size_t		 after = 0;
+	struct get	 get;
+	const char	*text, *portal;
 
+	get_init(&get, body, n);
 	switch (type) {
 	case MSG_PARSE:
-		if (body_string(body, n, &after) == NULL ||
-		    (text = body_string(body, n, &after)) == NULL)
+		(void)get_string(&get);
+		if ((text = get_string(&get)) == NULL)
 			return WHY_BATCH;
 		*was_parsed = true;
 		/* It ends just there. */
 		return relay_parsed_why(relay, text,
-		    (size_t)(body + after - (const uint8_t *)text) - 1);
+		    (size_t)((const char *)get.at - text) - 1);
 	case MSG_BIND:
-		if (body_string(body, n, &after) == NULL)
+		if ((portal = get_string(&get)) == NULL)
 			return WHY_BATCH;
-		relay->batch.fetches |= body[0] != '\0';
-		return relay_named_why(relay, body_string(body, n, &after),
-		    *was_parsed);
+		relay->batch.fetches |= portal[0] != '\0';
+		return relay_named_why(relay, get_string(&get), *was_parsed);
 	case MSG_DESCRIBE:
-		after = 1;
 		if (n == 0)
 			return WHY_BATCH;
-		return body[0] != 'S' ? WHY_READ : relay_named_why(relay,
-		    body_string(body, n, &after), *was_parsed);
+		return get_u8(&get) != 'S' ? WHY_READ :
+		    relay_named_why(relay, get_string(&get), *was_parsed);
 	case MSG_EXECUTE:
 		relay->batch.fetches |= n != 5 || memcmp(body, "\0\0\0\0",
 		    5) != 0;

@@ -162,9 +162,7 @@ relay_announce_tie(struct relay *relay, struct relay_io *io, uint32_t pins)
 
 	buf_init(&notice);
 	relay_put_pin_notice(relay, &notice, pins);
-	parcel_piece(&io->to_client, buf_bytes(&notice),
-	    buf_length(&notice));
-	buf_done(&notice);
+	parcel_buf(&io->to_client, &notice);
 }
 
 static bool
@@ -209,17 +207,46 @@ relay_may_tie(struct relay *relay, struct relay_io *io, uint32_t pins,
 	return true;
 }
 
+/*
+ * A block that stays at its replica would lock there, and keep nobody out who
+ * asks the primary for that lock.
+ */
+static bool
+relay_locks_astray(const struct relay *relay, uint32_t touches)
+{
+	return touches & (SQL_TOUCHES_LOCK | SQL_TOUCHES_LOCAL_LOCK) &&
+	    relay->block.stays && relay->block.is_at_replica &&
+	    relay->block.state >= BEGIN_FIRST;
+}
+
+static bool
+relay_refuse_lock(struct relay *relay, struct relay_io *io, bool is_query)
+{
+	relay_answer_error(relay, io, is_query,
+	    reason_sqlstate(REASON_UNSUPPORTED), "Lock first in the "
+	    "transaction, or set pgweir.route to primary before it.",
+	    "an advisory lock has to be the primary's, and this READ ONLY "
+	    "transaction is at a replica, which it cannot leave any more");
+	return false;
+}
+
 bool
 relay_note_touches(struct relay *relay, struct relay_io *io,
     const struct relay_message *message, uint32_t touches, bool is_query)
 {
+	if (settings_create_temporary(relay->settings.wanted))
+		touches |= SQL_TOUCHES_UNKNOWN;
 	if (touches == 0)
 		return true;
-	if (!relay_may_tie(relay, io, relay_statement_pins(relay, touches),
+	if ((relay_locks_astray(relay, touches) &&
+	    !relay_refuse_lock(relay, io, is_query)) ||
+	    !relay_may_tie(relay, io, relay_statement_pins(relay, touches),
 	    is_query)) {
 		relay_drop(relay, message);
 		return false;
 	}
+	if (touches & SQL_TOUCHES_RESET_ALL)
+		relay->choice.route = relay->choice.start_route;
 	if (touches & SQL_TOUCHES_SEQUENCE)
 		relay_forget_sequences(relay, io);
 	else if (touches & SQL_TOUCHES_DRAWS)
@@ -256,9 +283,7 @@ relay_tie_fresh(struct relay *relay, uint32_t fresh)
 	if (relay_wants_notice(relay)) {
 		buf_init(&notice);
 		relay_put_pin_notice(relay, &notice, fresh);
-		stream_write(&relay->client->stream, buf_bytes(&notice),
-		    buf_length(&notice));
-		buf_done(&notice);
+		relay_write(relay, &notice);
 	}
 	return true;
 }

@@ -16,13 +16,6 @@
 #include "relay/relay_private.h"
 #include "relay/relay_timeouts.h"
 
-static struct relay *
-relay_of_deadline(struct deadline *deadline)
-{
-	return relay_of_client(container_of(deadline, struct client,
-	    deadline));
-}
-
 _Atomic int64_t	relay_slow_us;
 
 /* What the transaction was taken for, where there are several hosts. */
@@ -41,18 +34,17 @@ relay_describe_route(const struct relay *relay, char *text, size_t size)
 		    choice_name(CHOICE_ROUTE, (int)relay_route(relay)));
 }
 
-/* A wait in line ends when the transaction gets its server. */
 void
 relay_log_slow(const struct relay *relay, int64_t now_us)
 {
 	const struct server	*server = relay->server;
-	int64_t			 waited_us = relay->times.linked_us -
-				    relay->times.query_us;
+	int64_t			 waited_us = relay->times.waited_us;
 	char			 took[32], waited[32], route[64];
 
 	relay_describe_route(relay, route, sizeof route);
-	text_seconds(now_us - relay->times.query_us, took, sizeof took);
-	text_seconds(waited_us > 0 ? waited_us : 0, waited, sizeof waited);
+	text_seconds(now_us - relay->times.query_us + waited_us, took,
+	    sizeof took);
+	text_seconds(waited_us, waited, sizeof waited);
 	log_info(relay_who(relay), "slow query: %s, of it %s in line for a "
 	    "server; %sserver %llu at %s, process %u", took, waited, route,
 	    (unsigned long long)server->id, server->pool->backend->name,
@@ -65,15 +57,18 @@ relay_on_wait_timeout(struct loop *loop, struct deadline *deadline)
 	struct relay	*relay = relay_of_deadline(deadline);
 	struct pool	*pool = relay->ticket.pool;
 	char		 text[1000], limit[32];
+	bool		 is_failing;
 
 	(void)loop;
 	if (!pool_withdraw(pool, &relay->ticket))
 		return;		/* a server is on its way after all */
 	text_seconds(relay_limits(relay)->query_wait_timeout_us, limit,
 	    sizeof limit);
-	pool_explain_wait(pool, limit, text, sizeof text);
+	is_failing = pool_explain_wait(pool, limit, text, sizeof text);
 	relay_set_state(relay, RELAY_IDLE);
 	relay_refuse_held(relay, reason_sqlstate(REASON_WAIT_TIMEOUT), text,
+	    is_failing ? "No server could be opened: the last attempt says "
+	    "why." :
 	    "Raise the limit that is reached if the pool is always in use, "
 	    "or query_wait_timeout to wait longer.");
 }

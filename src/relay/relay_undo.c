@@ -78,6 +78,9 @@ void
 relay_undo(struct relay *relay, const struct expectation *entry, bool skipped,
     uint32_t from)
 {
+	/* Others' numbers are still there. */
+	if (entry->purpose == PURPOSE_SEQUENCES && skipped)
+		relay->server->session->drawn_by = 0;
 	if (entry->kind == EXPECT_PARSE)
 		relay_undo_parse(relay, entry, skipped, from);
 	else if (entry->ends_unnamed && skipped)

@@ -18,18 +18,16 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/text.h"
-#include "config/choice.h"
 #include "pool/backend.h"
 #include "pool/cancel.h"
 #include "pool/pool_set.h"
+#include "relay/relay_choose.h"
 #include "relay/replication.h"
 #include "wire/put.h"
 
 #define RETRY_US	(100 * US_PER_MS)
 /* A client that takes nothing any more is not waited for. */
 #define ENDING_US	(10 * US_PER_SECOND)
-
-#define ROUTE_NAME	"pgweir.route"
 
 static void	replication_try(struct replication *);
 
@@ -292,13 +290,9 @@ replication_take_startup(struct replication *replication,
 		if (!text_equal_nocase(at[0], ROUTE_NAME)) {
 			replication->startup[n++] = mem_string(at[0]);
 			replication->startup[n++] = mem_string(at[1]);
-		} else if (!choice_parse(CHOICE_ROUTE, at[1], &route)) {
-			client_fail(replication->client, REASON_BAD_PARAMETER,
-			    "invalid value for parameter \"pgweir.route\": "
-			    "\"%.60s\"; there are split, primary, replica "
-			    "and any", at[1]);
+		} else if (!relay_take_route(replication->client, at[1],
+		    &route))
 			return false;
-		}
 	}
 	replication->need = route == ROUTE_REPLICA ? NEED_READ : NEED_WRITE;
 	return true;

@@ -16,17 +16,21 @@
 static const struct {
 	const char	*sqlstate;
 	const char	*message;	/* a part of it; NULL: any */
+	const char	*file;		/* of PostgreSQL's source; as that */
 	enum heal	 heal;
 } refusals[] = {
-	{ "25006", NULL, HEAL_ALWAYS },
-	{ "0A000", "serializable", HEAL_ONCE },	/* the session, not the text */
-	{ "0A000", NULL, HEAL_ALWAYS },
-	{ "40001", "conflict with recovery", HEAL_ONCE },
-	{ "42P01", NULL, HEAL_ONCE },
-	{ "42703", NULL, HEAL_ONCE },
-	{ "42883", NULL, HEAL_ONCE },
-	{ "42704", NULL, HEAL_ONCE },
-	{ "3F000", NULL, HEAL_ONCE },
+	{ "25006", NULL, NULL, HEAL_ALWAYS },
+	/* The session, not the text. */
+	{ "0A000", "serializable", NULL, HEAL_ONCE },
+	{ "0A000", NULL, NULL, HEAL_ALWAYS },
+	{ "40001", "conflict with recovery", NULL, HEAL_ONCE },
+	/* The same in any language. */
+	{ "40001", NULL, "postgres.c", HEAL_ONCE },
+	{ "42P01", NULL, NULL, HEAL_ONCE },
+	{ "42703", NULL, NULL, HEAL_ONCE },
+	{ "42883", NULL, NULL, HEAL_ONCE },
+	{ "42704", NULL, NULL, HEAL_ONCE },
+	{ "3F000", NULL, NULL, HEAL_ONCE },
 };
 
 enum heal
@@ -35,7 +39,9 @@ heal_of(const struct error_fields *error)
 	for (size_t i = 0; i < ARRAY_LENGTH(refusals); i++)
 		if (strcmp(error->sqlstate, refusals[i].sqlstate) == 0 &&
 		    (refusals[i].message == NULL ||
-		    strstr(error->message, refusals[i].message) != NULL))
+		    strstr(error->message, refusals[i].message) != NULL) &&
+		    (refusals[i].file == NULL || (error->file != NULL &&
+		    strcmp(error->file, refusals[i].file) == 0)))
 			return refusals[i].heal;
 	return HEAL_NOT;
 }

@@ -50,7 +50,7 @@ plan_why(struct route_plan *plan, enum route route, const char *text,
 
 	if (!plan->has_choice)
 		return WHY_ONE_HOST;
-	if (sqlwish_comment(text, n, "pgweir.route", value))
+	if (sqlwish_comment(text, n, ROUTE_NAME, value))
 		choice_parse(CHOICE_ROUTE, value, &route);
 	switch (route) {
 	case ROUTE_REPLICA:

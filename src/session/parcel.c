@@ -8,6 +8,7 @@
 
 #include <string.h>
 
+#include "base/buf.h"
 #include "net/stream.h"
 #include "session/parcel.h"
 
@@ -56,6 +57,13 @@ parcel_piece(struct parcel *parcel, const void *bytes, size_t n)
 	parcel->made += n;
 }
 
+void
+parcel_buf(struct parcel *parcel, struct buf *buf)
+{
+	parcel_piece(parcel, buf_bytes(buf), buf_length(buf));
+	buf_done(buf);
+}
+
 /* All parts in one piece, if they are small and there is room for them. */
 static bool
 parcel_join(struct parcel *parcel, size_t total)
@@ -101,7 +109,5 @@ parcel_send_parts(struct parcel *parcel)
 		    parcel->count);
 	parcel->broken = !good;
 	parcel->sent += total;
-	parcel->count = 0;
-	parcel->end = NULL;
-	parcel->made = parcel->made_start;
+	parcel_clear(parcel);
 }

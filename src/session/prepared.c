@@ -27,7 +27,7 @@ size_t	statement_bytes_max = 1024 * 1024;
 size_t	statement_memory_max = 256 * 1024 * 1024;
 
 /* For so long what PostgreSQL has said of a statement is believed. */
-enum { LEARNED_US = 1000 * 1000 };
+enum { LEARNED_US = 1000 * 1000, UNHEARD_US = 60 * 1000 * 1000 };
 
 static struct {
 	pthread_mutex_t		mutex;
@@ -245,6 +245,13 @@ statements_expire(void)
 	atomic_fetch_add_explicit(&statements.epoch, 1, memory_order_relaxed);
 }
 
+uint64_t
+statements_epoch(int64_t now_us)
+{
+	return 1 + (uint64_t)(now_us / UNHEARD_US) + atomic_load_explicit(
+	    &statements.epoch, memory_order_relaxed);
+}
+
 void
 statement_note_learned(struct statement *statement, struct statement *learned,
     int64_t now_us)
@@ -252,7 +259,7 @@ statement_note_learned(struct statement *statement, struct statement *learned,
 	pthread_mutex_lock(&statements.mutex);
 	statement->learned = learned;
 	statement->learned_us = now_us;
-	statement->learned_epoch = atomic_load(&statements.epoch);
+	atomic_store(&statement->learned_epoch, statements_epoch(now_us));
 	pthread_mutex_unlock(&statements.mutex);
 }
 
@@ -265,7 +272,7 @@ statement_learned(struct statement *statement, int64_t now_us)
 	learned = statement->learned;
 	if (learned != NULL && (now_us - statement->learned_us >
 	    LEARNED_US || statement->learned_epoch !=
-	    atomic_load(&statements.epoch)))
+	    statements_epoch(now_us)))
 		learned = NULL;
 	if (learned != NULL)
 		statement_hold(learned);

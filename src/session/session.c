@@ -9,6 +9,7 @@
 #include "pool/server.h"
 #include "session/session.h"
 #include "session/words.h"
+#include "wire/error_fields.h"
 
 _Atomic bool	session_has_customs;
 
@@ -123,6 +124,14 @@ session_set_deallocate(struct server_session *session,
 	session_hold(&session->deallocate, statement);
 }
 
+void
+session_error(const struct server_session *session,
+    struct error_fields *fields)
+{
+	error_fields_parse(buf_bytes(&session->error),
+	    buf_length(&session->error), fields);
+}
+
 ssize_t
 session_read(struct server *server, uint8_t *buffer)
 {
@@ -190,26 +199,38 @@ session_blur(struct server *server)
 }
 
 void
+session_forget_talk(struct server_session *session)
+{
+	expected_done(&session->expected);
+	settings_draft_free(session->draft);
+	words_draft_free(session->words);
+	session->draft = NULL;
+	session->words = NULL;
+	session->is_copying = session->has_said_error = false;
+	session->has_failed = false;
+	session->copy_syncs = 0;
+	session->batch_state = BATCH_NONE;
+	buf_done(&session->batch);
+	buf_done(&session->described);
+	buf_done(&session->row);
+	buf_done(&session->reported);
+	buf_done(&session->error);
+}
+
+void
 session_free(struct server *server)
 {
 	struct server_session	*session = server->session;
 
 	if (session == NULL)
 		return;
+	session_forget_talk(session);
 	session_set_unnamed(session, NULL);
 	session_set_deallocate(session, NULL);
 	shelf_clear(&session->shelf);
 	settings_release(session->settings);
 	settings_release(session->residue);
-	settings_draft_free(session->draft);
-	words_draft_free(session->words);
-	expected_done(&session->expected);
 	buf_done(&session->held);
-	buf_done(&session->batch);
-	buf_done(&session->described);
-	buf_done(&session->row);
-	buf_done(&session->reported);
-	buf_done(&session->error);
 	free(session);
 	server->session = NULL;
 	server->mark = NULL;

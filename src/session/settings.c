@@ -169,6 +169,12 @@ settings_are_serializable(const struct settings *settings)
 }
 
 bool
+settings_create_temporary(const struct settings *settings)
+{
+	return settings->creates_temporary;
+}
+
+bool
 settings_have_others(const struct settings *settings)
 {
 	return settings->count > settings->customs;
@@ -348,6 +354,10 @@ settings_make_locked(struct settings_draft *draft, uint64_t hash)
 		settings->is_serializable |= strcasecmp(draft->pairs[i].name,
 		    "default_transaction_isolation") == 0 &&
 		    strcasecmp(draft->pairs[i].value, "serializable") == 0;
+		settings->creates_temporary |= strcasecmp(draft->pairs[i].name,
+		    "search_path") == 0 &&
+		    strncmp(draft->pairs[i].value +
+		    (draft->pairs[i].value[0] == '"'), "pg_temp", 7) == 0;
 		settings->bytes += strlen(draft->pairs[i].name) +
 		    strlen(draft->pairs[i].value) + sizeof draft->pairs[0];
 	}

@@ -177,28 +177,39 @@ settings_ask_customs(struct buf *query, const struct settings *settings)
 	}
 }
 
+/* Only names that PostgreSQL itself has reported. */
 static void
 settings_put_reset(struct buf *buf, const char *name)
 {
-	if (setting_is(name, "session_authorization"))
-		buf_add_text(buf, "RESET SESSION AUTHORIZATION;");
-	else if (setting_is(name, "role"))
-		buf_add_text(buf, "RESET ROLE;");
-	else {
-		/* Only names that PostgreSQL itself has reported. */
-		buf_add_text(buf, "RESET \"");
-		for (; *name != '\0'; name++)
-			buf_add(buf, *name == '"' ? "\"\"" : name,
-			    *name == '"' ? 2 : 1);
-		buf_add_text(buf, "\";");
-	}
+	buf_add_text(buf, "RESET \"");
+	for (; *name != '\0'; name++)
+		buf_add(buf, *name == '"' ? "\"\"" : name,
+		    *name == '"' ? 2 : 1);
+	buf_add_text(buf, "\";");
+}
+
+/* Who somebody is may be so for the transaction only, and is again. */
+static void
+settings_put_nobody(struct buf *buf, const struct settings *from,
+    enum settings_scope scope)
+{
+	bool	is_local = scope != SETTINGS_FOR_SESSION;
+
+	if (settings_get(from, "role") != NULL)
+		buf_add_text(buf, is_local ? "SET LOCAL ROLE NONE;" :
+		    "RESET ROLE;");
+	if (settings_get(from, "session_authorization") != NULL)
+		buf_add_text(buf, is_local ?
+		    "SET LOCAL SESSION AUTHORIZATION DEFAULT;" :
+		    "RESET SESSION AUTHORIZATION;");
 }
 
 static void
 settings_put_rank(struct buf *buf, const struct settings *from,
-    const struct settings *to, int rank, const char *is_local)
+    const struct settings *to, int rank, enum settings_scope scope)
 {
 	const char	*had, *name, *value;
+	bool		 is_there;
 
 	for (size_t i = 0; i < settings_count(to); i++) {
 		name = settings_name(to, i);
@@ -206,38 +217,38 @@ settings_put_rank(struct buf *buf, const struct settings *from,
 		if (setting_rank(name) != rank)
 			continue;
 		had = settings_get(from, name);
-		if (had != NULL && strcmp(had, value) == 0 && rank == 2)
+		is_there = had != NULL && strcmp(had, value) == 0;
+		if (is_there && rank == 2)
 			continue;
 		buf_add_text(buf, "SELECT pg_catalog.set_config(");
 		settings_literal(buf, name);
 		buf_add_text(buf, ",");
 		settings_literal(buf, value);
-		buf_printf(buf, ",%s);", is_local);
+		buf_add_text(buf, scope == SETTINGS_FOR_TRANSACTION ||
+		    (scope == SETTINGS_IN_TRANSACTION && is_there) ?
+		    ",true);" : ",false);");
 	}
 }
 
 void
 settings_switch_query(struct buf *buf, const struct settings *from,
-    const struct settings *to, bool is_person_first, bool is_for_transaction)
+    const struct settings *to, bool is_person_first,
+    enum settings_scope scope)
 {
-	const char	*is_local = is_for_transaction ? "true" : "false";
 	const char	*name;
 
-	if (settings_get(from, "role") != NULL)
-		settings_put_reset(buf, "role");
-	if (settings_get(from, "session_authorization") != NULL)
-		settings_put_reset(buf, "session_authorization");
+	settings_put_nobody(buf, from, scope);
 	for (size_t i = 0; i < settings_count(from); i++) {
 		name = settings_name(from, i);
 		if (setting_rank(name) == 2 && settings_get(to, name) == NULL)
 			settings_put_reset(buf, name);
 	}
 	if (!is_person_first)
-		settings_put_rank(buf, from, to, 2, is_local);
-	settings_put_rank(buf, from, to, 0, is_local);
-	settings_put_rank(buf, from, to, 1, is_local);
+		settings_put_rank(buf, from, to, 2, scope);
+	settings_put_rank(buf, from, to, 0, scope);
+	settings_put_rank(buf, from, to, 1, scope);
 	if (is_person_first)
-		settings_put_rank(buf, from, to, 2, is_local);
+		settings_put_rank(buf, from, to, 2, scope);
 }
 
 static bool

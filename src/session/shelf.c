@@ -133,10 +133,14 @@ shelf_turn(struct shelf *shelf, const struct statement *statement,
     uint32_t number, struct statement *into)
 {
 	struct shelf_entry	*entry = shelf_lookup(shelf, statement);
+	struct shelf_entry	*older;
 
 	if (entry == NULL || entry->number != number || statement == into)
 		return;
-	if (shelf_lookup(shelf, into) != NULL) {
+	if ((older = shelf_lookup(shelf, into)) != NULL) {
+		entry->number = older->number;
+		older->number = number;
+		older->epoch = entry->epoch;
 		TAILQ_REMOVE(&shelf->used, entry, next);
 		TAILQ_INSERT_TAIL(&shelf->used, entry, next);
 		return;
@@ -145,6 +149,15 @@ shelf_turn(struct shelf *shelf, const struct statement *statement,
 	statement_release(entry->statement);
 	entry->statement = statement_hold(into);
 	hash_table_add(&shelf->table, &entry->node, shelf_hash(into));
+}
+
+void
+shelf_age(struct shelf *shelf)
+{
+	struct shelf_entry	*entry;
+
+	TAILQ_FOREACH(entry, &shelf->used, next)
+		entry->epoch = 0;
 }
 
 struct shelf_entry *

@@ -21,9 +21,10 @@ enum { WORDS_MAX = 100000, WORD_BYTES = 64 };
 
 bool	words_are_followed;
 
-/* SET or RESET where a statement begins, also one in a string. */
-#define SETS								\
-	"(^|[;''$]|\\m(begin|then|else|loop|declare)\\M)\\s*(re)?set\\s+"
+/* Where a statement begins, also one in a string. */
+#define BEGINS								\
+	"(^|[;''\"$]|\\m(begin|then|else|loop|declare)\\M)\\s*"
+#define SETS	BEGINS "(re)?set\\s+"
 /* A name with a dot in it, as the first argument of set_config(). */
 #define NAME	"[\\w$]+(?:\\.[\\w$]+)+"
 #define LITERAL	"\\s*e?''+"
@@ -57,10 +58,13 @@ const char	words_query[] =
     "  pg_catalog.regexp_matches(config, '(?:^|\n)(" NAME ")=', 'g') n"
     "), base (name, touch) AS MATERIALIZED ("
     " SELECT name, 8192 FROM stripped WHERE text ~ 'pg_(try_)?advisory_lock'"
+    " UNION SELECT name, 67108864 FROM stripped"
+    "  WHERE text ~ 'pg_(try_)?advisory_xact_lock'"
     " UNION SELECT name, 1048576 FROM stripped"
     "  WHERE text ~ 'pg_advisory_unlock'"
     " UNION SELECT name, 1 FROM stripped WHERE text ~ '\\mset_config\\M'"
     "  OR text ~ '" SETS "(?!local\\M|constraints\\M|transaction\\M)'"
+    "  OR text ~ '\\mset_limit\\M|\\mupdate\\s+(pg_catalog\\.)?pg_settings'"
     /* One that asks without drawing; a trigger asks what was drawn. */
     " UNION SELECT name, 4096 FROM source WHERE is_called"
     "  AND raw ~ '\\m(curr|last)val\\M' AND raw !~ '\\m(nextval|insert)\\M'"
@@ -69,10 +73,11 @@ const char	words_query[] =
     "  WHERE text ~ 'set_config\\s*\\((?!" LITERAL "[\\w$.]+''+\\s*,)'"
     "  OR text ~ '" SETS "(session\\s+)?(''|%|\"?\\s*\\|\\|)'"
     " UNION SELECT name, 8 FROM stripped"
-    "  WHERE text ~ '(create|into)\\s+((local|global)\\s+)?temp'"
+    "  WHERE text ~ '(create(\\s+or\\s+replace)?|into)\\s+"
+    "((local|global)\\s+)?temp|create\\s[^;]*\\mpg_temp\\.'"
     " UNION SELECT name, 64 FROM stripped WHERE text ~ 'with\\s+hold\\M'"
     " UNION SELECT name, 4 FROM stripped"
-    "  WHERE text ~ '([;'']|\\mbegin)\\s*(un)?listen\\M'"
+    "  WHERE text ~ '" BEGINS "(un)?listen\\M'"
     "), caller (name, text) AS MATERIALIZED ("
     " SELECT name, raw FROM source"
     " UNION ALL SELECT pg_catalog.lower(c.relname::pg_catalog.text),"
@@ -98,6 +103,7 @@ const char	words_query[] =
     " UNION ALL SELECT DISTINCT custom, 8388608 FROM named";
 
 _Static_assert(SQL_TOUCHES_LOCK == 8192 && SQL_TOUCHES_UNTIES == 1048576 &&
+    SQL_TOUCHES_LOCAL_LOCK == 67108864 &&
     SQL_TOUCHES_SETTINGS == 1 && SQL_TOUCHES_TEMP == 8 &&
     SQL_TOUCHES_SEQUENCE == 4096 &&
     (SQL_TOUCHES_CUSTOM | SQL_TOUCHES_SETTINGS) == 262145 &&

@@ -6,6 +6,9 @@
 #include <string.h>
 
 #include "wire/get.h"
+#include "wire/msg.h"
+
+_Atomic uint32_t	msg_body_bytes_allowed = MSG_BODY_BYTES_MAX;
 
 const uint8_t *
 get_bytes(struct get *get, size_t n)

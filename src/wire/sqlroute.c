@@ -377,9 +377,9 @@ sqlroute_on_mark(struct sqlroute *route, uint8_t byte)
 static enum sqlroute_doubt
 sqlroute_last_doubt(const struct sqlroute *route, const struct sqlscan *scan)
 {
-	/* Whether it draws is told by the names in it. */
-	uint32_t	touches = scan->touches &
-			    ~(uint32_t)SQL_TOUCHES_DRAWS;
+	/* Whether it draws or locks is told by the names in it. */
+	uint32_t	touches = scan->touches & ~(uint32_t)
+			    (SQL_TOUCHES_DRAWS | SQL_TOUCHES_LOCAL_LOCK);
 
 	if (route->copies)
 		touches &= (uint32_t)~SQL_TOUCHES_COPY;

@@ -85,6 +85,7 @@ static const struct {
 	    SQL_SET_SESSION_CHARACTERISTICS },
 	{ SQL_SET_SESSION, "authorization", SQL_SET_SESSION_AUTHORIZATION },
 	{ SQL_DISCARD_OTHER, "all", SQL_DISCARD_ALL },
+	{ SQL_RESET, "all", SQL_RESET_ALL },
 	{ SQL_DEALLOCATE, "all", SQL_DEALLOCATE_ALL },
 	{ SQL_START, "transaction", SQL_BEGIN },
 	{ SQL_COMMIT, "prepared", SQL_COMMIT_PREPARED },
@@ -103,6 +104,8 @@ static const uint32_t	verb_touches[SQL_WITH + 1] = {
 	[SQL_SET_LOCAL] = SQL_TOUCHES_LOCAL,
 	[SQL_SET_TRANSACTION] = SQL_TOUCHES_TRANSACTION,
 	[SQL_RESET] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS,
+	[SQL_RESET_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS |
+	    SQL_TOUCHES_RESET_ALL,
 	[SQL_DISCARD_ALL] = SQL_TOUCHES_SETTINGS | SQL_TOUCHES_DISCARD_ALL |
 	    SQL_TOUCHES_RESETS,
 	[SQL_INSERT] = SQL_TOUCHES_DRAWS,
@@ -170,7 +173,8 @@ word_touches(const struct sqlscan *scan)
 	case 's':
 		if (word_is(scan, "setval"))
 			return SQL_TOUCHES_DRAWS;
-		return 0;
+		/* pg_trgm's. */
+		return word_is(scan, "set_limit") ? SQL_TOUCHES_SETTINGS : 0;
 	case 'c':
 		return word_is(scan, "currval") ? SQL_TOUCHES_SEQUENCE : 0;
 	case 'l':
@@ -178,9 +182,16 @@ word_touches(const struct sqlscan *scan)
 	case 'p':
 		if (strncmp(word, "pg_temp", 7) == 0)
 			return SQL_TOUCHES_TEMP;
+		/* A view whose UPDATE sets. */
+		if (word_is(scan, "pg_settings"))
+			return scan->verb == SQL_SELECT ? 0 :
+			    SQL_TOUCHES_SETTINGS;
 		if (strncmp(word, "pg_advisory_lock", 16) == 0 ||
 		    strncmp(word, "pg_try_advisory_lock", 20) == 0)
 			return SQL_TOUCHES_LOCK;
+		if (strncmp(word, "pg_advisory_xact_lock", 21) == 0 ||
+		    strncmp(word, "pg_try_advisory_xact_lock", 25) == 0)
+			return SQL_TOUCHES_LOCAL_LOCK;
 		if (strncmp(word, "pg_advisory_unlock", 18) == 0)
 			return SQL_TOUCHES_UNTIES;
 		return 0;

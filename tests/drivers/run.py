@@ -447,7 +447,8 @@ def main():
     os.makedirs(arguments.scratch, exist_ok=True)
     needs = Needs(os.path.abspath(arguments.scratch))
     world = World(os.path.abspath(arguments.binary))
-    counts = {"same": 0, "different": 0, "skipped": 0, "reads": 0}
+    counts = {"same": 0, "different": 0, "skipped": 0, "reads": 0,
+              "failed": []}
     try:
         hba = "hostssl all all all scram-sha-256\n" \
               "hostnossl all all all scram-sha-256\n" \
@@ -464,12 +465,15 @@ def main():
             if replicas and counts["reads"] == 0:
                 print("nothing was read at a replica")
                 counts["different"] += 1
+                counts["failed"].append("reads at replicas")
     finally:
         world.close()
     return told(counts)
 
 
 def told(counts):
+    for name in counts["failed"]:
+        print(f"failed: {name}")
     print(f"{counts['same']} passed, {counts['different']} failed, "
           f"{counts['skipped']} skipped")
     return 1 if counts["different"] else 0
@@ -488,6 +492,9 @@ def play_pools(world, needs, counts, arguments):
     for scene in (pools.failover, pools.restart):
         for app, fault in scene(world, needs, drivers):
             counts["different" if fault else "same"] += 1
+            if fault:
+                counts["failed"].append(
+                    f"{app.driver.name}, {scene.__name__}")
             print(f"{app.driver.name:30}{scene.__name__:10}"
                   f"{len(app.wrote):10}  {app.errors} {fault}", flush=True)
         world.settle()
@@ -514,6 +521,8 @@ def tell(stage, driver, counts, is_shown):
         print("\n".join(direct))
     if wrong:
         print(wrong, flush=True)
+    if result == "different":
+        counts["failed"].append(driver.name)
 
 
 if __name__ == "__main__":

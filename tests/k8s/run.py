@@ -45,6 +45,7 @@ def main():
     parser.add_argument("only", nargs="*")
     arguments = parser.parse_args()
     counts = {"ok": 0, "FAILED": 0, "skipped": 0}
+    failed = []
     tools = Tools(os.path.abspath(arguments.binary))
     try:
         for subject, sentence, function in tests(arguments.only,
@@ -62,8 +63,12 @@ def main():
                   f"{sentence.replace('_', ' ')}", flush=True)
             if detail:
                 print(detail, flush=True)
+            if result == "FAILED":
+                failed.append(f"{subject}: {sentence.replace('_', ' ')}")
     finally:
         tools.close()
+    for name in failed:
+        print(f"failed: {name}")
     print(f"{counts['ok']} passed, {counts['FAILED']} failed, "
           f"{counts['skipped']} skipped")
     return 1 if counts["FAILED"] else 0

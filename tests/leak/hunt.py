@@ -36,7 +36,10 @@ def options_of(dice, has_replicas):
     """pgweir's options, too, are the seed's."""
     found = {"default_pool_size": 5, "workers": dice.choice((1, 2, 2)),
              "max_prepared_statements": dice.choice((2, 10, 200)),
-             "max_client_conn": 100}
+             "max_client_conn": 100,
+             # Who waits for long is told so: that is the machine's speed,
+             # and one who waits too long is found by the player.
+             "query_wait_notify": 0}
     if has_replicas:
         found["read_your_writes"] = dice.choice(("session", "application"))
         found["split_transactions"] = dice.choice(("on", "off"))
@@ -84,7 +87,7 @@ def hunt(field, seed, statements, seconds, goes_on):
     writers = [Writer(c, random.Random(f"{seed}-{c}"), seed % 10 == 0)
                for c in range(ground.CLIENTS)]
     player = field.begin(options)
-    events, number = [], 0
+    events, number, told = [], 0, 0
     if goes_on:
         player.on_difference = Census(field, player, events)
     end = time.monotonic() + seconds
@@ -104,6 +107,9 @@ def hunt(field, seed, statements, seconds, goes_on):
                 wanted.append([number, client, ops])
             events += wanted
             player.play_round(wanted)
+            if player.statements >= told + 10000:
+                told = player.statements
+                print(f"{told} statements", flush=True)
     except Difference as difference:
         show_who(field, difference)
         return events, options, difference, player.statements

@@ -45,7 +45,7 @@ from program import PROBE  # noqa: E402
 from rules import (  # noqa: E402
     CONVERTS, HEARD, LASTS, OPENS, RESETS, TIES, Said, has)
 
-PATIENCE = 20
+PATIENCE = 60
 LATENESS = 1
 FILLER = re.compile("<([0-9]+|probe)>")
 ENDINGS = frozenset(b"CEsI")
@@ -582,13 +582,27 @@ class Player:
                 continue
             direct.read()
             pooled.read()
-            self.await_alike(direct, pooled, lambda side: sorted(side.heard),
-                             PATIENCE)
+            self.await_heard(direct, pooled, PATIENCE)
             try:
                 compare_heard(direct, pooled)
             except Difference as difference:
                 difference.event = [events[-1][0], client, [["hears"]]]
+                difference.args = (f"{difference}; "
+                                   f"{self.whether_late(direct, pooled)}",)
                 self.meet(difference, client)
+
+    def await_heard(self, direct, pooled, patience):
+        self.await_alike(direct, pooled, lambda side: sorted(side.heard),
+                         patience)
+
+    def whether_late(self, direct, pooled):
+        """What is lost never comes; what was kept comes with an answer."""
+        pooled.begin([["Q", ""]])
+        pooled.write()
+        self.await_heard(direct, pooled, LATENESS)
+        if sorted(direct.heard) == sorted(pooled.heard):
+            return "it came with the next answer"
+        return "it did not come with the next answer"
 
     @staticmethod
     def await_alike(direct, pooled, what, patience=LATENESS):

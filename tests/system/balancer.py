@@ -1,27 +1,23 @@
 """A small TCP load balancer, as a Service is one: a new connection goes to
-one of the processes whose /readyz says 200, in turn."""
+one of the processes whose /readyz says 200 at that moment, in turn."""
 
 import socket
 import threading
-import time
 import urllib.error
 import urllib.request
-
-PAUSE = 0.05
 
 
 class Target:
     def __init__(self, host, port, metrics_port):
         self.host, self.port = host, port
         self.url = f"http://{host}:{metrics_port}/readyz"
-        self.is_ready = False
 
-    def look(self):
+    def is_ready(self):
         try:
-            with urllib.request.urlopen(self.url, timeout=5) as answer:
-                self.is_ready = answer.status == 200
+            with urllib.request.urlopen(self.url, timeout=30) as answer:
+                return answer.status == 200
         except (urllib.error.URLError, OSError):
-            self.is_ready = False
+            return False
 
 
 class Balancer:
@@ -31,36 +27,29 @@ class Balancer:
         self.targets = []
         self.lock = threading.Lock()
         self.turn = 0
-        self.is_over = False
         self.refused = 0
         self.listener = socket.create_server(("127.0.0.1", 0), backlog=200)
         self.port = self.listener.getsockname()[1]
 
     def __enter__(self):
-        for run in (self.look, self.serve):
-            threading.Thread(target=run, daemon=True).start()
+        threading.Thread(target=self.serve, daemon=True).start()
         return self
 
     def __exit__(self, *_):
-        self.is_over = True
         self.listener.close()
 
     def add(self, target):
-        target.look()
         with self.lock:
             self.targets.append(target)
 
-    def look(self):
-        while not self.is_over:
-            for target in list(self.targets):
-                target.look()
-            time.sleep(PAUSE)
-
     def choose(self):
         with self.lock:
-            ready = [t for t in self.targets if t.is_ready]
-            self.turn += 1
-            return ready[self.turn % len(ready)] if ready else None
+            for _ in self.targets:
+                self.turn += 1
+                target = self.targets[self.turn % len(self.targets)]
+                if target.is_ready():
+                    return target
+        return None
 
     def serve(self):
         while True:

@@ -19,7 +19,9 @@ import tempfile
 import time
 
 BIN = "/usr/lib/postgresql/15/bin"
-LIMIT = 30
+# What Debian has under /usr/bin are scripts that take long to choose these.
+os.environ["PATH"] = BIN + ":" + os.environ["PATH"]
+LIMIT = 90
 # The processes that run tests at the same time are forks of one.
 DICE = random.SystemRandom()
 
@@ -121,7 +123,7 @@ def psql_run(text, input_text=None, args=(), env=None, **conninfo):
     def quote(value):
         return "'" + str(value).replace("\\", "\\\\").replace("'", "\\'") + "'"
     info = " ".join(f"{k}={quote(v)}" for k, v in conninfo.items())
-    command = [f"{BIN}/psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *args,
+    command = ["psql", "-X", "-A", "-t", "-q", "-v", "ON_ERROR_STOP=1", *args,
                "-d", info]
     for statement in [text] if isinstance(text, str) else text or []:
         command += ["-c", statement]

@@ -6,7 +6,7 @@ import threading
 
 
 class Names(threading.Thread):
-    """Answers A questions from a dictionary; TTL one second.
+    """Answers A questions from a dictionary.
 
     Over TCP as well, and only there while its datagrams are cut."""
 
@@ -19,6 +19,7 @@ class Names(threading.Thread):
         self.addresses = {}
         self.is_failing = False
         self.is_cut = False
+        self.ttl = 1
         self.asked = self.asked_tcp = 0
         threading.Thread(target=self.run_tcp, daemon=True).start()
         self.file = f"{top}/resolv.conf"
@@ -73,7 +74,7 @@ class Names(threading.Thread):
         found = self.addresses.get(name, [])
         code = 2 if self.is_failing else 0 if name in self.addresses else 3
         records = b"" if code or kind != 1 else b"".join(
-            b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, 1, 4) +
+            b"\xc0\x0c" + struct.pack(">HHIH", 1, 1, self.ttl, 4) +
             socket.inet_aton(address) for address in found)
         count = len(found) if records else 0
         return (packet[:2] + struct.pack(">HHHHH", 0x8180 | code, 1, count, 0,

@@ -151,6 +151,9 @@ def main():
             results[number] = result
             if result == "ok":
                 print("passed at the second try:", *chosen[number][:2])
+    for (subject, sentence, _), result in zip(chosen, results):
+        if result == "FAILED":
+            print(f"failed: {subject}: {sentence.replace('_', ' ')}")
     print(f"{results.count('ok')} passed, {results.count('FAILED')} failed, "
           f"{results.count('skipped')} skipped")
     return 1 if "FAILED" in results else 0

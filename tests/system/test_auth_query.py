@@ -354,6 +354,7 @@ def test_a_look_up_holds_a_place_of_max_db_connections_and_show_says_so(world):
     error = refused(weir, password="found", dbname="postgres")
     assert "max_db_connections" in error, error
     assert places() == "1"
+    weir.console("set query_wait_timeout = 60", password="pw")
     assert let_in(weir)
 
 

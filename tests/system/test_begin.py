@@ -260,6 +260,82 @@ def test_a_read_only_transaction_locks_and_calls_volatile_functions_on_the_prima
         client.close()
 
 
+def test_no_advisory_lock_is_taken_at_a_replica_that_a_transaction_cannot_leave(world):
+    with Cluster(world) as cluster:
+        weir, client = begin(cluster)
+        primary = str(cluster.nodes[0].port)
+        snapshot = "begin isolation level repeatable read, read only"
+        ask(client, "create function inside(int) returns int language sql as "
+            "'select 1 from (select pg_try_advisory_xact_lock($1)) x'")
+        cluster.caught_up()
+        is_ready(cluster, client)
+
+        inside = [Client(node.port, user="postgres")
+                  for node in cluster.nodes]
+
+        def held():
+            return ["".join(r[0] for r in one.rows(
+                "select objid from pg_locks where locktype = 'advisory'"))
+                for one in inside]
+
+        def refused(messages):
+            error = error_of(messages)
+            assert error is not None and error["C"] == "0A000", messages
+            assert "advisory lock" in error["M"], error
+            assert status(messages) == "E", messages
+            assert held() == ["", "", ""]
+
+        client.ask(parse("lock", "select pg_advisory_xact_lock_shared(5)"),
+                   SYNC)
+        for start, then in ((snapshot, "select 1"),
+                            ("begin read only", "savepoint s")):
+            for lock in (
+                    (query("select pg_advisory_lock(5)"),),
+                    (query('select a, "pg_advisory_xact_lock"(5) from t'),),
+                    (parse("", "select PG_TRY_ADVISORY_LOCK_SHARED(5)"),
+                     bind(""), execute(), SYNC),
+                    (parse("", "select pg_catalog.pg_try_advisory_xact_lock"
+                           "(5)"), bind(""), execute(), SYNC),
+                    (bind("lock"), execute(), SYNC)):
+                ask(client, start)
+                assert client.one(PORT) != primary
+                ask(client, then)
+                refused(client.ask(*lock))
+                assert error_of(client.ask(query(PORT)))["C"] == "25P02"
+                assert ask(client, "rollback") == ("ROLLBACK", "I")
+            # In one send with what comes before and behind.
+            client.send(query(start), query(PORT), query(then),
+                        query("select pg_advisory_lock(5)"), query(PORT),
+                        query("commit"))
+            answers = [client.until_ready() for _ in range(6)]
+            refused(answers[3])
+            assert [status(a) for a in answers] == list("TTTEEI"), answers
+        # Back to the savepoint it goes on there.
+        ask(client, "begin read only")
+        where = client.one(PORT)
+        ask(client, "savepoint s")
+        refused(client.ask(query("select pg_advisory_lock(5)")))
+        assert ask(client, "rollback to s") == ("ROLLBACK", "T")
+        assert client.one(PORT) == where != primary
+        assert ask(client, "commit") == ("COMMIT", "I")
+
+        def knows_the_function():
+            ask(client, snapshot)
+            assert client.one(PORT) != primary
+            error = error_of(client.ask(query("select inside(5)")))
+            ask(client, "rollback")
+            return error is not None and error["C"] == "0A000"
+        wait_until("the function is known", knows_the_function)
+        # As its first statement it locks at the primary.
+        for lock in ("select pg_advisory_xact_lock(5)", "select inside(5)"):
+            ask(client, snapshot)
+            ask(client, lock)
+            assert held() == ["5", "", ""]
+            assert client.one(PORT) == primary
+            assert ask(client, "commit") == ("COMMIT", "I")
+        client.close()
+
+
 def test_serializable_sessions_read_on_the_primary_and_keep_nobody_else_there(world):
     with Cluster(world) as cluster:
         weir, client = begin(cluster)
@@ -286,6 +362,15 @@ def test_serializable_sessions_read_on_the_primary_and_keep_nobody_else_there(wo
             assert client.one(PORT) == primary
             ask(client, "commit")
             other.close()
+        # Where everybody is, replicas can still be asked what they are.
+        for node in cluster.nodes:
+            node.sql("alter system set default_transaction_isolation = "
+                     "'serializable'")
+            node.sql("select pg_reload_conf()")
+        again = cluster.start()
+        wait_until("they are known", lambda: again.console(
+            "show hosts").count("|replica|up|reads|") == 2)
+        assert again.sql(PORT, user="app") == primary
         assert routes(weir)["primary", "serializable"] >= 5
         assert ("primary", "refused") not in routes(weir)
         client.close()
@@ -444,7 +529,7 @@ def test_an_idle_transaction_counts_from_the_clients_begin(world):
 
 def test_the_time_of_a_transaction_counts_from_the_clients_begin(world):
     with Cluster(world) as cluster:
-        weir, client = begin(cluster, "transaction_timeout = 3s")
+        weir, client = begin(cluster, "transaction_timeout = 1s")
         other = Client(weir.port, user="postgres")
         for end in ("commit", "rollback"):
             ask(other, "begin")
@@ -462,8 +547,7 @@ def test_the_time_of_a_transaction_counts_from_the_clients_begin(world):
 
 def test_who_leaves_or_is_cancelled_behind_a_begin_leaves_nothing(world):
     with Cluster(world) as cluster:
-        weir, client = begin(cluster, "default_pool_size = 1\n"
-                             "query_wait_timeout = 300ms")
+        weir, client = begin(cluster, "default_pool_size = 1")
         other = Client(weir.port, user="postgres")
         ask(other, "begin")
         other.socket.close()
@@ -478,6 +562,7 @@ def test_who_leaves_or_is_cancelled_behind_a_begin_leaves_nothing(world):
         ask(client, "insert into t values (1)")
         other = Client(weir.port, user="postgres")
         ask(other, "begin")
+        weir.console("set query_wait_timeout = 300ms")
         messages = other.ask(query("insert into t values (2)"))
         assert "query_wait_timeout" in error_of(messages)["M"], messages
         assert status(messages) == "E", messages

@@ -52,6 +52,19 @@ def test_a_warning_comes_when_all_could_exceed_max_connections(world):
                weir.text())
 
 
+def test_the_warning_counts_the_peers_that_are_found(world):
+    most = available(world)
+    with Service(world, count=2, options=f"default_pool_size = {most // 2}\n") \
+            as service:
+        first, second = service.addresses
+        weir = service.weirs[first]
+        assert weir.sql("select 1", host=first) == "1"
+        wait_until("it warns", lambda: "but 2 processes of pgweir could open "
+                   f"{2 * (most // 2 + 1)}" in weir.text())
+        service.names.addresses[NAME].remove(second)
+        wait_until("it fits", lambda: "which is enough for 1" in weir.text())
+
+
 def test_every_user_and_database_counts_and_limits_count_less(world):
     weir = world.start(
         "expected_replicas = 1\ndefault_pool_size = 7\n"

@@ -309,10 +309,11 @@ def test_pause_and_resume_under_load_lose_nothing(world):
             client.close()
     threads.append(threading.Thread(target=leave))
     threads[-1].start()
+    admin = console(weir)
     for _ in range(30):
-        weir.console("PAUSE")
+        assert kinds(admin.ask(query("PAUSE"))) == "CZ"
         before = done[0]
-        weir.console("RESUME")
+        assert kinds(admin.ask(query("RESUME"))) == "CZ"
         wait_until("it goes on", lambda: done[0] > before or failures)
     stop.set()
     for thread in threads:

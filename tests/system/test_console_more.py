@@ -9,6 +9,7 @@ import urllib.request
 
 from cluster import Skip, free_port, wait_until
 from test_console import COLUMNS, refusal, table
+from web import OPTIONS, metrics
 from wire import (Client, SYNC, bind, error_of, execute, kinds, parse, query)
 
 # Every command, with what may be said to it without harm to the test.
@@ -72,6 +73,56 @@ def test_every_show_of_pgbouncer_is_there(world):
                  "TOTALS HELP").split():
         assert f"SHOW {what}|" in text, what
         assert what == "HELP" or what.lower() in COLUMNS, what
+
+
+def listed(weir):
+    """The databases that every table knows, and the metrics."""
+    found = [{row[column] for row in table(weir, what)} for what, column in (
+        ("POOLS", "database"), ("STATS", "database"), ("DATABASES", "name"))]
+    labels = {}
+    for (name, pairs) in metrics(weir):
+        labels.setdefault(name, set()).add(dict(pairs).get(
+            "name" if "_databases_" in name else "database"))
+    found += [labels[name] for name in (
+        "pgbouncer_pools_server_idle_connections",
+        "pgbouncer_stats_queries_pooled_total",
+        "pgbouncer_databases_current_connections")]
+    return found
+
+
+def test_what_nobody_uses_any_more_is_forgotten_until_somebody_comes(world):
+    target = f"host=127.0.0.1 port={world.pg.port}"
+    options = OPTIONS + "stats_period = 1s\nserver_idle_timeout = 1s\n"
+    named = f"named = {target} dbname=app"
+    every = world.start(options + "pool_idle_timeout = 1s", named)
+    every.sql("select 1", dbname="named")
+    weir = world.start(options + "autodb_idle_timeout = 1s", named)
+    stays = Client(weir.port, database="postgres")
+    weir.sql("select 1", dbname="named")
+    client = Client(weir.port)
+    assert client.one("select 1") == "1"
+    assert listed(weir) == [{"named", "app", "postgres"}] * 6, listed(weir)
+    client.close()
+    wait_until("the database of a * is forgotten, one with a client not",
+               lambda: listed(weir) == [{"named", "postgres"}] * 6)
+    assert stays.one("select 1") == "1"
+    client = Client(weir.port)
+    assert client.one("select 1") == "1"
+    assert "app" in listed(weir)[0]
+    client.close()
+    wait_until("every other pool is, too", lambda: not table(every, "POOLS"))
+    assert every.sql("select 1", dbname="named") == "1"
+
+    # What a reload has taken away goes when its last client has gone.
+    last = Client(weir.port, database="named")
+    weir.write(world.config(OPTIONS, f"postgres = {target}").replace(
+        f"* = {target}\n", ""))
+    weir.console("reload")
+    assert "named" in listed(weir)[0]
+    last.close()
+    wait_until("it is gone, too", lambda: listed(weir) ==
+               [{"postgres"}] * 6)
+    assert stays.one("select 1") == "1"
 
 
 def test_sockets_are_clients_and_servers_and_active_ones_are_linked(world):

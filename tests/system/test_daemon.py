@@ -399,6 +399,7 @@ OTHER = {
     "route": "replica", "monitor_user": "app", "role_check_interval": "2s",
     "monitor_password": None,  # never shown
     "pin": "off", "max_pinned": "7", "max_statement_memory": "1000000",
+    "max_packet_size": "1000000",
     "peers": "127.0.0.1:7", "login_notify_message": "Hello.",
 }
 

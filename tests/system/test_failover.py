@@ -227,15 +227,23 @@ def test_an_open_transaction_is_a_failed_one_when_its_primary_is_lost(world):
 
 def test_writes_wait_for_a_primary_while_reads_go_on(world):
     with Cluster(world) as cluster:
-        weir = cluster.start("failover_wait = 20s")
+        weir = cluster.start("failover_wait = 60s\nquery_wait_notify = 1s")
         weir.sql("create table t as select 7 as a")
         cluster.caught_up()
         writer = Client(weir.port, user="postgres")
         reader = Client(weir.port, user="postgres",
                         options="-c pgweir.route=replica")
+        split = Client(weir.port, user="postgres")
         assert writer.one("select a from t") == "7"
         assert reader.one("select a from t") == "7"
+        there = "select a, inet_server_port() from t"
+        wait_until("reads are split", lambda: int(split.rows(there)[0][1]) !=
+                   cluster.nodes[0].port)
         cluster.nodes[0].kill()
+        # Who does not name it reads on as well, also one that is new.
+        for one in (split, Client(weir.port, user="postgres"), split):
+            value, port = one.rows(there)[0]
+            assert value == "7" and int(port) != cluster.nodes[0].port
         writer.send(query("insert into t values (8)"))
         # The notice is the event: it comes while the statement waits.
         first = writer.read()
@@ -267,7 +275,7 @@ def test_a_write_is_refused_when_no_primary_comes_within_failover_wait(world):
 
 def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
     with Cluster(world, replicas=2, synchronous="ANY 1 (*)") as cluster:
-        weir = cluster.start("role_check_timeout = 500ms")
+        weir = cluster.start()
         weir.sql("create table t (a int)")
         cluster.caught_up()
         old = cluster.nodes[0]
@@ -303,7 +311,7 @@ def test_a_primary_that_is_frozen_is_replaced_and_its_connections_closed(world):
 
 def test_a_frozen_replica_is_left_and_taken_again(world):
     with Cluster(world) as cluster:
-        weir = cluster.start("role_check_timeout = 300ms")
+        weir = cluster.start()
         frozen, other = cluster.nodes[1:]
         client = Client(weir.port, user="postgres",
                         options="-c pgweir.route=replica")

@@ -60,6 +60,22 @@ def test_a_missing_database_is_told_at_once_while_there_is_no_primary(world):
                     user="postgres", dbname="none")
 
 
+def test_in_session_mode_a_client_holds_a_server_of_the_primary(world):
+    with Cluster(world, replicas=1) as cluster:
+        weir = cluster.start("pool_mode = session")
+        client = Client(weir.port, user="postgres")
+        where = "select inet_server_port(), pg_backend_pid()"
+        wait_until("reads could be split", lambda: "session" in weir.console(
+            f"explain route on app as postgres {where}"))
+        seen = [client.rows(where)[0] for _ in range(3)]
+        client.rows("begin read only")
+        seen += client.rows(where)
+        client.rows("commit")
+        seen += client.rows(where)
+        assert all(one == seen[0] for one in seen), seen
+        assert seen[0][0] == str(cluster.nodes[0].port)
+
+
 def test_in_session_mode_the_loss_of_its_server_is_told_in_words_and_ends_the_connection(world):
     with Cluster(world, replicas=1) as cluster:
         weir = cluster.start("pool_mode = session")

@@ -17,6 +17,23 @@ CONFLICT = "canceling statement due to conflict with recovery"
 CANCEL_CODE = struct.pack(">I", 80877102)
 
 
+def is_whole(data):
+    """Messages, and the last of them is one that is answered: all but Parse,
+    Bind, Describe, Execute and Close."""
+    kind = b""
+    while data:
+        # Before the login they have no type.
+        head = 0 if data[:1] == b"\0" else 1
+        if len(data) < head + 4:
+            return False
+        kind = data[:head]
+        length, = struct.unpack(">I", data[head:head + 4])
+        if len(data) < head + length:
+            return False
+        data = data[head + length:]
+    return kind not in b"PBDEC" or kind == b""
+
+
 class Proxy:
     def __init__(self, port):
         self.target = port
@@ -37,18 +54,24 @@ class Proxy:
                                  daemon=True).start()
 
     def copy(self, source, to, asks):
+        data = b""
         try:
-            while data := source.recv(1 << 20):
+            while more := source.recv(1 << 20):
+                data += more
+                if asks and not is_whole(data):
+                    continue
                 found = asks and re.search(
                     rb"raise (\w{5}) (\w+) ([\w ]*)\.", data)
                 if asks and CANCEL_CODE in data[:12] and self.hung:
                     self.answer(*self.hung)
+                    break
                 elif found and b"hang" in data:
                     self.hung = source, data, found
                 elif found:
                     self.answer(source, data, found)
                 else:
                     to.sendall(data)
+                data = b""
         except OSError:
             pass
         for side in (source, to):

@@ -76,7 +76,7 @@ def test_a_replica_later_than_max_replica_lag_gets_no_new_reads_until_it_has_cau
         wait_until("it is late", lambda: is_late(weir, late))
         assert "behind the primary: it gets no reads" in weir.text()
         assert hosts(weir)[late.port]["lag"] > 0.5
-        assert is_back(weir, good)
+        wait_until("the other is not", lambda: is_back(weir, good))
         # What runs there ends there.
         assert inside.one(PORT) == str(late.port)
         inside.rows("commit")
@@ -100,6 +100,7 @@ def test_a_replica_behind_by_max_replica_lag_bytes_gets_no_new_reads(world):
         assert is_back(weir, late)
         write(primary, 10000)
         wait_until("it is late", lambda: is_late(weir, late))
+        wait_until("the other is not", lambda: is_back(weir, good))
         assert {reads_at(weir) for _ in range(6)} == {good.port}
         resume(late)
         wait_until("it is back", lambda: is_back(weir, late))

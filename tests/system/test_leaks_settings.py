@@ -76,6 +76,9 @@ def test_a_statement_that_hides_set_config_does_not_leak_it(world):
             "values (set_config('work_mem', '9MB', false))",
             "(select \"set_config\"('work_mem', '9MB', false))",
             "select pg_catalog.SET_CONFIG ('work_mem', '9MB', false)",
+            "update pg_settings set setting = '9MB' where name = 'work_mem'",
+            "explain analyze update pg_catalog.\"pg_settings\" set setting = "
+            "'9MB' where name = 'work_mem'",
             "select U&\"set\\005fconfig\"('work_mem', '9MB', false)",
             "select U&\"!0073et_config\" uescape '!' "
             "('work_mem', '9MB', false)",
@@ -103,6 +106,20 @@ def test_a_statement_that_hides_set_config_does_not_leak_it(world):
         assert b.one("show standard_conforming_strings") == "on", text
         assert b.one("show transaction_read_only") == "off", text
         weir.kill()
+
+
+def test_the_limit_of_pg_trgm_is_followed_however_it_is_set(world):
+    world.pg.sql("create extension if not exists pg_trgm", database="app")
+    weir, a, b = pair(world)
+    for text in ("select set_limit(0.8)",
+                 "set pg_trgm.similarity_threshold = 0.8",
+                 "select set_config('pg_trgm.similarity_threshold', '0.8', "
+                 "false)"):
+        a.ask(query(text))
+        assert b.one("select show_limit()") == "0.3", text
+        assert a.one("select show_limit()") == "0.8", text
+        a.ask(query("reset pg_trgm.similarity_threshold"))
+        assert a.one("select show_limit()") == "0.3", text
 
 
 def unset(client, name="app.tenant"):
@@ -219,6 +236,18 @@ def test_settings_that_are_refused_later_do_not_run_the_statement(world):
     assert "D" not in kinds(answer), answer
     assert "E" in kinds(answer)
     assert b.one("show session_replication_role") == "origin"
+
+
+def test_who_has_a_role_that_is_gone_is_told_to_connect_again(world):
+    world.pg.sql("drop role if exists fleeting; create role fleeting")
+    weir, a, b = pair(world)
+    a.ask(query("set role fleeting"))
+    assert b.one("select current_user") == "app"
+    world.pg.sql("drop role fleeting")
+    for text in "select 1", "reset role":
+        error = error_of(a.ask(query(text)))
+        assert error["C"] == "22023" and "connect again" in error["H"], error
+    assert b.one("select current_user") == "app"
 
 
 def test_a_backslash_that_hides_a_quote_hides_no_setting(world):

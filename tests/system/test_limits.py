@@ -162,8 +162,11 @@ def test_max_db_connections_of_a_database_goes_before_the_general_one(world):
         error = error_of(clients[limit].ask(query("select 1")))
         assert error["C"] == "53300", error
         assert f"max_db_connections ({limit}) of database " in error["M"]
+        # Now it waits for as long as a login takes.
+        weir.console("set query_wait_timeout = 60")
         clients[0].ask(query("commit"))
         assert clients[limit].one("select 1") == "1"
+        weir.console("set query_wait_timeout = 300ms")
         for client in clients:
             client.close()
 
@@ -181,8 +184,11 @@ def test_max_user_connections_of_a_user_goes_before_the_general_one(world):
         error = error_of(clients[limit].ask(query("select 1")))
         assert error["C"] == "53300", error
         assert f"max_user_connections ({limit}) of user " in error["M"]
+        # Now it waits for as long as a login takes.
+        weir.console("set query_wait_timeout = 60")
         clients[0].ask(query("commit"))
         assert clients[limit].one("select 1") == "1"
+        weir.console("set query_wait_timeout = 300ms")
         for client in clients:
             client.close()
 
@@ -304,8 +310,8 @@ def test_limits_hold_over_workers_while_opening_is_slow(world):
               Storm(weir, 10, "select pg_sleep(0.002)", user="postgres",
                     database="slow")]
     most, sums = 0, []
-    end = time.monotonic() + 2
-    while time.monotonic() < end:
+    while min(storm.good for storm in storms) < 100 or len(sums) < 50:
+        assert not any(storm.errors for storm in storms)
         each = [sum(int(p[c]) for c in ("sv_active", "sv_idle", "sv_login"))
                 for p in pools(weir, "slow")]
         most = max(most, *each)
@@ -313,7 +319,6 @@ def test_limits_hold_over_workers_while_opening_is_slow(world):
     for storm in storms:
         storm.end()
         assert not storm.errors, storm.errors[0]
-        assert storm.good > 20, "one pool starved"
     assert most <= 5, most
     # The pools are not shown at the very same moment: a server may have
     # gone from the one and come to the other meanwhile.
@@ -331,14 +336,16 @@ def test_limits_hold_while_postgresql_is_full(world):
         world.pg.sql("grant connect on database app to limited")
         storm = Storm(weir, 15, "select pg_sleep(0.002)", user="limited")
         most = 0
-        end = time.monotonic() + 2
-        while time.monotonic() < end:
+
+        def goes_on():
+            nonlocal most
             most = max(most, sum(int(p[c]) for p in pools(weir)
                                  for c in ("sv_active", "sv_idle",
                                            "sv_login")))
+            return storm.good > 500
+        wait_until("many were served", goes_on)
         storm.end()
         assert most <= 10, most
-        assert storm.good > 100
         # Waiting heals it, so nobody who waits is told.
         assert not storm.errors, storm.errors[0]
         truth(world, weir, "limited")

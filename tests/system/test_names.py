@@ -2,6 +2,7 @@
 
 from cluster import Cluster, wait_until
 from names import Names
+from test_console import pools
 from wire import Client, error_of, query
 
 HOST = "select host(inet_server_addr())"
@@ -13,10 +14,10 @@ def hosts(weir):
     return {row.split("|")[2]: row.split("|") for row in rows if row}
 
 
-def start(world, cluster, names, options=""):
+def start(world, cluster, names, options="", most="1s"):
     return world.start(
         f"role_check_interval = 100ms\nresolv_conf = {names.file}\n"
-        "dns_max_ttl = 1s\n" + options,
+        f"dns_max_ttl = {most}\n" + options,
         f"app = host=pg.test port={cluster.nodes[0].port}")
 
 
@@ -45,9 +46,13 @@ def test_every_address_of_a_name_is_a_host_and_pods_come_and_go(world):
         names.addresses["pg.test"] = [a for a in addresses if a != there]
         wait_until("it is gone", lambda: there not in hosts(weir))
         assert client.one(HOST) == there
+        assert [p for p in pools(weir) if there in p["host"]]
         client.rows("commit")
         wait_until("it reads at the other one", lambda:
                    client.one(HOST) not in (there, addresses[0]))
+        # Addresses are many in the course of time: nothing shows them all.
+        wait_until("its pool is not shown any more", lambda: not [
+            p for p in pools(weir) if there in p["host"]])
         names.close()
 
 
@@ -123,14 +128,17 @@ def test_a_name_with_one_address_is_served_without_asking_for_roles(world):
     with Cluster(world, replicas=0, one_port=True) as cluster:
         names = Names(world.top)
         names.addresses["pg.test"] = [cluster.nodes[0].address]
-        weir = start(world, cluster, names)
-        assert weir.sql(HOST) == cluster.nodes[0].address
-        asked = names.asked
-        wait_until("the name is looked up again", lambda:
-                   names.asked >= asked + 2)
-        assert cluster.nodes[0].sql(
-            "select count(*) from pg_stat_activity "
-            "where application_name = 'pgweir monitor'") == "0"
+        # When its time is over, and no later than dns_max_ttl.
+        for names.ttl, most in ((3600, "1s"), (1, "1h")):
+            weir = start(world, cluster, names, most=most)
+            assert weir.sql(HOST) == cluster.nodes[0].address
+            asked = names.asked
+            wait_until("the name is looked up again", lambda:
+                       names.asked >= asked + 2)
+            assert cluster.nodes[0].sql(
+                "select count(*) from pg_stat_activity "
+                "where application_name = 'pgweir monitor'") == "0"
+            weir.kill()
         names.close()
 
 

@@ -162,14 +162,13 @@ def test_time_limits_of_queries_transactions_and_clients(world):
     wait_until("it is cancelled", lambda: world.pg.sql(
         "select count(*) from pg_stat_activity where query like "
         "'select pg_sleep(20)%' and state = 'active'") == "0")
-    weir = world.start("idle_transaction_timeout = 200ms")
-    client = Client(weir.port)
-    client.ask(query("begin"))
-    assert error_of(client.until_ready())["C"] == "25P03"
-    weir = world.start("transaction_timeout = 200ms")
-    client = Client(weir.port)
-    client.ask(query("begin"))
-    assert error_of(client.until_ready())["C"] == "25P04"
+    for option, code in (("idle_transaction_timeout", "25P03"),
+                         ("transaction_timeout", "25P04")):
+        weir = world.start(f"{option} = 200ms")
+        client = Client(weir.port)
+        # It may be over before the answer to BEGIN is here.
+        answer = client.ask(query("begin")) + client.until_ready()
+        assert error_of(answer)["C"] == code, answer
     weir = world.start("client_idle_timeout = 200ms")
     client = Client(weir.port)
     assert error_of(client.until_ready())["C"] == "57P05"
@@ -232,9 +231,14 @@ def test_a_database_that_is_down_and_comes_back_is_waited_for(world):
     try:
         wait_until("the server is gone", lambda: weir.console(
             "show servers") == "")
+        weir.console("set query_wait_timeout = 100ms")
+        error = error_of(client.ask(query("select 2")))
+        assert "Connection refused" in error["M"], error
+        assert "could be opened" in error["H"], error
+        weir.console("set query_wait_timeout = 20s")
         start = time.monotonic()
         late = Client(weir.port)
-        assert time.monotonic() - start < 2
+        assert time.monotonic() - start < 10
         client.send(query("select 2"))
     finally:
         world.pg.start()
@@ -251,7 +255,7 @@ def test_a_login_to_a_dead_host_fails_within_server_connect_timeout(world):
         raise AssertionError("it was let in")
     except Failed as error:
         assert "127.0.0.1:1: cannot connect" in str(error), error
-    assert time.monotonic() - start < 2
+    assert time.monotonic() - start < 10
 
 
 def test_a_client_killed_in_a_transaction_strands_nothing(world):
@@ -290,7 +294,7 @@ def test_who_waits_for_long_hears_why_and_goes_on_waiting(world):
     client.send(query("select 1"))
     kind, body = client.read()
     assert kind == "N" and b"client being queued: no server for database" \
-        in body and b"1 in use" in body, body
+        in body and b"1 in use, 0 other clients" in body, body
     holder.ask(query("commit"))
     assert kinds(client.until_ready()) == "TDCZ"
     weir.console("set query_wait_notify = 0")

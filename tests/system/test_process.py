@@ -6,8 +6,8 @@ import subprocess
 import time
 
 from cluster import Failed, psql_run, wait_until
-from wire import (Client, SYNC, bind, describe, error_of, execute, kinds,
-                  parse, query)
+from wire import (Client, FLUSH, SYNC, bind, describe, error_of, execute, kinds,
+                  message, parse, query)
 
 COLUMNS = {
     "pools": "database,user,cl_active,cl_waiting,cl_active_cancel_req,"
@@ -155,6 +155,39 @@ def test_sigterm_lets_transactions_finish_and_sends_the_rest_away(world):
     assert "C" in kinds(answer)
     assert error_of(busy.until_ready())["C"] == "57P01"
     assert weir.end() == 0
+
+
+def test_sigterm_finds_every_kind_of_client_at_its_boundary(world):
+    weir = world.start("workers = 2\nshutdown_spread = 0")
+    idle = [Client(weir.port) for _ in range(3)]
+    idle[0].rows("listen news")
+    idle[1].rows("create temp table kept (a int)")
+    idle[2].ask(parse("one", "select 1"), SYNC)
+    idle.append(Client(weir.port, replication="database"))
+    assert kinds(idle[3].ask(query("IDENTIFY_SYSTEM"))) == "TDCZ"
+    flushed, copying, extended, held = (Client(weir.port) for _ in range(4))
+    flushed.send(parse("", "select 1"), bind(""), execute(), FLUSH)
+    assert "".join(flushed.read()[0] for _ in range(4)) == "12DC"
+    copying.rows("drop table if exists copied; create table copied (a int)")
+    copying.send(query("copy copied from stdin"))
+    assert copying.read()[0] == "G"
+    begin, commit = (parse("", word) + bind("") + execute() + SYNC
+                     for word in ("begin", "commit"))
+    assert kinds(extended.ask(begin)) == "12CZ"
+    assert kinds(held.ask(query("begin"))) == "CZ"
+    weir.signal(signal.SIGTERM)
+    for client in idle:
+        assert error_of(client.until_ready())["C"] == "57P01"
+    assert kinds(extended.ask(query("select 2"))) == "TDCZ"
+    assert kinds(held.ask(query("select 2"))) == "TDCZ"
+    for client, last, answer in (
+            (flushed, SYNC, "Z"), (extended, commit, "12CZ"),
+            (copying, message("d", b"1\n") + message("c"), "CZ"),
+            (held, query("commit"), "CZ")):
+        assert kinds(client.ask(last)) == answer
+        assert error_of(client.until_ready())["C"] == "57P01"
+    assert weir.end() == 0
+    assert world.pg.sql("select * from copied", database="app") == "1"
 
 
 def test_shutdown_delay_goes_on_accepting(world):

@@ -480,6 +480,7 @@ def test_a_full_limit_refuses_one_more_with_53300(world):
         assert error["C"] == "53300", error
         assert "max_db_connections" in error["M"], error
         assert "beside pool_size" in error["H"], error
+        weir.console("set query_wait_timeout = 60")
         # A place that is given back is had at once by who waits.
         waits = Client(weir.port, connect=False)
         waits.send(startup(user="postgres", database="app",

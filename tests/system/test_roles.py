@@ -214,6 +214,25 @@ def test_a_monitor_that_cannot_log_in_is_named_to_the_client_at_once(world):
         done = psql_run("select 1", port=weir.port, dbname="app")
         assert "no host can be asked" in done.stderr, done
         assert "\"app\"" in done.stderr, done
+        # libpq cannot log in from a secret that is not plain.
+        primary = cluster.nodes[0]
+        primary.sql("create role app login password 'secret'")
+        secret = primary.sql(
+            "select rolpassword from pg_authid where rolname = 'app'")
+        assert secret.startswith("SCRAM"), secret
+        weir = cluster.start("auth_user = app\nfailover_wait = 60s",
+                             users=f'"postgres" "pw"\n"app" "{secret}"\n')
+        done = psql_run("select 1", port=weir.port, dbname="app")
+        assert "no host can be asked" in done.stderr, done
+        assert "set monitor_password" in done.stderr, done
+        # With it, all is well.
+        weir.write(open(weir.file).read() + "monitor_password = secret\n")
+        weir.console("reload")
+        wait_until("it can ask", lambda: psql_run(
+            "select 1", port=weir.port, dbname="app").returncode == 0)
+        assert primary.sql("select distinct usename from pg_stat_activity "
+                           "where application_name = 'pgweir monitor'") == \
+            "app"
 
 
 class OldServer(threading.Thread):

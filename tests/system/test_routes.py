@@ -183,6 +183,16 @@ def test_a_client_chooses_its_route_in_the_extended_protocol_too(world):
         assert client.one(PORT) != primary
         error = error_of(extended("set pgweir.route = 'nowhere'"))
         assert error is None or error["C"] == "22023", error
+        # As pools of drivers end a session.
+        for reset in ("reset all", "select pg_advisory_unlock_all(); close "
+                      "all; unlisten *; RESET ALL;", "discard all"):
+            client.rows("set pgweir.route = replica")
+            assert client.one("show pgweir.route") == "replica"
+            client.rows(reset)
+            assert client.one("show pgweir.route") == "split", reset
+        client.rows("set pgweir.route = replica")
+        assert error_of(extended("reset all")) is None
+        assert client.one("show pgweir.route") == "split"
         client.close()
         client = Client(weir.port, user="postgres",
                         options="-c pgweir.route=primary")

@@ -127,6 +127,18 @@ SCRIPTS = {
         "set session authorization default", "set role nosuch",
         "select set_config('role', 'other', false)", "reset all",
         "set role none", "discard all"),
+    "roles for the time of a transaction": (
+        "begin", "set local session authorization other", "reset all",
+        "commit",
+        "begin; set local session authorization other; reset all; commit",
+        "begin", "set local role other", "reset timezone", "commit",
+        "set role other", "begin", "set local role app",
+        "set timezone = 'UTC'", "reset all", "savepoint a",
+        "set role none", "reset timezone", "rollback to a", "commit",
+        "begin", "set session authorization app", "set local role other",
+        "set local timezone to default", "commit", "set role none",
+        "begin", "set session authorization other", "reset all", "commit",
+        "reset session authorization"),
     "what only one's self may": (
         "set session_replication_role = replica", "set role other",
         "show session_replication_role", "set log_statement = 'all'",

@@ -325,6 +325,104 @@ def test_types_stay_when_a_changed_shape_is_prepared_again(world):
     assert row(data[0]) == ["7", None]
 
 
+FRONT = ("create table t (v text); insert into t values ('public'); drop "
+         "schema if exists own cascade; create schema own authorization app")
+PATH = query("set search_path = own, public")
+NEWER = query("create table own.t (v text); insert into own.t values ('own')")
+
+
+def values(answers):
+    """Of the rows of all answers."""
+    return [row(part[1])[0] for answer in answers for part in answer
+            if part[0] == "D"]
+
+
+def test_who_prepares_behind_a_table_that_hides_another_reads_it(world):
+    text = "select v from t"
+    answers = same(world, FRONT,
+                   ("ann", PATH), ("bob", PATH),
+                   ("ann", parse("s", text) + run()),
+                   ("bob", parse("s", text) + run()),
+                   ("ann", NEWER),
+                   ("ann", parse("new", text) + run("new")),
+                   ("bob", parse("new", text) + run("new")))
+    assert values(answers) == ["public"] * 2 + ["own"] * 2
+    answers = same(world, FRONT,
+                   ("ann", PATH),
+                   ("ann", parse("s", text) + run()),
+                   ("ann", query("begin")),
+                   ("ann", NEWER),
+                   ("ann", parse("new", text) + run("new")),
+                   ("ann", query("rollback")),
+                   ("ann", run("new")))
+    assert values(answers) == ["public", "own", "public"]
+
+
+def test_a_table_that_hides_another_is_read_on_every_server(world):
+    weir = world.start("default_pool_size = 2")
+    world.pg.sql("drop table if exists t; " + FRONT + "; grant all on t to "
+                 "app", database="app")
+    text = "select v from t"
+    ann, bob, other = (Client(weir.port) for _ in range(3))
+
+    def with_other(says):
+        """While the server that was used last is somebody else's."""
+        other.ask(query("begin; select 1"))
+        answer = ann.ask(says)
+        other.ask(query("rollback"))
+        return [row(body)[0] for kind, body in answer if kind == "D"]
+    for client in (ann, bob, other):
+        client.ask(PATH)
+    ann.ask(parse("s", text) + run())
+    assert with_other(run()) == ["public"]
+    bob.ask(NEWER)
+    bob.ask(parse("s", text) + run())
+    for _ in range(2):
+        assert with_other(run()) == ["own"]
+        assert values([seen(ann.ask(run()))]) == ["own"]
+
+
+def test_a_temporary_table_that_hides_another_is_read_by_its_client(world):
+    text = "select v from t"
+    make = query("create temp table t (v text); "
+                 "insert into t values ('mine')")
+    answers = same(world, "create table t (v text); insert into t values "
+                   "('public')",
+                   # That server has had one.
+                   ("bob", query("create temp table x (a int); drop table x")),
+                   ("bob", parse("s", text) + run()),
+                   ("ann", parse("s", text) + run()),
+                   ("ann", make),
+                   ("ann", run()),
+                   ("ann", parse("new", text) + run("new")),
+                   ("bob", parse("new", text) + run("new")),
+                   ("ann", query("drop table pg_temp.t")),
+                   ("ann", run("new")),
+                   ("bob", run()),
+                   ("ann", query("begin")),
+                   ("ann", make),
+                   ("ann", parse("inside", text) + run("inside")),
+                   ("ann", query("rollback")),
+                   ("ann", run("inside")))
+    assert values(answers) == ["public"] * 2 + ["mine"] * 2 + \
+        ["public"] * 3 + ["mine", "public"]
+
+
+def test_types_of_a_temporary_table_are_its_clients_alone(world):
+    text = "select v from t where v = $1"
+    prepare = parse("new", text) + describe("S", "new") + SYNC
+    take = close("S", "new") + SYNC
+    same(world, "create table t (v text)",
+         ("ann", query("create temp table t (v int4)")),
+         ("ann", prepare),
+         ("bob", prepare),
+         ("ann", take), ("bob", take),
+         ("bob", prepare),
+         ("ann", prepare),
+         ("ann", bind("new", values=[1]) + execute() + SYNC),
+         ("bob", bind("new", values=["x"]) + execute() + SYNC))
+
+
 def test_no_round_trip_more_where_a_select_is_prepared_elsewhere(world):
     weir = world.start("default_pool_size = 1")
     ann = Client(weir.port)

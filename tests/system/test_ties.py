@@ -346,6 +346,12 @@ begin -- a comment
   perform set_config('work_mem', '7MB', false); end $$;
 create function tunes_too() returns void language plpgsql as $$
 begin set work_mem = '7MB'; end $$;
+create function tunes_view() returns void language plpgsql as $$
+begin update pg_settings set setting = '7MB' where name = 'work_mem'; end $$;
+create function makes_view() returns void language plpgsql as $$
+begin create or replace temp view mine as select 1; end $$;
+create function makes_in_temp() returns void language sql as
+'create table if not exists pg_temp.mine (a int)';
 create function marks(text) returns void language plpgsql as $$
 begin perform set_config('app.tenant', $1, false); end $$;
 create procedure marks_too(text) language plpgsql as $$
@@ -398,10 +404,13 @@ def test_what_functions_do_inside_is_known_from_their_sources(world):
     wait_until("it is over", lambda: "advisory" not in
                weir.console("show clients"))
     client.close()
-    client, words = said("select makes_temp()")
-    assert words == "temporary table"
-    client.close()
-    for text in ("select tunes()", "select tunes_too()"):
+    for text in ("select makes_temp()", "select makes_view()",
+                 "select makes_in_temp()"):
+        client, words = said(text)
+        assert words == "temporary table", text
+        client.close()
+    for text in ("select tunes()", "select tunes_too()",
+                 "select tunes_view()"):
         client, words = said(text)
         assert words == "" and client.one("show work_mem") == "7MB", text
         client.close()

@@ -359,7 +359,7 @@ def test_a_server_that_stops_in_the_handshake_is_given_up_in_time(world):
         while connection.recv(1000):
             pass
     with Listener(serve) as server:
-        weir = world.start("server_connect_timeout = 300ms",
+        weir = world.start("server_connect_timeout = 1s",
                            databases=f"stuck = host=127.0.0.1 "
                            f"port={server.port}")
         told = refused(weir, dbname="stuck")

@@ -56,10 +56,10 @@ def connect_to(host, port):
     """port may be the path of a unix socket."""
     if isinstance(port, str):
         s = socket.socket(socket.AF_UNIX)
-        s.settimeout(30)
+        s.settimeout(90)
         s.connect(port)
         return s
-    s = socket.create_connection((host, port), timeout=30)
+    s = socket.create_connection((host, port), timeout=90)
     s.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
     return s
 
@@ -132,7 +132,7 @@ class Client:
         return self.rows(text)[0][0]
 
     def cancel(self, port):
-        with socket.create_connection(("127.0.0.1", port), timeout=30) as s:
+        with socket.create_connection(("127.0.0.1", port), timeout=90) as s:
             s.sendall(struct.pack(">IIII", 16, 80877102, self.pid, self.key))
             while s.recv(1):
                 pass

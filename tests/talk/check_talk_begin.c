@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/mem.h"
+#include "session/prepared.h"
 #include "talk.h"
 
 #define hears_begun(server)						\
@@ -47,16 +48,11 @@ ann_inserts(struct peer *one)
 static void
 ends_it(struct peer *ann, const char *how)
 {
-	struct peer	*two;
-
 	says(ann, query("select 1"));
 	hears(ann, error("25P02", "..."), ready('E'));
 	says(ann, query(how));
 	hears(ann, complete("ROLLBACK"), ready('I'));
-	says(ann, query("insert"));
-	two = server_enters();
-	hears(two, query("insert"));
-	answers(two, ann, 'I');
+	opens_for(ann, "insert", 'I');
 	talk_ends();
 }
 
@@ -268,6 +264,24 @@ START_TEST(a_begin_that_the_server_refuses_fails_the_transaction)
 }
 END_TEST
 
+START_TEST(the_end_of_a_failed_transaction_is_prepared_if_there_is_room)
+{
+	struct peer	*one = talk_begins_split("");
+	struct peer	*ann = ann_inserts(one);
+
+	says(one, error("53200", "out of memory"), ready('I'));
+	hears(ann, error("53200", "out of memory"), ready('E'));
+	hears(one, plain('X'), the_end());
+	statement_memory_max = 1;
+	says(ann, parse("end", "commit"), plain('S'));
+	hears(ann, error("25P02", "..."), ready('E'));
+	statement_memory_max = 0;
+	says(ann, parse("end", "commit"), plain('S'));
+	hears(ann, plain('1'), ready('E'));
+	ends_it(ann, "commit");
+}
+END_TEST
+
 START_TEST(nobody_opens_a_server_for_a_begin)
 {
 	struct peer	*one = talk_begins_split("query_wait_timeout = 5s\n");
@@ -345,6 +359,7 @@ CHECK_MAIN("talk_begin",
     a_server_that_dies_while_a_begin_is_held_is_replaced_unseen,
     a_server_that_dies_with_the_first_statement_fails_the_transaction,
     a_begin_that_the_server_refuses_fails_the_transaction,
+    the_end_of_a_failed_transaction_is_prepared_if_there_is_room,
     nobody_opens_a_server_for_a_begin,
     an_idle_transaction_counts_from_the_begin_that_is_held,
     the_time_of_a_transaction_counts_from_the_begin_that_is_held)

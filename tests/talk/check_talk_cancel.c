@@ -412,20 +412,6 @@ START_TEST(we_ask_for_the_settings_when_the_cancel_is_closed)
 }
 END_TEST
 
-/* name, value: as PostgreSQL tells us what is set */
-static struct saying *
-setting(const char *name, const char *value)
-{
-	uint8_t		 count[2] = { 0, 2 };
-	uint8_t		 first[4] = { 0, 0, 0, (uint8_t)strlen(name) };
-	uint8_t		 second[4] = { 0, 0, 0, (uint8_t)strlen(value) };
-	struct saying	*all = all_of(bytes(count, 2), bytes(first, 4),
-			    bytes(name, first[3]), bytes(second, 4),
-			    bytes(value, second[3]));
-
-	return message_of('D', all);
-}
-
 /*
  * In front of her statement goes one of ours, which gives the server her
  * settings.  If the cancel ended that, hers would run without them.

@@ -451,6 +451,74 @@ START_TEST(a_client_that_dies_with_something_lasting_begun_leaves_none_of_it)
 }
 END_TEST
 
+/*
+ * What the server was in the middle of when she died.
+ */
+
+START_TEST(half_a_description_for_a_dead_client_reaches_nobody)
+{
+	one = talk_begins(ONE_SERVER);
+	ann = client_enters(1);
+	bob = client_enters(2);
+	says(ann, parse("s", "ann"), plain('S'));
+	hears(one, parse("pgweir_1", "ann"), describes('S', "pgweir_1"),
+	    plain('S'));
+	says(one, plain('1'), message('t', "\0\0", 2), plain('n'),
+	    ready('I'));
+	hears(ann, plain('1'), ready('I'));
+	says(ann, describes('S', "s"), plain('S'));
+	hears(one, describes('S', "pgweir_1"), plain('S'));
+	says(one, message('t', "\0\1\0\0\0\x17", 6));
+	leaves(ann);
+	is_cancelled_for(one);
+	says(one, plain('n'), ready('I'));
+	is_brought_in_step(one);
+	says(bob, query("bob"));
+	hears(one, query("bob"));
+	says(one, shape("b"), row("1"), complete("SELECT 1"), ready('I'));
+	hears(bob, shape("b"), row("1"), complete("SELECT 1"), ready('I'));
+	talk_ends();
+}
+END_TEST
+
+/* Her Sync was one that PostgreSQL ignores. */
+START_TEST(the_sync_of_a_dead_clients_copy_is_not_expected_of_the_next)
+{
+	ann_says(all_of(parse("", "copy t from stdin"), binds(""),
+	    executes(), plain('S')));
+	says(one, plain('1'), plain('2'), copy_in());
+	hears(ann, plain('1'), plain('2'), copy_in());
+	leaves(ann);
+	is_cancelled_for(one);
+	is_rolled_back_in_step(one);
+	hears(one, query("bob"));
+	answers(one, bob, 'I');
+	says(bob, parse("", "b"), binds(""), executes(), plain('S'));
+	hears(one, parse("", "b"), binds(""), executes(), plain('S'));
+	says(one, plain('1'), plain('2'), error("22012", "zero"), ready('I'));
+	hears(bob, plain('1'), plain('2'), error("22012", "zero"),
+	    ready('I'));
+	pool_is("0 linked, 1 idle, 0 waiting");
+	talk_ends();
+}
+END_TEST
+
+START_TEST(who_dies_while_we_ask_what_is_set_does_not_end_the_next)
+{
+	ann_says(query("set x = 1"));
+	answers(one, ann, 'I');
+	(void)hears_body(one, 'Q');
+	leaves(ann);
+	is_cancelled_for(one);
+	is_brought_in_step(one);
+	hears(one, query("bob"));
+	leaves(one);
+	hears(bob, error("08006", "the server closed the connection"),
+	    ready('I'));
+	talk_ends();
+}
+END_TEST
+
 START_TEST(a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)
 {
 	struct peer	*canceller;
@@ -490,4 +558,7 @@ CHECK_MAIN("talk_dying",
     a_client_that_dies_with_a_message_half_said_leaves_no_half_of_it,
     a_client_that_dies_with_something_left_on_its_server_has_it_reset,
     a_client_that_dies_with_something_lasting_begun_leaves_none_of_it,
+    half_a_description_for_a_dead_client_reaches_nobody,
+    the_sync_of_a_dead_clients_copy_is_not_expected_of_the_next,
+    who_dies_while_we_ask_what_is_set_does_not_end_the_next,
     a_time_limit_does_not_fill_up_a_row_that_the_client_has_in_part)

@@ -3,6 +3,7 @@
  * books are right afterwards, and that nobody else loses anything.
  */
 
+#include "session/words.h"
 #include "talk.h"
 
 #define ONE_SERVER	"default_pool_size = 1\n"
@@ -60,6 +61,24 @@ START_TEST(what_a_dying_server_says_is_told_in_its_words)
 	leaves(one);
 	hears(ann, error("08006", at_host("terminating connection due to "
 	    "administrator command")), ready('I'));
+	ann_goes_on_and_bob_too();
+}
+END_TEST
+
+START_TEST(how_a_query_of_ours_failed_is_not_what_a_dying_server_said)
+{
+	one = talk_begins(ONE_SERVER);
+	ann = client_enters(1);
+	bob = client_enters(2);
+	words_are_followed = true;
+	says(ann, query("ann"));
+	hears(one, query(words_query));
+	says(one, error("42501", "permission denied"), ready('I'));
+	words_are_followed = false;
+	hears(one, query("ann"));
+	says(bob, query("bob"));
+	leaves(one);
+	hears(ann, LOST, ready('I'));
 	ann_goes_on_and_bob_too();
 }
 END_TEST
@@ -276,6 +295,7 @@ END_TEST
 CHECK_MAIN("talk_dying_server",
     a_server_that_dies_in_a_statement_costs_that_statement_only,
     what_a_dying_server_says_is_told_in_its_words,
+    how_a_query_of_ours_failed_is_not_what_a_dying_server_said,
     a_server_that_dies_in_a_pipeline_costs_each_of_its_statements,
     a_server_that_dies_in_a_transaction_ends_its_client,
     a_server_that_dies_with_something_left_on_it_ends_its_client,

@@ -139,17 +139,14 @@ END_TEST
 START_TEST(what_is_said_behind_the_last_answer_never_reaches_the_next_client)
 {
 	struct peer	*one = talk_begins("default_pool_size = 1\n");
-	struct peer	*ann = client_enters(1), *bob = client_enters(1), *two;
+	struct peer	*ann = client_enters(1), *bob = client_enters(1);
 
 	says(ann, query("ann"));
 	hears(one, query("ann"));
 	answers(one, ann, 'I');
 	says(one, row("2"));
 	hears(one, plain('X'), the_end());
-	says(bob, query("bob"));
-	two = server_enters();
-	hears(two, query("bob"));
-	answers(two, bob, 'I');
+	opens_for(bob, "bob", 'I');
 	hears_nothing(ann);
 	talk_ends();
 }
@@ -245,7 +242,7 @@ START_TEST(a_server_that_closes_at_any_byte_of_an_answer_ends_it_properly)
 
 	for (size_t at = 0; at < n; at++) {
 		struct peer	*one = talk_begins("");
-		struct peer	*ann = client_enters(1), *two;
+		struct peer	*ann = client_enters(1);
 		struct saying	*first = row("12345678901234567890");
 		struct saying	*answer = all_of(first, complete("A"));
 
@@ -262,10 +259,7 @@ START_TEST(a_server_that_closes_at_any_byte_of_an_answer_ends_it_properly)
 		} else
 			hears(ann, cut(answer, 0, whole), error("08006",
 			    "the server closed the connection"), ready('I'));
-		says(ann, query("y"));
-		two = server_enters();
-		hears(two, query("y"));
-		answers(two, ann, 'I');
+		opens_for(ann, "y", 'I');
 		talk_ends();
 	}
 }
@@ -455,10 +449,7 @@ START_TEST(a_notification_for_a_stranger_reaches_nobody_and_ends_the_server)
 	says(one, notification("y"), complete("X"), ready('I'));
 	hears(ann, complete("X"), ready('I'));
 	hears(one, plain('X'), the_end());
-	says(ann, query("x"));
-	two = server_enters();
-	hears(two, query("x"));
-	answers(two, ann, 'I');
+	two = opens_for(ann, "x", 'I');
 	says(two, notification("y"));
 	hears(two, plain('X'), the_end());
 	hears_nothing(ann);

@@ -4,7 +4,8 @@
  */
 
 #include "client/client_leave.h"
-#include "talk.h"
+#include "pool/pool.h"
+#include "talk_private.h"
 
 enum { CROWD = 100 };
 #define WORD	"the pooler is shutting down; connect again"
@@ -125,10 +126,62 @@ START_TEST(nobody_is_let_in_once_everybody_is_leaving)
 }
 END_TEST
 
+START_TEST(a_client_whose_server_dies_before_its_time_to_go_goes_then)
+{
+	struct peer	*one = talk_begins(""), *ann = client_enters(1);
+
+	says(ann, query("ann"));
+	hears(one, query("ann"));
+	dismisses(1, WORD, 0);
+	hears_nothing(ann);
+	leaves(one);
+	hears(ann, error("08006", "the server closed the connection"),
+	    ready('I'), fatal("57P01", WORD), the_end());
+	talk_ends();
+}
+END_TEST
+
+/* server_fast_close, which sends sessions away for their servers. */
+START_TEST(a_login_that_only_asks_a_server_is_not_sent_away_with_it)
+{
+	static const char	 greets[] = "\0\0\0\x29\0\3\0\0"
+				    "user\0u\0database\0d\0"
+				    "search_path\0x\0";
+	struct peer		*one = talk_begins("pool_mode = session\n");
+	struct peer		*ann = client_connects(1), *two;
+
+	pools_add_loop(stage.loops[1]);
+	atomic_store(&pool_fast_close, true);
+	says(ann, bytes(greets, sizeof greets));
+	(void)hears_body(one, 'Q');
+	pool_reconnect(pool_each(NULL));
+	time_passes(0);
+	hears_nothing(ann);
+	says(one, complete("SELECT 1"), ready('I'));
+	hears(one, plain('X'), the_end());
+	(void)hears_body(ann, 'R');
+	ignores(ann);
+	says(ann, query("ann"));
+	two = server_enters();
+	(void)hears_body(two, 'Q');
+	says(two, complete("SELECT 1"), ready('I'));
+	hears(two, query("ann"));
+	answers(two, ann, 'I');
+	pool_reconnect(pool_each(NULL));
+	time_passes(0);
+	hears(ann, fatal("57P01", "server_fast_close"), the_end());
+	ignores(two);
+	atomic_store(&pool_fast_close, false);
+	talk_ends();
+}
+END_TEST
+
 CHECK_MAIN("talk_leaving",
     idle_clients_are_told_to_go_evenly_over_the_given_time,
     few_clients_are_gone_sooner,
     without_a_time_all_of_them_are_told_at_once,
     a_client_in_a_transaction_is_told_at_its_end_and_works_until_then,
     who_is_told_at_last_works_until_his_turn,
-    nobody_is_let_in_once_everybody_is_leaving)
+    a_client_whose_server_dies_before_its_time_to_go_goes_then,
+    nobody_is_let_in_once_everybody_is_leaving,
+    a_login_that_only_asks_a_server_is_not_sent_away_with_it)

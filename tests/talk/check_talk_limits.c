@@ -4,7 +4,10 @@
  * far beyond it.
  */
 
-#include "talk.h"
+#include "client/client.h"
+#include "pool/pool.h"
+#include "relay/relay_choose.h"
+#include "talk_private.h"
 
 #define SECOND	US_PER_SECOND
 #define LIMIT	(5 * SECOND)
@@ -42,6 +45,45 @@ START_TEST(query_wait_timeout_ends_the_wait_with_an_error_and_the_client_stays)
 		asks(bob, one, "again", 'I');
 		talk_ends();
 	}
+}
+END_TEST
+
+/* Each duration is a queue, which all deadlines are looked for in. */
+START_TEST(who_is_told_of_the_wait_costs_no_duration_of_its_own)
+{
+	enum { CROWD = 20 };
+	struct peer	*one = talk_begins("default_pool_size = 1\n"
+			    "query_wait_timeout = 5\n");
+	struct peer	*ann = client_enters(1), *crowd[CROWD];
+	struct client	*client;
+	struct deadline_queue *queue = NULL;
+
+	atomic_store(&relay_notify_us, SECOND);
+	says(ann, query("ann"));
+	hears(one, query("ann"));
+	for (int i = 0; i < CROWD; i++) {
+		crowd[i] = client_enters(1);
+		says(crowd[i], query("x"));
+		time_passes(1);
+	}
+	time_passes(SECOND + 7);
+	for (int i = 0; i < CROWD; i++)
+		(void)hears_body(crowd[i], 'N');
+	TAILQ_FOREACH(client, client_list_of(stage.loops[1]), all) {
+		if (!deadline_is_set(&client->deadline))
+			continue;
+		if (queue == NULL)
+			queue = client->deadline.queue;
+		ck_assert_ptr_eq(client->deadline.queue, queue);
+	}
+	ck_assert_ptr_nonnull(queue);
+	time_passes(4 * SECOND);
+	for (int i = 0; i < CROWD; i++)
+		hears(crowd[i], error("53300", "query_wait_timeout (5 s)"),
+		    ready('I'));
+	atomic_store(&relay_notify_us, 0);
+	answers(one, ann, 'I');
+	talk_ends();
 }
 END_TEST
 
@@ -282,6 +324,40 @@ START_TEST(a_first_login_is_refused_only_when_no_other_attempt_is_left)
 		}
 		talk_ends();
 	}
+}
+END_TEST
+
+/* In two threads: neither has given up its place when the other one looks. */
+START_TEST(a_first_login_is_refused_when_the_last_attempts_fail_together)
+{
+	static const struct pool_error	 refusal = {
+		.reason = REASON_SERVER_REFUSED, .sqlstate = "53300",
+		.text = "too many connections",
+	};
+	struct peer	*two[2];
+	struct server	*server;
+
+	talk_begins_cold("", "");
+	for (int i = 0; i < 2; i++) {
+		two[i] = client_connects(1 + i);
+		says(two[i], startup("u", "d"));
+		ignores(server_arrives());
+	}
+	for (int i = 0; i < 2; i++)
+		pool_failed(pool_each(NULL), stage.loops[1 + i], &refusal,
+		    false);
+	for (int i = 1; i <= 2; i++)
+		while ((server = TAILQ_FIRST(server_list_of(stage.loops[i]))))
+			server_close(&server, REASON_SERVER_REFUSED, NULL);
+	time_passes(0);
+	for (int i = 0; i < 2; i++)
+		hears(two[i], fatal("53300", "too many connections"),
+		    the_end());
+	for (struct peer *peer = TAILQ_FIRST(&stage.peers); peer != NULL;
+	    peer = TAILQ_NEXT(peer, next))
+		if (peer->is_server)
+			hears(peer, the_end());
+	talk_ends();
 }
 END_TEST
 
@@ -600,6 +676,7 @@ END_TEST
 
 CHECK_MAIN("talk_limits",
     query_wait_timeout_ends_the_wait_with_an_error_and_the_client_stays,
+    who_is_told_of_the_wait_costs_no_duration_of_its_own,
     a_client_that_is_served_in_time_hears_nothing_of_query_wait_timeout,
     a_server_on_its_way_when_the_wait_ends_is_used,
     each_query_of_a_pipeline_gets_its_own_error_when_the_wait_ends,
@@ -610,6 +687,7 @@ CHECK_MAIN("talk_limits",
     a_reset_that_is_not_answered_within_10_s_closes_the_server,
     server_connect_timeout_ends_an_attempt_and_a_first_login_with_it,
     a_first_login_is_refused_only_when_no_other_attempt_is_left,
+    a_first_login_is_refused_when_the_last_attempts_fail_together,
     attempts_to_open_a_server_back_off_from_server_login_retry_to_15_s,
     the_pause_is_never_shorter_than_server_login_retry,
     while_attempts_pause_nobody_tries_and_logins_do_not_wait,

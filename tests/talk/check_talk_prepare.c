@@ -57,10 +57,7 @@ ann_moves(const char *text, bool knows)
 		hears(ann, described("a"), ready('I'));
 	}
 	asks(bob, one, "begin", 'T');
-	says(carol, query("carol"));
-	two = server_enters();
-	hears(two, query("carol"));
-	answers(two, carol, 'I');
+	two = opens_for(carol, "carol", 'I');
 }
 
 static void
@@ -259,10 +256,7 @@ START_TEST(a_server_that_dies_while_it_is_looked_at_has_done_nothing)
 	leaves(two);
 	hears(ann, error("08006", at_host("the server closed the "
 	    "connection")), ready('I'));
-	says(ann, query("again"));
-	two = server_enters();
-	hears(two, query("again"));
-	answers(two, ann, 'I');
+	two = opens_for(ann, "again", 'I');
 	ann_has_moved();
 }
 END_TEST

@@ -10,19 +10,6 @@
 #define ONE_SERVER	"default_pool_size = 1\n"
 #define TWO_SERVERS	"default_pool_size = 2\n"
 
-/* name, value: as PostgreSQL tells us what is set */
-static struct saying *
-setting(const char *name, const char *value)
-{
-	uint8_t	count[2] = { 0, 2 };
-	uint8_t	first[4] = { 0, 0, 0, (uint8_t)strlen(name) };
-	uint8_t	second[4] = { 0, 0, 0, (uint8_t)strlen(value) };
-
-	return message_of('D', all_of(bytes(count, 2), bytes(first, 4),
-	    bytes(name, first[3]), bytes(second, 4),
-	    bytes(value, second[3])));
-}
-
 /* The server is asked what is set, also for this name, and says so. */
 static void
 tells_of(struct peer *server, const char *name, const char *value)
@@ -66,10 +53,7 @@ START_TEST(a_server_whose_settings_already_fit_is_preferred)
 	struct peer	*ann = client_enters(1), *bob = client_enters(1);
 
 	asks(ann, one, "begin", 'T');
-	says(bob, query("select 1"));
-	two = server_enters();
-	hears(two, query("select 1"));
-	answers(two, bob, 'I');
+	two = opens_for(bob, "select 1", 'I');
 	asks(ann, one, "set search_path = a", 'T');
 	asks(ann, one, "commit", 'I');
 	tells_of(one, "search_path", "a");
@@ -134,16 +118,47 @@ START_TEST(with_room_in_the_pool_a_server_with_names_is_kept)
 
 	asks(ann, one, "set app.tenant = 'ann'", 'I');
 	tells_of(one, "app.tenant", "ann");
-	says(bob, query("select 1"));
-	two = server_enters();
-	hears(two, query("select 1"));
-	answers(two, bob, 'I');
+	two = opens_for(bob, "select 1", 'I');
 	for (int i = 0; i < 3; i++) {
 		asks(ann, one, "select 1", 'I');
 		asks(bob, two, "select 2", 'I');
 	}
 	pool_is("0 linked, 2 idle, 0 waiting");
 	talk_ends();
+}
+END_TEST
+
+/* Longer than what is read at once. */
+START_TEST(a_long_setting_is_read_back_wherever_it_is_cut)
+{
+	enum { LENGTH = 70000 };
+	static const size_t	 cuts[] = { 1, 4, 5, 6, 26, 27, 60000 };
+	static char		 value[LENGTH];
+	static const uint8_t	 head[] = { 0, 2, 0, 0, 0, 11 };
+	static const uint8_t	 length[] = { 0, LENGTH >> 16,
+				    (uint8_t)(LENGTH >> 8), (uint8_t)LENGTH };
+	struct peer		*one, *ann, *bob;
+	struct saying		*all;
+
+	memset(value, 'x', sizeof value);
+	for (size_t i = 0; i < sizeof cuts / sizeof cuts[0]; i++) {
+		one = talk_begins(ONE_SERVER);
+		ann = client_enters(1);
+		bob = client_enters(1);
+		asks(ann, one, "set search_path = x", 'I');
+		(void)hears_body(one, 'Q');
+		all = message_of('D', all_of(bytes(head, 6),
+		    bytes("search_path", 11), bytes(length, 4),
+		    bytes(value, LENGTH)));
+		says(one, cut(all, 0, cuts[i]));
+		says(one, cut(all, cuts[i], length_of(all)),
+		    complete("SELECT 1"), ready('I'));
+		says(bob, query("bob"));
+		hears(one, query("RESET \"search_path\";"), query("bob"));
+		says(one, complete("RESET"), ready('I'));
+		answers(one, bob, 'I');
+		talk_ends();
+	}
 }
 END_TEST
 
@@ -156,10 +171,7 @@ START_TEST(a_server_has_the_names_that_were_sent_to_it)
 
 	asks(ann, one, "set app.tenant = 'ann'", 'I');
 	tells_of(one, "app.tenant", "ann");
-	says(bob, query("select 1"));
-	two = server_enters();
-	hears(two, query("select 1"));
-	answers(two, bob, 'I');
+	two = opens_for(bob, "select 1", 'I');
 	says(cat, query("begin; set local app.tenant = 'cat'"));
 	(void)hears_body(one, 'Q');
 	says(one, complete("SELECT 1"), ready('I'));
@@ -189,4 +201,5 @@ CHECK_MAIN("talk_settings",
     a_tenant_named_in_each_transaction_adds_nothing,
     who_has_not_named_it_gets_another_server,
     with_room_in_the_pool_a_server_with_names_is_kept,
+    a_long_setting_is_read_back_wherever_it_is_cut,
     a_server_has_the_names_that_were_sent_to_it)

@@ -311,6 +311,32 @@ talk_begins_split(const char *options)
 	return server;
 }
 
+void
+primary_is_at(int64_t lsn)
+{
+	clusters_tide(cluster_each(NULL)->members[0].backend, tide_ask(), 1,
+	    lsn);
+	talk_settle();
+}
+
+void
+replica_is_at(int64_t lsn)
+{
+	struct backend	*backend = cluster_each(NULL)->members[1].backend;
+
+	atomic_store(&backend->timeline, 1);
+	atomic_store(&backend->lsn, lsn);
+	(void)clusters_replayed(backend);
+	talk_settle();
+}
+
+void
+replica_serves(bool serves)
+{
+	atomic_store(&cluster_each(NULL)->members[1].use,
+	    serves ? USE_READ : USE_LATE);
+}
+
 static void
 talk_count(struct pool *pool, struct buf *to)
 {

@@ -56,6 +56,11 @@ void		 talk_begins_cold(const char *database, const char *options);
  * server is, is the primary.  Nobody asks them; nothing is proven to read.
  */
 struct peer	*talk_begins_split(const char *options);
+/* Of them: the primary says how far it has written, */
+void		 primary_is_at(int64_t lsn);
+/* and the replica how far it has replayed; whether it may serve reads. */
+void		 replica_is_at(int64_t lsn);
+void		 replica_serves(bool);
 void		 talk_ends(void);
 
 /* PostgreSQL stops listening, and listens again. */
@@ -125,6 +130,9 @@ void		 leaves_unnoticed(struct peer *);
 /* A whole statement: asked through this server, and answered. */
 #define asks(client, server, text, status)				\
 	talk_asks(__FILE__, __LINE__, (client), (server), (text), (status))
+/* The same through a server that is opened for it, and returned. */
+#define opens_for(client, text, status)					\
+	talk_opens_for(__FILE__, __LINE__, (client), (text), (status))
 /* The other side has closed the connection, behind what was heard. */
 bool		 has_heard_the_end(const struct peer *);
 /* Its cancel key. */
@@ -159,6 +167,8 @@ struct saying	*auth(uint32_t code, const char *data);
 struct saying	*auth_bytes(uint32_t code, const void *, size_t);
 struct saying	*shape(const char *column);
 struct saying	*row(const char *value);
+/* A row that says what is set, as PostgreSQL does when it is asked. */
+struct saying	*setting(const char *name, const char *value);
 struct saying	*complete(const char *tag);
 struct saying	*ready(char status);
 struct saying	*parameter(const char *name, const char *value);
@@ -217,6 +227,8 @@ void		 talk_answers(const char *file, int line, struct peer *server,
 		    struct peer *client, char status);
 void		 talk_asks(const char *file, int line, struct peer *client,
 		    struct peer *server, const char *text, char status);
+struct peer	*talk_opens_for(const char *file, int line,
+		    struct peer *client, const char *text, char status);
 void		 talk_is_brought_in_step(const char *file, int line,
 		    struct peer *server, bool is_in_batch);
 struct peer	*talk_arrives(const char *file, int line);

@@ -195,6 +195,20 @@ talk_asks(const char *file, int line, struct peer *client,
 	talk_answers(file, line, server, client, status);
 }
 
+struct peer *
+talk_opens_for(const char *file, int line, struct peer *client,
+    const char *text, char status)
+{
+	struct saying	*asked[] = { query(text), NULL };
+	struct peer	*server;
+
+	talk_says(client, SIZE_MAX, asked);
+	server = talk_server_enters(file, line);
+	talk_hears(file, line, server, asked);
+	talk_answers(file, line, server, client, status);
+	return server;
+}
+
 bool
 has_heard_the_end(const struct peer *peer)
 {

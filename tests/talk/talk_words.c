@@ -488,3 +488,15 @@ words_print_wanted(struct saying *const *wanted, struct buf *to)
 	}
 	buf_add(to, "", 1);
 }
+
+struct saying *
+setting(const char *name, const char *value)
+{
+	uint8_t	count[2] = { 0, 2 };
+	uint8_t	first[4] = { 0, 0, 0, (uint8_t)strlen(name) };
+	uint8_t	second[4] = { 0, 0, 0, (uint8_t)strlen(value) };
+
+	return message_of('D', all_of(bytes(count, 2), bytes(first, 4),
+	    bytes(name, first[3]), bytes(second, 4),
+	    bytes(value, second[3])));
+}

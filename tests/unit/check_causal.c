@@ -244,12 +244,19 @@ START_TEST(no_thread_ever_reads_before_its_own_write)
 END_TEST
 
 static enum heal
-heal(const char *sqlstate, const char *message)
+heal_in(const char *sqlstate, const char *message, const char *file)
 {
 	struct error_fields	error = { .severity = "ERROR",
-				    .sqlstate = sqlstate, .message = message };
+				    .sqlstate = sqlstate, .message = message,
+				    .file = file };
 
 	return heal_of(&error);
+}
+
+static enum heal
+heal(const char *sqlstate, const char *message)
+{
+	return heal_in(sqlstate, message, NULL);
 }
 
 START_TEST(the_primary_heals_what_only_a_replica_refuses)
@@ -266,6 +273,13 @@ START_TEST(the_primary_heals_what_only_a_replica_refuses)
 	ck_assert_int_eq(heal("40001", "canceling statement due to conflict "
 	    "with recovery"), HEAL_ONCE);
 	ck_assert_int_eq(heal("40001", "could not serialize access"),
+	    HEAL_NOT);
+	/* As a server says it that speaks German. */
+	ck_assert_int_eq(heal_in("40001", "storniere Anfrage wegen Konflikt "
+	    "mit der Wiederherstellung", "postgres.c"), HEAL_ONCE);
+	ck_assert_int_eq(heal_in("40001", "once more", "pl_exec.c"),
+	    HEAL_NOT);
+	ck_assert_int_eq(heal_in("57014", "storniere Anfrage", "postgres.c"),
 	    HEAL_NOT);
 	ck_assert_int_eq(heal("57014", "canceling statement due to conflict "
 	    "with recovery"), HEAL_NOT);

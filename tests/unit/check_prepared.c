@@ -174,11 +174,11 @@ START_TEST(what_is_on_a_shelf_turns_into_what_was_learned_of_it)
 	ck_assert_uint_eq(shelf_find(&shelf, learned)->number, 1);
 	ck_assert_ptr_eq(shelf_statement(&shelf, 1), learned);
 	ck_assert_ptr_null(shelf_statement(&shelf, 2));
-	/* A second one is of no use, and the first to go. */
+	/* The newer one of two counts, and the other is the first to go. */
 	ck_assert_uint_eq(shelf_add(&shelf, b)->number, 2);
 	shelf_turn(&shelf, b, 2, learned);
-	ck_assert_uint_eq(shelf_find(&shelf, learned)->number, 1);
-	ck_assert_uint_eq(shelf_oldest_beyond(&shelf, 1)->number, 2);
+	ck_assert_uint_eq(shelf_find(&shelf, learned)->number, 2);
+	ck_assert_uint_eq(shelf_oldest_beyond(&shelf, 1)->number, 1);
 	shelf_clear(&shelf);
 	statement_release(b);
 	statement_release(learned);

@@ -89,12 +89,14 @@ START_TEST(switching_says_differences_only_with_hostile_values_quoted)
 	struct buf		 query;
 
 	buf_init(&query);
-	settings_switch_query(&query, from, to, false, false);
+	settings_switch_query(&query, from, to, false,
+	    SETTINGS_FOR_SESSION);
 	buf_add(&query, "", 1);
 	ck_assert_str_eq((char *)buf_bytes(&query), "RESET \"gone\";"
 	    "SELECT pg_catalog.set_config(E'b',E'it''s \\\\ ;',false);");
 	buf_clear(&query);
-	settings_switch_query(&query, settings_none(), from, false, true);
+	settings_switch_query(&query, settings_none(), from, false,
+	    SETTINGS_FOR_TRANSACTION);
 	buf_add(&query, "", 1);
 	ck_assert_str_eq((char *)buf_bytes(&query),
 	    "SELECT pg_catalog.set_config(E'a',E'1',true);"

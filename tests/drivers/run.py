@@ -49,6 +49,8 @@ BEHIND = "story_behind"
 POOL = 4
 CLIENTS = 10
 LIMIT = 120
+# Folders of npm's packages; those of the applications are many.
+MANIFESTS = {"npm": "package.json", "apps": "applications.json"}
 GO = {"GO111MODULE": "off", "GOPATH": "/usr/share/gocode", "GOFLAGS": ""}
 JDBC = "/usr/share/java/postgresql.jar"
 
@@ -56,7 +58,7 @@ JDBC = "/usr/share/java/postgresql.jar"
 class Driver:
     """One row: how a story is built and run, and what that needs."""
 
-    def __init__(self, name, run, build=None, packages="", npm=False,
+    def __init__(self, name, run, build=None, packages="", npm="",
                  is_slow=False, mode="", env=None, limit=LIMIT):
         self.name = name
         self.run = run
@@ -75,7 +77,12 @@ def python(name, story, packages, mode=""):
 
 
 def node(name, story, mode=""):
-    return Driver(name, f"node {{here}}/{story}.cjs", npm=True, mode=mode)
+    return Driver(name, f"node {{here}}/{story}.cjs", npm="npm", mode=mode)
+
+
+def application(name, run, packages="", npm=""):
+    """What runs on top of a driver, with migrations, queues and locks."""
+    return Driver(name, run, packages=packages, npm=npm, is_slow=True)
 
 
 def java(name, mode):
@@ -141,15 +148,28 @@ DRIVERS = [
     go("pgx, describe cache", "story_pgx", "golang-github-jackc-pgx-v4-dev",
        mode="describe"),
     go("lib/pq", "story_pq", "golang-github-lib-pq-dev"),
+    application("Sequelize", "node {here}/story_sequelize.cjs", npm="apps"),
+    application("TypeORM", "node {here}/story_typeorm.cjs", npm="apps"),
+    application("Knex and Objection", "node {here}/story_knex.cjs",
+                npm="apps"),
+    application("pg-boss", "node {here}/story_pg_boss.cjs", npm="apps"),
+    application("graphile-worker", "node {here}/story_graphile.cjs",
+                npm="apps"),
+    application("Django", "/usr/bin/python3 {here}/story_django.py",
+                "python3-django python3-psycopg2"),
+    application("alembic", "/usr/bin/python3 {here}/story_alembic.py",
+                "alembic python3-psycopg2"),
+    application("Active Record", "ruby {here}/story_active_record.rb",
+                "ruby-activerecord ruby-pg"),
 ]
 
 
 # Applications with their pool: see pools.py.
 PETSTORE, PYTHON = "node {here}/app.cjs", "/usr/bin/python3 {here}/app.py"
 APPS = [
-    Driver("node pg, pool", PETSTORE, npm=True, mode="pg"),
-    Driver("drizzle-orm, pool", PETSTORE, npm=True, mode="drizzle"),
-    Driver("postgres.js, pool", PETSTORE, npm=True, mode="postgres"),
+    Driver("node pg, pool", PETSTORE, npm="npm", mode="pg"),
+    Driver("drizzle-orm, pool", PETSTORE, npm="npm", mode="drizzle"),
+    Driver("postgres.js, pool", PETSTORE, npm="npm", mode="postgres"),
     Driver("asyncpg, pool", PYTHON, packages="python3-asyncpg",
            mode="asyncpg"),
     Driver("psycopg 3, pool", PYTHON, mode="psycopg",
@@ -179,8 +199,7 @@ class Needs:
     def __init__(self, scratch):
         self.scratch = scratch
         self.is_updated = False
-        self.npm_error = None
-        self.is_npm_done = False
+        self.npm_errors = {}
         self.built = {}
 
     def said(self, command, what, **more):
@@ -205,22 +224,22 @@ class Needs:
         self.said(["apt-get", "install", "-y", "-qq",
                    "--no-install-recommends", *missing], "apt-get", env=env)
 
-    def npm(self):
-        if not self.is_npm_done:
-            self.is_npm_done = True
+    def npm(self, name):
+        if name not in self.npm_errors:
+            self.npm_errors[name] = None
             try:
-                self.npm_install()
+                self.npm_install(name)
             except CannotRun as error:
-                self.npm_error = error
-        if self.npm_error:
-            raise self.npm_error
+                self.npm_errors[name] = error
+        if self.npm_errors[name]:
+            raise self.npm_errors[name]
 
-    def npm_install(self):
-        folder = os.path.join(self.scratch, "npm")
+    def npm_install(self, name):
+        folder = os.path.join(self.scratch, name)
         os.makedirs(folder, exist_ok=True)
         if not shutil.which("node") or not shutil.which("npm"):
             self.packages(["nodejs", "npm"])
-        source = os.path.join(HERE, "package.json")
+        source = os.path.join(HERE, MANIFESTS[name])
         target = os.path.join(folder, "package.json")
         with open(source) as f:
             wanted = f.read()
@@ -228,7 +247,8 @@ class Needs:
         if os.path.exists(done) and open(done).read() == wanted:
             return
         shutil.copyfile(source, target)
-        self.said(["npm", "install", "--no-audit", "--no-fund", "--silent"],
+        self.said(["npm", "install", "--no-audit", "--no-fund", "--silent",
+                   "--legacy-peer-deps"],
                   "npm install", cwd=folder)
         with open(done, "w") as f:
             f.write(wanted)
@@ -252,7 +272,7 @@ class Needs:
     def meet(self, driver):
         self.packages(driver.packages)
         if driver.npm:
-            self.npm()
+            self.npm(driver.npm)
         self.build(driver)
 
 
@@ -306,7 +326,7 @@ class Stage:
                                 f"{port}/{DIRECT}",
                    STORY_CA=self.made.path("ca.crt"),
                    STORY_CLIENTS=str(CLIENTS), STORY_MODE=driver.mode,
-                   NODE_PATH=os.path.join(self.needs.scratch, "npm",
+                   NODE_PATH=os.path.join(self.needs.scratch, driver.npm,
                                           "node_modules"),
                    PYTHONDONTWRITEBYTECODE="1", LC_ALL="C.UTF-8",
                    TMPDIR=self.world.top)

@@ -149,6 +149,13 @@ pool_set_falls_back(const struct pool_set *set)
 	return pool_profile(set->home)->settings.replica_fallback;
 }
 
+/* The first host serves, and the next only when it is known to fail. */
+static bool
+pool_set_is_ordered(const struct pool_set *set)
+{
+	return pool_profile(set->home)->settings.balance == BALANCE_DISABLE;
+}
+
 static bool
 cluster_has_use(const struct cluster *cluster)
 {
@@ -170,7 +177,8 @@ cluster_use_serves(const struct pool_set *set, enum use use, enum need need)
 		    (use == USE_WRITE && pool_set_falls_back(set));
 	case NEED_ANY:
 		/* Where nobody is known to answer, anybody is tried. */
-		return use >= USE_READ || !cluster_has_use(set->cluster);
+		return use >= USE_READ || !cluster_has_use(set->cluster) ||
+		    (use == USE_UNKNOWN && pool_set_is_ordered(set));
 	}
 	return false;
 }
@@ -273,7 +281,7 @@ pool_set_choose_any(struct pool_set *set)
 	}
 	if (n == 0)
 		return NULL;
-	if (pool_profile(set->home)->settings.balance == BALANCE_DISABLE)
+	if (pool_set_is_ordered(set))
 		return pool_set_pool(set, serving[0]);
 	return pool_set_pool(set,
 	    serving[atomic_fetch_add(&set->turn, 1) % n]);

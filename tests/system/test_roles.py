@@ -6,7 +6,7 @@ import struct
 import threading
 
 from cluster import Cluster, Failed, psql_run, wait_until
-from wire import Client
+from wire import Client, startup
 
 PORT = "select inet_server_port()"
 
@@ -117,6 +117,29 @@ def test_without_load_balance_hosts_the_next_host_is_for_when_one_fails(world):
             assert "load_balance_hosts=random is not possible" in str(error)
         else:
             raise AssertionError("random was taken")
+
+
+def test_a_host_that_is_first_in_order_is_waited_for_until_it_is_heard(world):
+    with Cluster(world, replicas=1) as cluster:
+        first = cluster.nodes[0]
+        first.freeze()
+        try:
+            weir = world.start(
+                "role_check_timeout = 60s\nserver_connect_timeout = 60s",
+                f"app = {cluster.hosts()} load_balance_hosts=disable",
+                section="pgbouncer")
+            wait_until("the other is heard", lambda: "|replica|up|reads|"
+                       in weir.console("show hosts"))
+            client = Client(weir.port, connect=False)
+            client.send(startup(user="postgres", database="app"))
+            wait_until("it waits", lambda: any(
+                line.split("|")[3] == "1"
+                for line in weir.console("show pools").splitlines()
+                if line.startswith("app|")))
+        finally:
+            first.thaw()
+        client.until_ready()
+        assert client.one(PORT) == str(first.port)
 
 
 def test_hosts_that_a_reload_adds_and_takes_away_count_at_once(world):

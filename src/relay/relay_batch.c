@@ -18,7 +18,6 @@
 #include "relay/relay_client.h"
 #include "relay/relay_custom.h"
 #include "relay/relay_learn.h"
-#include "relay/relay_listen.h"
 #include "relay/relay_names.h"
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
@@ -278,9 +277,6 @@ relay_on_close(struct relay *relay, struct relay_io *io,
 
 	if ((name = relay_kind_and_name(relay, message, &verdict)) == NULL)
 		return verdict;
-	/* It may be the first message of a batch that is about more. */
-	if (relay->state == RELAY_LINKED && relay->listen.hearer != NULL)
-		relay_listen_lay(relay, io);
 	if (name[-1] == 'P') {
 		if (name[0] == '\0' && relay->server != NULL)
 			session_set_deallocate(relay->server->session, NULL);

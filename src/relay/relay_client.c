@@ -13,6 +13,7 @@
 #include "relay/relay_client.h"
 #include "relay/relay_deallocate.h"
 #include "relay/relay_learn.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_parse.h"
@@ -96,6 +97,9 @@ relay_on_batch(struct relay *relay, struct relay_io *io,
 	};
 	enum relay_verdict	verdict;
 
+	/* What is answered here may stand in front of what is not. */
+	if (relay->state == RELAY_LINKED && relay->listen.hearer != NULL)
+		relay_listen_lay(relay, io);
 	verdict = handlers[message->at[0]](relay, io, message);
 	if (verdict == RELAY_USED && relay->server != NULL) {
 		relay->batch.is_unsynced = true;

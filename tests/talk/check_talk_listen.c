@@ -458,6 +458,28 @@ START_TEST(who_leaves_while_she_moves_leaves_nothing_behind)
 }
 END_TEST
 
+START_TEST(a_tied_listener_unlistens_behind_a_batch_that_has_failed)
+{
+	ann_listens();
+	ann_says("create temp table t ()");
+	answers(one, ann, 'I');
+	one_has_set("!", "temp");
+	pool_is("1 linked, 0 idle, 0 waiting");
+	says(ann, describes('S', "s"), plain('S'), query("unlisten *"));
+	hears(one, query("LISTEN \"x\";"));
+	says(one, complete("LISTEN"), ready('I'));
+	hears(one, binds("pgweir_0"), plain('S'), query("unlisten *"));
+	says(one, error("26000", "no"), ready('I'), complete("UNLISTEN"),
+	    ready('I'));
+	hears(ann, error("26000", "\"s\" does not exist"), ready('I'),
+	    complete("UNLISTEN"));
+	one_listens_to(NULL);
+	hears(ann, ready('I'));
+	hub_obeys("UNLISTEN \"x\";");
+	talk_ends();
+}
+END_TEST
+
 START_TEST(she_moves_also_when_the_shared_server_dies_meanwhile)
 {
 	ann_moves(notification("x"));
@@ -593,6 +615,7 @@ CHECK_MAIN("talk_listen",
     a_server_that_keeps_what_it_listens_to_keeps_its_client,
     who_changes_her_encoding_hears_everything_once,
     who_leaves_while_she_moves_leaves_nothing_behind,
+    a_tied_listener_unlistens_behind_a_batch_that_has_failed,
     she_moves_also_when_the_shared_server_dies_meanwhile,
     what_comes_while_her_begin_is_held_comes_with_its_end,
     what_comes_while_her_settings_are_refused_comes_with_the_error,

@@ -62,11 +62,14 @@ ask() {
 	    -c "$2" 2>"$RUN_DIR/ask.log"
 }
 
-# "f 3": a primary on timeline 3; "t 2": a replica; nothing: no answer.  A
-# primary's control file is old until the checkpoint after its promotion.
+# "f 3": a primary on timeline 3; "t 2": a replica; nothing: no answer.  The
+# control file is old until the checkpoint after a promotion: the WAL that a
+# replica has tells what it has followed.
 role_of() {
 	ask "$1" "select case when pg_is_in_recovery() then
-	    't ' || timeline_id
+	    't ' || greatest(timeline_id, (select
+		max(('x' || substr(name, 1, 8))::bit(32)::int)
+		from pg_ls_waldir() where name ~ '^[0-9A-F]{8}'))
 	    else 'f ' || ('x' || substr(pg_walfile_name(
 	    pg_current_wal_insert_lsn()), 1, 8))::bit(32)::int end
 	    from pg_control_checkpoint()"

@@ -32,6 +32,7 @@
 #include "relay/relay_begin.h"
 #include "relay/relay_choose.h"
 #include "relay/relay_client.h"
+#include "relay/relay_flight.h"
 #include "relay/relay_learn.h"
 #include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
@@ -72,6 +73,8 @@ struct relay {
 	struct server		*server;	/* LINKED, or greeting */
 	enum relay_state	 state;
 	bool			 is_holding; /* a query of ours comes first */
+	bool			 owes_ready; /* the client's ReadyForQuery: what
+					      * it has changed is not known */
 	uint32_t		 touches;	/* sqlscan's, of what was sent
 						 * in this transaction */
 	struct relay_input	 input;
@@ -86,6 +89,7 @@ struct relay {
 	struct relay_reads	 reads;
 	struct relay_block	 block;
 	struct relay_loss	 loss;
+	struct relay_flight	 flight;
 	struct relay_listen	 listen;
 	struct relay_cancel	 cancel;
 	struct relay_ending	 ending;

@@ -23,6 +23,9 @@ void	relay_answer_error(struct relay *, struct relay_io *, bool is_query,
 	    __attribute__((format(printf, 6, 7)));
 void	relay_answer_fields(struct relay *, struct relay_io *, bool is_query,
 	    const struct error_fields *);
+/* Append it; it counts as said. */
+void	relay_put_refusal(const struct relay *, struct buf *,
+	    const struct error_fields *);
 /* One that goes out now, in the place of what PostgreSQL has said. */
 void	relay_put_answer_error(struct relay *, struct relay_io *,
 	    const struct error_fields *);
@@ -46,8 +49,5 @@ relay_answer_due(struct relay *relay, struct relay_io *io)
 void	relay_refuse_held(struct relay *, const char *sqlstate,
 	    const char *text, const char *hint);
 void	relay_refuse_held_with(struct relay *, const struct error_fields *);
-/* LINKED, but the server is gone: the same for everything expected. */
-void	relay_refuse_expected(struct relay *, struct relay_io *,
-	    const char *sqlstate, const char *text);
 
 #endif

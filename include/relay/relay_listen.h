@@ -12,8 +12,6 @@ struct hearer;
 /* What the client listens to. */
 struct relay_listen {
 	struct hearer		*hearer;	/* NULL: it never listened */
-	bool			 owes_ready;	/* the client's ReadyForQuery:
-						 * the hub has to listen */
 	bool			 has_baseline;	/* its server listens to what
 						 * it listens to */
 };

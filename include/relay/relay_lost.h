@@ -22,17 +22,16 @@ struct relay_loss {
 	enum lost		 state;
 	bool			 ends;		/* Bind of what ends it */
 	bool			 commits;	/* that is a COMMIT */
-	bool			 may_commit;	/* what is in flight */
 };
 
 /* The server closed, broke or spoke rubbish (type: of the message, or 0). */
 void	relay_lose_server(struct relay *, enum reason, const char *what,
 	    uint8_t type);
+/* LINKED, and everything in flight has been refused: it is over, or failed. */
+void	relay_note_lost(struct relay *);
 /* loss.state: what the client says afterwards. */
 enum relay_verdict	relay_on_lost(struct relay *, struct relay_io *,
 			    const struct relay_message *);
-/* Before it is sent: may this commit something? */
-void	relay_note_commit(struct relay *, uint8_t first, bool is_several);
 /* A server of a former life, in use. */
 void	relay_condemn(struct server *, const char *why);
 /* One that a session has kept for too long. */

@@ -24,8 +24,8 @@ struct relay_settings {
 	uint8_t			 dropped_servers; /* that refused them */
 	bool			 are_told;	/* the client hears of what the
 						 * next switch reports */
-	bool			 have_changed;	/* the server's, which told so;
-						 * we have not asked how */
+	bool			 have_changed;	/* the client was told so, and
+						 * we do not know how */
 };
 
 /* The server has refused them.  True: it goes on with something else. */
@@ -39,6 +39,8 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
+/* What these touches come to, for RESET ALL. */
+uint32_t	relay_follow_reset(const struct relay *, uint32_t touches);
 /* What its text touches, as far as it is here. */
 uint32_t	relay_message_touches(struct relay *,
 		    const struct relay_message *);

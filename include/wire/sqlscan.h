@@ -69,11 +69,13 @@ enum {
 	SQL_TOUCHES_RESETS = 1 << 24,	/* RESET, TO DEFAULT, DISCARD ALL */
 	SQL_TOUCHES_LOCAL_RESETS = 1 << 25, /* SET LOCAL ... TO DEFAULT */
 	SQL_TOUCHES_LOCAL_LOCK = 1 << 26, /* those of the transaction */
-	SQL_TOUCHES_RESET_ALL = 1 << 27,
+	SQL_TOUCHES_RESET_ALL = 1 << 27, /* what is not set it leaves alone:
+					  * who knows adds SETTINGS, RESETS */
 };
 
 /* Whether the settings may be others than they were. */
 #define SQL_TOUCHES_MEANING	(SQL_TOUCHES_SETTINGS | SQL_TOUCHES_LOCAL | \
+	SQL_TOUCHES_RESETS |						\
 	SQL_TOUCHES_UNKNOWN | SQL_TOUCHES_EXECUTE | SQL_TOUCHES_DISCARD_ALL)
 
 #define SQL_TOUCHES_ANY_RESETS	(SQL_TOUCHES_RESETS | SQL_TOUCHES_LOCAL_RESETS)

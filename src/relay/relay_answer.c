@@ -20,7 +20,6 @@
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"
 #include "relay/relay_service.h"
-#include "relay/relay_undo.h"
 #include "wire/put.h"
 
 uint8_t
@@ -108,8 +107,8 @@ relay_note_error(const struct relay *relay, const char *sqlstate)
 	errors_note(sqlstate, NULL, &who, NULL);
 }
 
-static void
-relay_put_fields(const struct relay *relay, struct buf *buf,
+void
+relay_put_refusal(const struct relay *relay, struct buf *buf,
     const struct error_fields *error)
 {
 	struct error_fields	fields = *error;
@@ -129,7 +128,7 @@ relay_put_answer_error(struct relay *relay, struct relay_io *io,
 	struct buf	answer;
 
 	buf_init(&answer);
-	relay_put_fields(relay, &answer, fields);
+	relay_put_refusal(relay, &answer, fields);
 	parcel_buf(&io->to_client, &answer);
 }
 
@@ -185,7 +184,7 @@ relay_answer_fields(struct relay *relay, struct relay_io *io, bool is_query,
 	struct buf	answer;
 
 	buf_init(&answer);
-	relay_put_fields(relay, &answer, fields);
+	relay_put_refusal(relay, &answer, fields);
 	if (!relay_has_begun(relay)) {
 		relay_begin_fail(relay);
 		relay_answer(relay, io, is_query ? EXPECT_QUERY :
@@ -285,45 +284,4 @@ relay_refuse_held_with(struct relay *relay, const struct error_fields *fields)
 	}
 	relay_watch_rest(relay);
 	relay_go_on(relay);
-}
-
-/*
- * The server is gone in the middle of this: every batch and query that is
- * still expected gets the error once.  So does a Sync of which only its own
- * answer is missing: nobody knows whether the batch was committed.
- */
-void
-relay_refuse_expected(struct relay *relay, struct relay_io *io,
-    const char *sqlstate, const char *text)
-{
-	struct expected		*expected = &relay->server->session->expected;
-	struct expectation	*head;
-	struct buf		 error;
-	bool			 told = relay->server->session->has_said_error;
-
-	buf_init(&error);
-	relay_put_fields(relay, &error, &(struct error_fields){
-	    .sqlstate = sqlstate, .message = text });
-	for (uint32_t i = expected->count; i-- > 0;)
-		relay_undo(relay, expected_at(expected, i), true,
-		    expected->count);
-	while ((head = expected_head(expected)) != NULL) {
-		if (head->fate != FATE_SWALLOW || head->made != NULL) {
-			if (!told)
-				parcel_piece(&io->to_client,
-				    buf_bytes(&error), buf_length(&error));
-			told = head->kind < EXPECT_SYNC;
-			if (head->kind >= EXPECT_SYNC)
-				relay_put_ready(relay, io);
-		}
-		expected_strike(expected);
-	}
-	if (relay->batch.is_unsynced) {
-		if (!told)
-			parcel_piece(&io->to_client, buf_bytes(&error),
-			    buf_length(&error));
-		relay->batch.is_refusing = true;
-		relay->batch.is_unsynced = false;
-	}
-	buf_done(&error);
 }

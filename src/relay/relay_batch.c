@@ -22,6 +22,7 @@
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
 #include "relay/relay_server.h"
+#include "relay/relay_settings.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_split.h"
 #include "relay/relay_tie.h"
@@ -60,7 +61,8 @@ relay_note_bind(struct relay *relay, struct relay_io *io,
 		    statement : NULL);
 	if (statement == NULL) {
 		if (name[0] == '\0')
-			relay->touches |= relay->prepared.long_touches;
+			relay->touches |= relay_follow_reset(relay,
+			    relay->prepared.long_touches);
 		return true;
 	}
 	by_words = words_touches(relay->client->pool, statement->text,

@@ -39,6 +39,7 @@
 #include "relay/relay_answer.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_flight.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_private.h"
 #include "relay/relay_service.h"
@@ -185,7 +186,7 @@ relay_begin_refused(struct relay *relay, struct relay_io *io)
 	snprintf(sqlstate, sizeof sqlstate, "%s", fields.sqlstate);
 	relay->server->transaction_status = STATUS_FAILED;
 	relay_refuse_expected(relay, io, sqlstate, text);
-	relay->loss.state = LOST_TOLD;
+	relay_note_lost(relay);
 	relay->input.skip_passes = false;
 	relay_io_flush(io, relay);
 	relay_drop_server(relay, REASON_SERVER_UNCLEAN,

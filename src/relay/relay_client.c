@@ -119,7 +119,7 @@ relay_on_execute(struct relay *relay, struct relay_io *io,
 	    relay_execute_deallocate(relay, io, message))
 		return relay->is_holding ? RELAY_LATER : RELAY_USED;
 	expected_add(&relay->server->session->expected, EXPECT_EXECUTE,
-	    FATE_PASS);
+	    FATE_PASS)->rolls_back = relay->flight.binds_rollback;
 	relay_begin_query(relay);
 	relay_pass(relay, io, message);
 	return RELAY_USED;

@@ -91,7 +91,7 @@ relay_unlink(struct relay *relay)
 	relay->settings.have_changed = false;
 	relay->is_holding = relay->batch.is_unsynced = false;
 	relay->input.is_pausing = relay->split.is_reading = false;
-	relay->listen.owes_ready = relay->listen.has_baseline = false;
+	relay->owes_ready = relay->listen.has_baseline = false;
 	relay_resume(relay);
 	if (relay->cancel.done != NULL)
 		relay->cancel.done(relay->client->loop, relay->cancel.arg);
@@ -206,19 +206,18 @@ relay_settle_touches(struct relay *relay)
 	asks = relay_asks_for_ties(relay, touches);
 	relay->ties.pins |= relay_statement_pins(relay, touches);
 	relay->ties.pins |= relay_drawn_pin(relay, touches);
-	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_NAMES) ||
-	    asks || shelf->has_private;
-	if (!reads_back && !listens) {
+	reads_back = touches & (RELAY_TOUCHES_CHANGING | SQL_TOUCHES_RESETS |
+	    SQL_TOUCHES_NAMES) || asks || shelf->has_private;
+	if (!reads_back)
 		relay->settings.have_changed = false;
+	if (!reads_back && !listens)
 		return false;
-	}
 	if (relay->server->cancels > 0) {
 		relay->touches = touches | SQL_TOUCHES_SETTINGS |
 		    (asks ? SQL_TOUCHES_UNKNOWN : 0);
 		relay_watch_rest(relay);
 		return true;
 	}
-	relay->settings.have_changed = false;
 	relay->settings.has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
 	relay_io_init(&io, relay);
 	if (listens)
@@ -277,7 +276,7 @@ relay_finish(struct relay *relay)
 		tie = relay_settle_ties(relay);
 	if (tie == RELAY_ENDED)
 		return;
-	if (relay->listen.owes_ready)
+	if (relay->owes_ready)
 		relay_listen_say_ready(relay);
 	if (tie == RELAY_TIED) {
 		relay_begin_end(relay);

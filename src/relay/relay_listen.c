@@ -338,7 +338,7 @@ relay_listen_say_ready(struct relay *relay)
 {
 	struct buf	message;
 
-	relay->listen.owes_ready = false;
+	relay->owes_ready = false;
 	buf_init(&message);
 	while (relay->listen.hearer != NULL &&
 	    hearer_next_kept(relay->listen.hearer, &message))

@@ -9,10 +9,13 @@
  *	in a transaction	ERROR 40001: nothing was committed; the
  *				transaction is a failed one until the client
  *				ends it, as PostgreSQL would have it
+ *	ROLLBACK		it is simply done
  *	a read at a replica	ERROR 08006
+ *	what may have changed	ERROR 08007: nobody knows what; to the client
+ *	its session		nothing has
  *
  * A client that said nothing when it happened hears of it as the answer to
- * what it says next; a ROLLBACK is simply done.  Only who cannot be told,
+ * what it says next; a ROLLBACK is done then, too.  Only who cannot be told,
  * because a part of a message has gone to it already, and who was tied to its
  * server (its session is lost) is sent away.
  *
@@ -28,6 +31,7 @@
 #include "relay/relay_client.h"
 #include "relay/relay_copy.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_flight.h"
 #include "relay/relay_greet.h"
 #include "relay/relay_heal.h"
 #include "relay/relay_lost.h"
@@ -49,24 +53,6 @@
 	"server was lost"
 
 /*
- * What may be committed.
- */
-
-/* In a transaction only its end is; else everything but its beginning. */
-void
-relay_note_commit(struct relay *relay, uint8_t first, bool is_several)
-{
-	if (is_several)
-		relay->loss.may_commit = true;
-	else if (relay->server->transaction_status != STATUS_IDLE)
-		relay->loss.may_commit |= first == SQL_COMMIT ||
-		    first == SQL_PREPARE_TRANSACTION;
-	else
-		relay->loss.may_commit |= first != SQL_BEGIN &&
-		    first != SQL_START;
-}
-
-/*
  * Going on without it, or not.
  */
 
@@ -80,15 +66,10 @@ static bool
 relay_can_survive(const struct relay *relay)
 {
 	const struct server_session *session = relay->server->session;
-	bool			 is_open =
-				    relay->server->transaction_status !=
-				    STATUS_IDLE;
 
 	return relay->server->pool->set != NULL && !relay_is_tied(relay) &&
-	    session->draft == NULL &&
 	    (session->skip == 0 || !session->skip_passes) &&
-	    (is_open || !relay->settings.have_changed) &&
-	    relay->input.scan == NULL;
+	    !relay->settings.have_changed && relay->input.scan == NULL;
 }
 
 /* Everything in flight gets its error; is_open: the client's transaction. */
@@ -105,12 +86,40 @@ relay_tell_lost(struct relay *relay, const char *sqlstate, const char *text,
 	parcel_send(&io.to_client);
 }
 
+/* Its ReadyForQuery waits for what we wanted to know. */
+static void
+relay_tell_unset(struct relay *relay, const char *text)
+{
+	char		full[800];
+	struct relay_io	io;
+
+	snprintf(full, sizeof full, "it is not known what this has changed, "
+	    "for this session nothing has: %s", text);
+	relay_io_init(&io, relay);
+	relay_put_answer_error(relay, &io, &(struct error_fields){
+	    .sqlstate = reason_sqlstate(REASON_OUTCOME_UNKNOWN),
+	    .message = full });
+	relay_put_ready(relay, &io);
+	parcel_send(&io.to_client);
+}
+
+void
+relay_note_lost(struct relay *relay)
+{
+	relay->loss.state = relay->server->transaction_status == STATUS_IDLE ?
+	    LOST_NOTHING : LOST_TOLD;
+}
+
 static void
 relay_report_lost(struct relay *relay, const char *text)
 {
 	bool	is_open = relay->server->transaction_status != STATUS_IDLE;
 	char	full[800];
 
+	if (relay->owes_ready) {
+		relay_tell_unset(relay, text);
+		return;
+	}
 	if (!relay_is_in_flight(relay)) {
 		relay->loss.state = is_open ? LOST_UNTOLD : LOST_NOTHING;
 		return;
@@ -120,7 +129,7 @@ relay_report_lost(struct relay *relay, const char *text)
 		    text, false);
 		return;
 	}
-	if (relay->loss.may_commit) {
+	if (relay->flight.may_commit) {
 		snprintf(full, sizeof full, "it is not known whether this was "
 		    "committed: %s", text);
 		relay_tell_lost(relay,
@@ -128,9 +137,9 @@ relay_report_lost(struct relay *relay, const char *text)
 		return;
 	}
 	snprintf(full, sizeof full, LOST_TEXT "; %s", text);
-	relay->loss.state = is_open ? LOST_TOLD : LOST_NOTHING;
 	relay_tell_lost(relay, reason_sqlstate(REASON_TRANSACTION_LOST), full,
 	    is_open);
+	relay_note_lost(relay);
 }
 
 static void
@@ -154,7 +163,7 @@ relay_survive(struct relay *relay, enum reason reason, const char *what,
 	relay_report_lost(relay, text);
 	/* What comes of a message that was on its way goes nowhere. */
 	relay->input.skip_passes = false;
-	relay->loss.may_commit = false;
+	relay_forget_flight(relay);
 	relay_leave_lost(relay, reason, what);
 	return true;
 }
@@ -193,7 +202,7 @@ static bool
 relay_has_sent_nothing(const struct relay *relay)
 {
 	return relay->is_holding && relay->server->session->draft == NULL &&
-	    !relay->listen.owes_ready && !relay->batch.is_unsynced &&
+	    !relay->owes_ready && !relay->batch.is_unsynced &&
 	    relay->server->transaction_status == STATUS_IDLE &&
 	    !relay_has_client_request(relay);
 }
@@ -229,8 +238,8 @@ relay_end_session(struct relay *relay, enum reason reason, const char *what,
 	const char		*sqlstate = reason_sqlstate(reason);
 
 	if (was_copying || relay_is_tied(relay) || relay->input.skip > 0 ||
-	    session->skip > 0 || session->draft != NULL ||
-	    relay->settings.have_changed || relay->listen.owes_ready ||
+	    session->skip > 0 ||
+	    relay->settings.have_changed || relay->owes_ready ||
 	    relay->server->transaction_status != STATUS_IDLE) {
 		relay_drop_server(relay, reason, what);
 		client_fail_as(relay->client, reason, sqlstate, text,

@@ -196,6 +196,7 @@ relay_read_back_done(struct relay *relay)
 	const struct settings	*found, *wanted;
 
 	session->draft = NULL;
+	relay->settings.have_changed = false;
 	if (session->has_failed) {
 		settings_draft_free(draft);
 		relay->ties.pins |= PIN_SETTINGS;

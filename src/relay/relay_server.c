@@ -13,6 +13,7 @@
 #include "relay/relay_begin.h"
 #include "relay/relay_copy.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_flight.h"
 #include "relay/relay_heal.h"
 #include "relay/relay_learn.h"
 #include "relay/relay_listen.h"
@@ -177,6 +178,7 @@ relay_on_command_end(struct relay *relay, struct relay_io *io,
 		return fate;
 	if (answer->type == MSG_COMMAND_COMPLETE && answer->body[0] <= 'D')
 		relay_follow_tag(relay, answer);
+	relay_note_end(relay, answer->head);
 	if (answer->head->kind == EXPECT_EXECUTE) {
 		relay->server->session->copy_syncs = 0;
 		expected_strike(&relay->server->session->expected);
@@ -410,13 +412,29 @@ relay_count_ready(struct relay *relay)
 	relay->times.linked_us = now;
 }
 
-/* A transaction is over: what it listens to has to be settled first? */
+static bool
+relay_may_change(const struct relay *relay)
+{
+	return relay->touches & RELAY_TOUCHES_CHANGING ||
+	    relay_pins_of(relay->touches) != 0;
+}
+
+/* Between two hosts a client may lose what it has changed, and not know. */
+static bool
+relay_must_know(const struct relay *relay)
+{
+	return relay->server->pool->set != NULL &&
+	    !(relay->ties.pins & PIN_MODE) && relay_may_change(relay) &&
+	    !relay->settings.have_changed;
+}
+
+/* A transaction is over: what it has changed has to be known first? */
 static bool
 relay_withholds_ready(struct relay *relay, struct relay_io *io)
 {
-	if (relay_listen_may_change(relay) && !relay_has_expected(relay) &&
-	    !relay->batch.is_unsynced) {
-		relay->listen.owes_ready = true;
+	if ((relay_listen_may_change(relay) || relay_must_know(relay)) &&
+	    !relay_has_expected(relay) && !relay->batch.is_unsynced) {
+		relay->owes_ready = true;
 		return true;
 	}
 	if (relay->listen.hearer != NULL)
@@ -435,7 +453,9 @@ relay_note_answered(struct relay *relay)
 	if (relay->block.state == BEGIN_FIRST)
 		relay_begin_answered(relay);
 	relay_count_ready(relay);
-	relay->loss.may_commit &= session->expected.count > 0;
+	relay->flight.has_rolled_back = false;
+	if (session->expected.count == 0)
+		relay_forget_flight(relay);
 	if (server->transaction_status != STATUS_IDLE)
 		return;
 	if (session->has_altered) {
@@ -477,12 +497,11 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		relay->batch.is_unsynced = false;
 	relay_note_answered(relay);
 	if (server->transaction_status == STATUS_IDLE &&
-	    (relay->touches != 0 || relay->listen.hearer != NULL) &&
-	    relay_withholds_ready(relay, io))
-		return ANSWER_DROP;
-	if (relay->touches != 0 && (relay->touches & RELAY_TOUCHES_CHANGING ||
-	    relay_pins_of(relay->touches) != 0))
-		relay->settings.have_changed = true;
+	    (relay->touches != 0 || relay->listen.hearer != NULL)) {
+		if (relay_withholds_ready(relay, io))
+			return ANSWER_DROP;
+		relay->settings.have_changed |= relay_may_change(relay);
+	}
 	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
 	    server->transaction_status != STATUS_IDLE) {
 		client_fail(relay->client, REASON_TRANSACTION_REFUSED,

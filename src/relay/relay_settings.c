@@ -144,6 +144,22 @@ relay_settings_refused(struct relay *relay)
  * RESET.
  */
 
+/* Where nothing is set it changes nothing, whatever becomes of it. */
+uint32_t
+relay_follow_reset(const struct relay *relay, uint32_t touches)
+{
+	bool	is_sure = relay->settings.wanted == relay->settings.defaults &&
+		    relay->ties.pins == 0 && !relay->settings.have_changed &&
+		    !(relay->touches & RELAY_TOUCHES_CHANGING);
+
+	if (!(touches & SQL_TOUCHES_RESET_ALL))
+		return touches;
+	if (!is_sure)
+		return touches | SQL_TOUCHES_SETTINGS | SQL_TOUCHES_RESETS;
+	return relay->settings.defaults == settings_none() ? touches :
+	    touches | SQL_TOUCHES_RESETS;
+}
+
 /* A client that keeps its server goes on on this one. */
 bool
 relay_bring_back(struct relay *relay)

@@ -15,11 +15,13 @@
 #include "relay/relay_client.h"
 #include "relay/relay_custom.h"
 #include "relay/relay_deallocate.h"
+#include "relay/relay_flight.h"
 #include "relay/relay_listen.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_own.h"
 #include "relay/relay_private.h"
+#include "relay/relay_settings.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_simple.h"
 #include "relay/relay_tie.h"
@@ -72,7 +74,7 @@ relay_stream_query(struct relay *relay, struct relay_io *io,
 	relay->input.scan->names = mem_new(sizeof *relay->input.scan->names);
 	sqlscan_feed(relay->input.scan, message->at + MSG_HEAD_BYTES,
 	    message->here - MSG_HEAD_BYTES);
-	relay->loss.may_commit = true;
+	relay->flight.may_commit = true;
 	relay_expect_query(relay, EXPECT_QUERY);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
@@ -89,8 +91,8 @@ relay_scan_more(struct relay *relay, const uint8_t *at, size_t n)
 	if (!is_end)
 		return;
 	sqlscan_end(scan);
-	relay->touches |= relay_note_names(relay, scan->names, scan->touches,
-	    false, NULL, 0);
+	relay->touches |= relay_follow_reset(relay, relay_note_names(relay,
+	    scan->names, scan->touches, false, NULL, 0));
 	relay->split.alters |= scan->alters;
 	relay_forget_shelf(relay, scan->touches);
 	relay->input.is_pausing = relay_has_expected(relay) &&
@@ -169,6 +171,8 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 		relay->split.alters |= verdict.alters;
 	}
 	relay_expect_query(relay, EXPECT_QUERY);
+	expected_last(&relay->server->session->expected)->rolls_back =
+	    relay_rolls_back(verdict.first, text, n);
 	relay_pass(relay, io, message);
 	return RELAY_USED;
 }
@@ -180,7 +184,7 @@ relay_on_function(struct relay *relay, struct relay_io *io,
 	if (relay_is_half(message) || !relay_need_server(relay, io))
 		return RELAY_LATER;
 	relay->touches |= SQL_TOUCHES_UNKNOWN;
-	relay->loss.may_commit |=
+	relay->flight.may_commit |=
 	    relay->server->transaction_status == STATUS_IDLE;
 	relay_expect_query(relay, EXPECT_FUNCTION);
 	relay_pass(relay, io, message);

@@ -22,6 +22,7 @@
 #include "pool/pool_set.h"
 #include "relay/relay_begin.h"
 #include "relay/relay_choose.h"
+#include "relay/relay_flight.h"
 #include "relay/relay_lost.h"
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
@@ -394,8 +395,11 @@ relay_resume(struct relay *relay)
 void
 relay_note_bound(struct relay *relay, const struct statement *statement)
 {
+	relay->flight.binds_rollback = statement != NULL &&
+	    relay_rolls_back(statement->verb, statement->text,
+	    statement->text_bytes - 1);
 	if (statement == NULL) {
-		relay->loss.may_commit = true;
+		relay->flight.may_commit = true;
 		return;
 	}
 	relay_note_commit(relay, statement->verb, false);

@@ -19,6 +19,7 @@
 #include "relay/relay_names.h"
 #include "relay/relay_private.h"
 #include "relay/relay_sequence.h"
+#include "relay/relay_settings.h"
 #include "relay/relay_shelf.h"
 #include "relay/relay_tie.h"
 #include "wire/put.h"
@@ -238,6 +239,7 @@ relay_note_touches(struct relay *relay, struct relay_io *io,
 		touches |= SQL_TOUCHES_UNKNOWN;
 	if (touches == 0)
 		return true;
+	touches = relay_follow_reset(relay, touches);
 	if ((relay_locks_astray(relay, touches) &&
 	    !relay_refuse_lock(relay, io, is_query)) ||
 	    !relay_may_tie(relay, io, relay_statement_pins(relay, touches),

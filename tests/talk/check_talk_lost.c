@@ -4,6 +4,8 @@
  * a part of a message has gone out already.
  */
 
+#include <string.h>
+
 #include "base/mem.h"
 #include "talk.h"
 
@@ -33,9 +35,29 @@ she_goes_on(void)
 }
 
 static struct saying *
+batch_of(const char *text)
+{
+	return all_of(parse("", text), binds(""), executes(), plain('S'));
+}
+
+static struct saying *
 batch(void)
 {
-	return all_of(parse("", "insert"), binds(""), executes(), plain('S'));
+	return batch_of("insert");
+}
+
+static void
+ann_has_begun(void)
+{
+	ann_enters();
+	says(ann, query("begin isolation level serializable"));
+	hears(ann, complete("BEGIN"), ready('T'));
+	says(ann, query("insert 1"));
+	hears(one, parse("", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
+	    binds(""), executes(), query("insert 1"));
+	says(one, plain('1'), plain('2'), complete("BEGIN"),
+	    complete("INSERT 0 1"), ready('T'));
+	hears(ann, complete("INSERT 0 1"), ready('T'));
 }
 
 /* Cut at every byte; a message of rows goes out as it comes. */
@@ -117,19 +139,11 @@ START_TEST(a_commit_is_unknown_and_any_other_statement_of_a_block_is_not)
 		{ "commit", true }, { "end", true },
 		{ "prepare transaction 'x'", true },
 		{ "insert 2", false }, { "savepoint s", false },
-		{ "rollback to s", false }, { "rollback", false },
+		{ "rollback to s", false }, { "rollback and chain", false },
 	};
 
 	for (size_t i = 0; i < ARRAY_LENGTH(lasts); i++) {
-		ann_enters();
-		says(ann, query("begin isolation level serializable"));
-		hears(ann, complete("BEGIN"), ready('T'));
-		says(ann, query("insert 1"));
-		hears(one, parse("", "BEGIN ISOLATION LEVEL SERIALIZABLE"),
-		    binds(""), executes(), query("insert 1"));
-		says(one, plain('1'), plain('2'), complete("BEGIN"),
-		    complete("INSERT 0 1"), ready('T'));
-		hears(ann, complete("INSERT 0 1"), ready('T'));
+		ann_has_begun();
 		says(ann, query(lasts[i].text));
 		hears(one, query(lasts[i].text));
 		leaves(one);
@@ -147,8 +161,197 @@ START_TEST(a_commit_is_unknown_and_any_other_statement_of_a_block_is_not)
 }
 END_TEST
 
+/* Wherever its answer is cut, she hears it once. */
+START_TEST(a_rollback_in_flight_is_done)
+{
+	size_t	end = length_of(complete("ROLLBACK"), ready('I'));
+
+	for (size_t at = 0; at < end; at++) {
+		ann_has_begun();
+		says(ann, query("abort work;"));
+		hears(one, query("abort work;"));
+		says_first(at, one, complete("ROLLBACK"), ready('I'));
+		leaves(one);
+		hears(ann, complete("ROLLBACK"), ready('I'));
+		she_goes_on();
+	}
+}
+END_TEST
+
+START_TEST(a_rollback_in_flight_is_done_also_where_it_is_a_batch)
+{
+	struct saying	*done;
+	size_t		 end;
+
+	end = length_of(plain('1'), plain('2'), plain('n'),
+	    complete("ROLLBACK"), ready('I'));
+	for (size_t at = 0; at < end; at++) {
+		ann_has_begun();
+		done = all_of(plain('1'), plain('2'), plain('n'),
+		    complete("ROLLBACK"), ready('I'));
+		says(ann, parse("", "rollback"), binds(""), describes('P', ""),
+		    executes(), plain('S'));
+		hears(one, parse("", "rollback"), binds(""),
+		    describes('P', ""), executes(), plain('S'));
+		says_first(at, one, done);
+		leaves(one);
+		hears(ann, done);
+		she_goes_on();
+	}
+}
+END_TEST
+
+/* What she prepared with it is hers. */
+START_TEST(a_rollback_in_flight_keeps_its_name)
+{
+	ann_has_begun();
+	says(ann, parse("r", "rollback"), binds("r"), executes(), plain('S'));
+	ignores(one);
+	leaves(one);
+	hears(ann, plain('1'), plain('2'), complete("ROLLBACK"), ready('I'));
+	says(ann, describes('S', "r"), plain('S'));
+	one = server_enters();
+	ignores(one);
+	leaves(one);
+	ignores(ann);
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_rollback_behind_what_failed_with_its_server_is_done)
+{
+	ann_has_begun();
+	says(ann, query("insert 2"), batch(), query("rollback"));
+	hears(one, query("insert 2"), batch(), query("rollback"));
+	leaves(one);
+	hears(ann, UNDONE, ready('E'), UNDONE, ready('E'),
+	    complete("ROLLBACK"), ready('I'));
+	she_goes_on();
+}
+END_TEST
+
+/* It is a transaction of its own. */
+START_TEST(what_comes_behind_a_rollback_in_flight_is_unknown)
+{
+	ann_has_begun();
+	says(ann, query("rollback"), query("insert 2"));
+	hears(one, query("rollback"), query("insert 2"));
+	leaves(one);
+	hears(ann, UNKNOWN, ready('I'), UNKNOWN, ready('I'));
+	she_goes_on();
+}
+END_TEST
+
+START_TEST(a_rollback_is_not_done_before_its_sync_has_come)
+{
+	ann_has_begun();
+	says(ann, parse("", "rollback"), binds(""), executes(), plain('H'));
+	hears(one, parse("", "rollback"), binds(""), executes(), plain('H'));
+	leaves(one);
+	hears(ann, UNDONE);
+	says(ann, plain('S'));
+	hears(ann, ready('E'));
+	says(ann, query("rollback"));
+	hears(ann, complete("ROLLBACK"), ready('I'));
+	she_goes_on();
+}
+END_TEST
+
+/* A server whose client has SET something is asked what that came to. */
+static void
+one_is_asked(void)
+{
+	struct buf	*asked = hears_body(one, 'Q');
+
+	ck_assert_ptr_nonnull(strstr((const char *)buf_bytes(asked),
+	    "pg_settings"));
+}
+
+#define UNSET	error("08007", "it is not known what this has changed, "\
+	"for this session nothing has: ...")
+
+/* She must not believe that it holds, nor need to connect again. */
+START_TEST(a_set_has_failed_where_nobody_knows_what_it_has_set)
+{
+	for (int is_batch = 0; is_batch < 2; is_batch++) {
+		ann_enters();
+		says(ann, is_batch ? batch_of("set a = 1") :
+		    query("set a = 1"));
+		ignores(one);
+		if (is_batch)
+			says(one, plain('1'), plain('2'));
+		says(one, complete("SET"), ready('I'));
+		one_is_asked();
+		leaves(one);
+		if (is_batch)
+			hears(ann, plain('1'), plain('2'), complete("SET"),
+			    UNSET, ready('I'));
+		else
+			hears(ann, complete("SET"), UNSET, ready('I'));
+		she_goes_on();
+	}
+}
+END_TEST
+
+START_TEST(a_set_is_over_when_it_is_known_what_it_has_set)
+{
+	ann_enters();
+	says(ann, query("set a = 1"));
+	hears(one, query("set a = 1"));
+	says(one, complete("SET"), ready('I'));
+	one_is_asked();
+	hears(ann, complete("SET"));
+	says(one, setting("a", "1"), complete("SELECT 1"), ready('I'));
+	hears(ann, ready('I'));
+	leaves(one);
+	says(ann, query("insert"));
+	one = server_enters();
+	ck_assert_ptr_nonnull(strstr((const char *)
+	    buf_bytes(hears_body(one, 'Q')), "set_config"));
+	hears(one, query("insert"));
+	leaves(one);
+	ignores(ann);
+	talk_ends();
+}
+END_TEST
+
+START_TEST(a_listen_has_failed_where_nobody_knows_whether_it_listens)
+{
+	ann_enters();
+	says(ann, query("listen a"));
+	hears(one, query("listen a"));
+	says(one, complete("LISTEN"), ready('I'));
+	ignores(one);
+	leaves(one);
+	hears(ann, complete("LISTEN"), UNSET, ready('I'));
+	she_goes_on();
+}
+END_TEST
+
+/* As many pools do when a connection is given back to them. */
+START_TEST(resetting_what_is_not_set_costs_nothing)
+{
+	ann_enters();
+	asks(ann, one, "close all; reset all", 'I');
+	asks(ann, one, "insert", 'I');
+	asks(ann, one, "reset all", 'I');
+	leaves(one);
+	she_goes_on();
+}
+END_TEST
+
 CHECK_MAIN("talk_lost",
     a_statement_of_its_own_is_unknown_but_behind_half_a_message_lost,
     each_statement_of_a_pipeline_is_unknown,
     a_batch_is_unknown_also_where_its_sync_has_not_come,
-    a_commit_is_unknown_and_any_other_statement_of_a_block_is_not)
+    a_commit_is_unknown_and_any_other_statement_of_a_block_is_not,
+    a_rollback_in_flight_is_done,
+    a_rollback_in_flight_is_done_also_where_it_is_a_batch,
+    a_rollback_in_flight_keeps_its_name,
+    a_rollback_behind_what_failed_with_its_server_is_done,
+    what_comes_behind_a_rollback_in_flight_is_unknown,
+    a_rollback_is_not_done_before_its_sync_has_come,
+    a_set_has_failed_where_nobody_knows_what_it_has_set,
+    a_set_is_over_when_it_is_known_what_it_has_set,
+    a_listen_has_failed_where_nobody_knows_whether_it_listens,
+    resetting_what_is_not_set_costs_nothing)

@@ -109,8 +109,8 @@ static const struct {
 	{ "set search_path = a.b", SQL_SET, 1, S },
 	{ "set search_path to \"a.b\", c", SQL_SET, 1, S },
 	{ "set seed to 0.5", SQL_SET, 1, S },
-	{ "reset all", SQL_RESET_ALL, 1, Z | SQL_TOUCHES_RESET_ALL },
-	{ "close all; RESET /* */ ALL;", SQL_CLOSE, 2, Z | SQL_TOUCHES_UNTIES |
+	{ "reset all", SQL_RESET_ALL, 1, SQL_TOUCHES_RESET_ALL },
+	{ "close all; RESET /* */ ALL;", SQL_CLOSE, 2, SQL_TOUCHES_UNTIES |
 	    SQL_TOUCHES_CLOSE_ALL | SQL_TOUCHES_RESET_ALL },
 	{ "reset \"all\"", SQL_RESET, 1, Z },
 	{ "discard all", SQL_DISCARD_ALL, 1, D },

@@ -3,6 +3,7 @@ psycopg, sqlalchemy).  What it does and says: see pools.py."""
 
 import asyncio
 import collections
+import contextlib
 import json
 import os
 import sys
@@ -33,7 +34,10 @@ class OnAsyncpg:
                     "insert into visit values ($1, 'together')", number)
 
     async def end(self):
-        await self.pool.close()
+        # asyncpg says to limit it: a connection that PostgreSQL has ended in
+        # the middle of something it may wait for without end.
+        with contextlib.suppress(asyncio.TimeoutError):
+            await asyncio.wait_for(self.pool.close(), 5)
 
 
 class OnPsycopg:

@@ -492,6 +492,21 @@ def test_an_old_primary_does_not_start_while_a_replica_is_further(tools):
     group.close()
 
 
+def test_a_primary_that_dies_before_its_first_checkpoint_comes_back(tools):
+    group = Group(tools)
+    group.three()
+    # That checkpoint takes its time for so many pages.
+    group.sql(0, "create table t as select generate_series(1, 100000) as n")
+    group.has(1, "select count(*) from t", "100000")
+    group.end(0, signal.SIGKILL)
+    assert group.sql(1, "select pg_promote(true, 60)") == "t"
+    group.has(2, "select received_tli from pg_stat_wal_receiver", "2")
+    assert group.sql(1, "select timeline_id from pg_control_checkpoint()") == "1"
+    group.end(1, signal.SIGKILL)
+    group.started(1, "primary")
+    group.close()
+
+
 def test_a_new_cluster_is_made_only_where_no_peer_exists(tools):
     group = Group(tools)
     group.three()

@@ -75,9 +75,16 @@ role_of() {
 	    from pg_control_checkpoint()"
 }
 
+# The same for the data here: the higher of what both say.
 own_timeline() {
-	pg_controldata -D "$PGDATA" |
-	    sed -n "s/^Latest checkpoint's TimeLineID: *//p"
+	checkpointed=$(pg_controldata -D "$PGDATA" |
+	    sed -n "s/^Latest checkpoint's TimeLineID: *//p")
+	# shellcheck disable=SC2012
+	followed=$(ls "$PGDATA/pg_wal" |
+	    sed -n 's/^\([0-9A-F]\{8\}\).*/0x\1/p' | sort | tail -n 1)
+	followed=$((${followed:-0}))
+	[ "$followed" -gt "$checkpointed" ] || followed=$checkpointed
+	echo "$followed"
 }
 
 own_system() {

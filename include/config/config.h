@@ -206,6 +206,7 @@ void		 config_replace(struct config *);
 
 /* The entry for this name, else the one named "*", else NULL. */
 const struct database	*config_database(const struct config *, const char *);
+/* A database that is there because "*" is. */
 bool		 config_is_auto(const struct config *, const char *name);
 /* The first entry, if all lead to the same hosts; else NULL. */
 const struct database	*config_same_hosts(const struct config *);

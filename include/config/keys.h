@@ -34,4 +34,5 @@ bool	keys_set(const struct key *, void *record, const char *name,
 	    const char *value, char *error, size_t);
 /* Wipes them. */
 void	keys_free_texts(const struct key *, void *record);
+
 #endif

@@ -378,6 +378,8 @@ bool		 pool_explain_wait(struct pool *, const char *limit, char *,
 struct pool_numbers {
 	int	clients, waiting, linked, idle, moving, opening, total;
 	int64_t	oldest_wait_us;		/* 0: nobody waits */
+	bool	fails;			/* what is opened; since the last that
+					 * was not */
 };
 void		 pool_count(struct pool *, int64_t now_us,
 		    struct pool_numbers *);

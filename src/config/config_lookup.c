@@ -53,7 +53,6 @@ config_database(const struct config *config, const char *name)
 	return fallback;
 }
 
-/* A database that is there because "*" is. */
 bool
 config_is_auto(const struct config *config, const char *name)
 {

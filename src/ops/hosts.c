@@ -31,17 +31,17 @@ static const char	*const host_states[] = {
 static const char *
 host_state_alone(const struct backend *backend, bool *is_used)
 {
-	struct pool	*pool;
-	bool		 has_server, fails = false;
+	struct pool		*pool;
+	struct pool_numbers	 numbers;
+	bool			 has_server, fails = false;
 
 	*is_used = false;
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
 		if (pool->backend != backend)
 			continue;
-		pthread_mutex_lock(&pool->shared.mutex);
-		has_server = pool->shared.total - pool->shared.opening > 0;
-		fails = fails || pool->shared.is_backing_off;
-		pthread_mutex_unlock(&pool->shared.mutex);
+		pool_count(pool, 0, &numbers);
+		has_server = numbers.total > numbers.opening;
+		fails = fails || numbers.fails;
 		*is_used = *is_used || has_server ||
 		    !atomic_load(&pool->is_retired);
 		if (has_server)
@@ -130,25 +130,18 @@ host_on_try(struct loop *loop, struct letter *letter)
 }
 
 static bool
-pool_has_server(struct pool *pool)
-{
-	struct pool_numbers	numbers;
-
-	pool_count(pool, 0, &numbers);
-	return numbers.total > numbers.opening;
-}
-
-static bool
 host_try(const struct backend *backend)
 {
-	struct pool	*pool, *any = NULL;
-	struct host_try	*attempt;
+	struct pool		*pool, *any = NULL;
+	struct pool_numbers	 numbers;
+	struct host_try		*attempt;
 
 	for (pool = pool_each(NULL); pool != NULL; pool = pool_each(pool)) {
 		if (pool->backend != backend ||
 		    atomic_load(&pool->is_retired))
 			continue;
-		if (pool_has_server(pool))
+		pool_count(pool, 0, &numbers);
+		if (numbers.total > numbers.opening)
 			return false;
 		any = pool;
 	}

@@ -2,6 +2,10 @@
  * The families of /metrics that have pools or databases as labels.
  */
 
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/mem.h"
 #include "config/choice.h"
 #include "config/config.h"
 #include "ops/metrics.h"
@@ -398,52 +402,78 @@ static const struct {
 };
 
 static void
-metrics_database(struct buf *out, size_t family, const struct config *config,
+database_row_fill(struct database_row *row, const struct config *config,
     const char *name, const struct overview *overview)
 {
-	const struct database		*entry = config_database(config, name);
 	const struct overview_database	*found;
-	struct database_row		 row = { .entry = entry,
-					    .name = name };
-	char				 port[16];
 
-	budget_pool_settings(config, entry, "", &row.settings);
+	row->entry = config_database(config, name);
+	row->name = name;
+	budget_pool_settings(config, row->entry, "", &row->settings);
 	if ((found = overview_database(overview, name)) != NULL)
-		row.numbers = found->numbers;
+		row->numbers = found->numbers;
+}
+
+static size_t
+database_rows(struct database_row *rows, const struct config *config,
+    const struct overview *overview)
+{
+	const char	*name;
+	size_t		 count = 0;
+
+	for (size_t i = 0; i < config->database_count; i++) {
+		name = config->databases[i]->name;
+		if (strcmp(name, "*") != 0)
+			database_row_fill(&rows[count++], config, name,
+			    overview);
+	}
+	for (size_t i = 0; i < overview->database_count; i++) {
+		name = overview->databases[i].name;
+		if (config_is_auto(config, name))
+			database_row_fill(&rows[count++], config, name,
+			    overview);
+	}
+	return count;
+}
+
+static void
+metrics_database(struct buf *out, size_t family,
+    const struct database_row *row)
+{
+	const struct database	*entry = row->entry;
+	char			 port[16];
+
 	snprintf(port, sizeof port, "%d", entry->port);
 	metrics_open(out, database_families[family].name);
-	metrics_label(out, "name", name);
+	metrics_label(out, "name", row->name);
 	metrics_label(out, "host", entry->host);
 	metrics_label(out, "port", port);
 	metrics_label(out, "database", entry->dbname != NULL ?
-	    entry->dbname : name);
+	    entry->dbname : row->name);
 	metrics_label(out, "force_user", entry->user);
 	metrics_label(out, "pool_mode",
-	    choice_name(CHOICE_MODE, (int)row.settings.mode));
-	metrics_value(out, database_families[family].value(&row));
+	    choice_name(CHOICE_MODE, (int)row->settings.mode));
+	metrics_value(out, database_families[family].value(row));
 }
 
 static void
 metrics_each_database(struct buf *out, const struct overview *overview)
 {
-	struct config	*config = config_current();
-	const char	*name;
+	struct config		*config = config_current();
+	struct database_row	*rows;
+	size_t			 count;
 
+	rows = mem_new((config->database_count + overview->database_count) *
+	    sizeof *rows);
+	count = database_rows(rows, config, overview);
 	for (size_t f = 0; f < sizeof database_families /
 	    sizeof database_families[0]; f++) {
 		metrics_head(out, database_families[f].name, "gauge",
 		    database_families[f].help);
-		for (size_t i = 0; i < config->database_count; i++)
-			if (strcmp(config->databases[i]->name, "*") != 0)
-				metrics_database(out, f, config,
-				    config->databases[i]->name, overview);
-		for (size_t i = 0; i < overview->database_count; i++) {
-			name = overview->databases[i].name;
-			if (config_is_auto(config, name))
-				metrics_database(out, f, config, name,
-				    overview);
-		}
+		for (size_t i = 0; i < count; i++)
+			metrics_database(out, f, &rows[i]);
 	}
+	free(rows);
 	config_release(config);
 }
 

@@ -463,6 +463,7 @@ pool_count(struct pool *pool, int64_t now_us, struct pool_numbers *numbers)
 	numbers->moving = pool->shared.moving;
 	numbers->opening = pool->shared.opening;
 	numbers->total = pool->shared.total;
+	numbers->fails = pool->shared.is_backing_off;
 	pthread_mutex_unlock(&pool->shared.mutex);
 	numbers->linked = numbers->total - numbers->idle - numbers->moving -
 	    numbers->opening;

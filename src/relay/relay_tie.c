@@ -213,16 +213,13 @@ relay_may_tie(struct relay *relay, struct relay_io *io, uint32_t pins,
  * asks the primary for that lock.
  */
 static bool
-relay_locks_astray(const struct relay *relay, uint32_t touches)
+relay_may_lock(struct relay *relay, struct relay_io *io, uint32_t touches,
+    bool is_query)
 {
-	return touches & (SQL_TOUCHES_LOCK | SQL_TOUCHES_LOCAL_LOCK) &&
-	    relay->block.stays && relay->block.is_at_replica &&
-	    relay->block.state >= BEGIN_FIRST;
-}
-
-static bool
-relay_refuse_lock(struct relay *relay, struct relay_io *io, bool is_query)
-{
+	if (!(touches & (SQL_TOUCHES_LOCK | SQL_TOUCHES_LOCAL_LOCK)) ||
+	    !relay->block.stays || !relay->block.is_at_replica ||
+	    relay->block.state < BEGIN_FIRST)
+		return true;
 	relay_answer_error(relay, io, is_query,
 	    reason_sqlstate(REASON_UNSUPPORTED), "Lock first in the "
 	    "transaction, or set pgweir.route to primary before it.",
@@ -240,8 +237,7 @@ relay_note_touches(struct relay *relay, struct relay_io *io,
 	if (touches == 0)
 		return true;
 	touches = relay_follow_reset(relay, touches);
-	if ((relay_locks_astray(relay, touches) &&
-	    !relay_refuse_lock(relay, io, is_query)) ||
+	if (!relay_may_lock(relay, io, touches, is_query) ||
 	    !relay_may_tie(relay, io, relay_statement_pins(relay, touches),
 	    is_query)) {
 		relay_drop(relay, message);

@@ -9,10 +9,10 @@ const { drizzle } = require('drizzle-orm/node-postgres');
 const { eq, sql, inArray, gt } = require('drizzle-orm');
 const { pgTable, integer, text, numeric, jsonb, boolean, bigserial, timestamp }
     = require('drizzle-orm/pg-core');
+const story = require('./story.cjs');
 
-const clients = 2 * Number(process.env.STORY_CLIENTS);
-const tell = (subject, ...what) => console.log(subject + ':', ...what.map(
-    (w) => typeof w === 'string' ? w : JSON.stringify(w)));
+const clients = 2 * story.clients;
+const { tell } = story;
 
 const item = pgTable('item', {
 	id: integer('id').primaryKey(),

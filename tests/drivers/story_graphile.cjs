@@ -8,7 +8,7 @@
 const { run, runOnce, makeWorkerUtils, quickAddJob, Logger } =
     require('graphile-worker');
 const { Pool } = require('pg');
-const { url, clients, tell, errorOf, story } = require('./orm.cjs');
+const { url, clients, tell, errorOf, story } = require('./story.cjs');
 
 const quiet = new Logger(() => () => {});
 const options = { connectionString: url, logger: quiet,

@@ -6,7 +6,7 @@
 
 const Knex = require('knex');
 const { Model, transaction } = require('objection');
-const { url, clients, tell, errorOf, crowd, story } = require('./orm.cjs');
+const { url, clients, tell, errorOf, crowd, story } = require('./story.cjs');
 
 const steps = {
 	one: { up: (k) => k.schema.createTable('person', (t) => {

@@ -11,13 +11,9 @@ const copy = require('pg-copy-streams');
 const fs = require('fs');
 const { pipeline } = require('stream/promises');
 const { Readable } = require('stream');
+const { url, clients, tell } = require('./story.cjs');
 
-const url = process.env.DATABASE_URL;
-const clients = Number(process.env.STORY_CLIENTS);
 const ca = fs.readFileSync(process.env.STORY_CA, 'utf8');
-
-const tell = (subject, ...what) => console.log(subject + ':', ...what.map(
-    (w) => typeof w === 'string' ? w : JSON.stringify(w)));
 
 async function connect(more = {}) {
 	const client = new Client(typeof more === 'string' ?

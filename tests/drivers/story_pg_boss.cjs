@@ -6,7 +6,7 @@
 
 const PgBoss = require('pg-boss');
 const { Pool } = require('pg');
-const { url, clients, tell, errorOf, story } = require('./orm.cjs');
+const { url, clients, tell, errorOf, story } = require('./story.cjs');
 
 const bosses = [];
 let pool, isClosing = false;

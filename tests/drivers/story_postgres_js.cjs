@@ -9,12 +9,9 @@ const fs = require('fs');
 const { Readable } = require('stream');
 const { pipeline } = require('stream/promises');
 const postgres = require('postgres');
+const { url, clients, tell } = require('./story.cjs');
 
-const url = process.env.DATABASE_URL;
-const clients = Number(process.env.STORY_CLIENTS);
 const prepare = process.env.STORY_MODE !== 'unprepared';
-const tell = (subject, ...what) => console.log(subject + ':', ...what.map(
-    (w) => typeof w === 'string' ? w : JSON.stringify(w)));
 const notices = [];
 
 const open = (parameters = '', more = {}) => postgres(url + parameters,

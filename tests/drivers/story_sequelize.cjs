@@ -7,7 +7,7 @@
 
 const { Sequelize, DataTypes, Op, Transaction } = require('sequelize');
 const { Umzug, SequelizeStorage } = require('umzug');
-const { url, clients, tell, errorOf, crowd, story } = require('./orm.cjs');
+const { url, clients, tell, errorOf, crowd, story } = require('./story.cjs');
 
 const db = new Sequelize(url, { logging: false, timezone: '+02:00',
     pool: { max: clients * 2 },

@@ -6,7 +6,7 @@
 'use strict';
 
 const { DataSource, EntitySchema } = require('typeorm');
-const { url, clients, tell, errorOf, crowd, story } = require('./orm.cjs');
+const { url, clients, tell, errorOf, crowd, story } = require('./story.cjs');
 
 const Author = new EntitySchema({
 	name: 'author',

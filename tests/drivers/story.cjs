@@ -1,4 +1,4 @@
-/* What the stories of applications on Node.js share. */
+/* What the stories on Node.js share. */
 'use strict';
 
 const url = process.env.DATABASE_URL;

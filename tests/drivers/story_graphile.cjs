@@ -7,6 +7,7 @@
 
 const { run, runOnce, makeWorkerUtils, quickAddJob, Logger } =
     require('graphile-worker');
+const { EventEmitter } = require('events');
 const { Pool } = require('pg');
 const { url, clients, tell, errorOf, story } = require('./story.cjs');
 
@@ -55,8 +56,20 @@ async function open() {
 	}));
 	tell('open', (await pool.query('select count(*) > 10 as is_done ' +
 	    'from graphile_worker.migrations')).rows);
-	runners = await Promise.all([0, 1].map(() =>
-	    run({ ...options, taskList: tasks })));
+	runners = await Promise.all([0, 1].map(runs));
+}
+
+/* A worker that listens: what is asked behind its LISTEN is answered. */
+async function runs() {
+	const events = new EventEmitter();
+	const listens = new Promise((resolve, reject) => {
+		events.once('pool:listen:success', ({ client }) =>
+			setImmediate(() => client.query('select 1').then(
+			    resolve, reject)));
+	});
+	const runner = await run({ ...options, taskList: tasks, events });
+	await listens;
+	return runner;
 }
 
 async function heard() {

@@ -168,7 +168,8 @@ def test_sigterm_finds_every_kind_of_client_at_its_boundary(world):
     flushed, copying, extended, held = (Client(weir.port) for _ in range(4))
     flushed.send(parse("", "select 1"), bind(""), execute(), FLUSH)
     assert "".join(flushed.read()[0] for _ in range(4)) == "12DC"
-    copying.rows("create table if not exists last_copied (a int)")
+    copying.rows("drop table if exists last_copied; "
+                 "create table last_copied (a int)")
     copying.send(query("copy last_copied from stdin"))
     assert copying.read()[0] == "G"
     begin, commit = (parse("", word) + bind("") + execute() + SYNC
@@ -187,7 +188,7 @@ def test_sigterm_finds_every_kind_of_client_at_its_boundary(world):
         assert kinds(client.ask(last)) == answer
         assert error_of(client.until_ready())["C"] == "57P01"
     assert weir.end() == 0
-    assert world.pg.sql("select * from copied", database="app") == "1"
+    assert world.pg.sql("select * from last_copied", database="app") == "1"
 
 
 def test_shutdown_delay_goes_on_accepting(world):

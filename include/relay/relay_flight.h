@@ -14,7 +14,7 @@ struct expectation;
 struct relay;
 struct relay_io;
 
-/* The first two are kept for servers of a set only. */
+/* Kept where the server is one of a set: else nobody asks. */
 struct relay_flight {
 	bool	may_commit;		/* something in it */
 	bool	may_be_over;		/* a ROLLBACK is in it: what comes

@@ -39,6 +39,14 @@ void	relay_settings_cleared(struct relay *);
 void	relay_settings_refused(struct relay *);
 /* True: a query of ours comes first. */
 bool	relay_bring_back(struct relay *);
+/* What was sent may change what the session is. */
+bool	relay_may_change(const struct relay *);
+/*
+ * The same, on one of several hosts: nothing more is sent, and its client told
+ * nothing, before it is known how.  If the server is lost meanwhile, nothing
+ * has changed, and the client goes on.
+ */
+bool	relay_must_know(const struct relay *);
 /* What these touches come to, for RESET ALL. */
 uint32_t	relay_follow_reset(const struct relay *, uint32_t touches);
 /* What its text touches, as far as it is here. */

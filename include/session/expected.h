@@ -65,8 +65,8 @@ struct expectation {
 	uint8_t			 purpose;
 	bool			 is_named : 1;	/* Parse: entered into names */
 	uint8_t			 learns : 2;	/* relay_learn.c's */
-	bool			 rolls_back : 1; /* Query, Bind, Execute: it
-						 * does nothing else */
+	bool			 rolls_back : 1; /* Query, Execute: it does
+						 * nothing else */
 	bool			 ends_unnamed : 1;	/* Close, Query: what
 						 * `before` is, or was NULL */
 	uint32_t		 number;	/* on the shelf; of Bind and

@@ -259,8 +259,9 @@ relay_read_skipped(struct relay *relay, struct relay_io *io, uint8_t *at,
 }
 
 /*
- * What it asked before may change what it listens to, or take it back to its
- * startup settings, and has to be answered first; but for what belongs to that.
+ * What it asked before may change what it listens to or what is set, or take
+ * it back to its startup settings, and has to be answered first; but for what
+ * belongs to that.
  */
 static bool
 relay_pauses(const struct relay *relay, uint8_t type)

@@ -174,6 +174,22 @@ relay_forget_session(struct relay *relay)
 /* What DISCARD ALL does not undo. */
 #define PINS_LASTING	(PIN_CUSTOM | PIN_SETTINGS | PIN_LOAD)
 
+static void
+relay_ask_settled(struct relay *relay, bool listens, bool reads_back,
+    bool asks)
+{
+	struct relay_io	io;
+
+	relay_io_init(&io, relay);
+	if (listens)
+		relay_listen_ask(relay, &io);
+	if (reads_back) {
+		relay_close_private(relay, &io);
+		relay_start_read_back(relay, &io, PURPOSE_READ_BACK, asks);
+	}
+	relay_io_send(&io, relay);
+}
+
 /*
  * True: a query of ours has to be answered before it can go on; or, before
  * that, a cancel has to be over, which would hit it.  The client may say more
@@ -186,7 +202,6 @@ relay_settle_touches(struct relay *relay)
 	uint32_t	 touches = relay->touches;
 	bool		 listens = relay_listen_must_ask(relay);
 	bool		 asks, reads_back;
-	struct relay_io	 io;
 
 	relay->touches = 0;
 	if (touches & SQL_TOUCHES_DEFINES)
@@ -219,14 +234,7 @@ relay_settle_touches(struct relay *relay)
 		return true;
 	}
 	relay->settings.has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
-	relay_io_init(&io, relay);
-	if (listens)
-		relay_listen_ask(relay, &io);
-	if (reads_back) {
-		relay_close_private(relay, &io);
-		relay_start_read_back(relay, &io, PURPOSE_READ_BACK, asks);
-	}
-	relay_io_send(&io, relay);
+	relay_ask_settled(relay, listens, reads_back, asks);
 	return true;
 }
 

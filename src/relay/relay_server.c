@@ -22,6 +22,7 @@
 #include "relay/relay_query.h"
 #include "relay/relay_retry.h"
 #include "relay/relay_server.h"
+#include "relay/relay_settings.h"
 #include "relay/relay_split.h"
 #include "relay/relay_tie.h"
 #include "relay/relay_timeouts.h"
@@ -412,27 +413,12 @@ relay_count_ready(struct relay *relay)
 	relay->times.linked_us = now;
 }
 
-static bool
-relay_may_change(const struct relay *relay)
-{
-	return relay->touches & RELAY_TOUCHES_CHANGING ||
-	    relay_pins_of(relay->touches) != 0;
-}
-
-/* Between two hosts a client may lose what it has changed, and not know. */
-static bool
-relay_must_know(const struct relay *relay)
-{
-	return relay->server->pool->set != NULL &&
-	    !(relay->ties.pins & PIN_MODE) && relay_may_change(relay) &&
-	    !relay->settings.have_changed;
-}
-
 /* A transaction is over: what it has changed has to be known first? */
 static bool
 relay_withholds_ready(struct relay *relay, struct relay_io *io)
 {
-	if ((relay_listen_may_change(relay) || relay_must_know(relay)) &&
+	if ((relay_listen_may_change(relay) ||
+	    (relay->input.is_pausing && relay_must_know(relay))) &&
 	    !relay_has_expected(relay) && !relay->batch.is_unsynced) {
 		relay->owes_ready = true;
 		return true;
@@ -466,6 +452,31 @@ relay_note_answered(struct relay *relay)
 		relay_note_done(relay);
 }
 
+/* To a request of the client. */
+static enum answer_fate
+relay_ready_again(struct relay *relay, struct relay_io *io, bool is_query,
+    enum answer_fate fate)
+{
+	/* A query ends the batch in front of it, which has no Sync. */
+	if (is_query && !relay_has_expected(relay))
+		relay->batch.is_unsynced = false;
+	relay_note_answered(relay);
+	if (relay->server->transaction_status == STATUS_IDLE &&
+	    (relay->touches != 0 || relay->listen.hearer != NULL)) {
+		if (relay_withholds_ready(relay, io))
+			return ANSWER_DROP;
+		relay->settings.have_changed |= relay_may_change(relay);
+	}
+	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
+	    relay->server->transaction_status != STATUS_IDLE) {
+		client_fail(relay->client, REASON_TRANSACTION_REFUSED,
+		    "transaction blocks not allowed in statement "
+		    "pooling mode");
+		return ANSWER_DROP;
+	}
+	return fate;
+}
+
 static enum answer_fate
 relay_on_ready(struct relay *relay, struct relay_io *io,
     const struct answer *answer)
@@ -492,24 +503,7 @@ relay_on_ready(struct relay *relay, struct relay_io *io,
 		relay_query_done(relay, purpose);
 		return ANSWER_DROP;
 	}
-	/* A query ends the batch in front of it, which has no Sync. */
-	if (is_query && !relay_has_expected(relay))
-		relay->batch.is_unsynced = false;
-	relay_note_answered(relay);
-	if (server->transaction_status == STATUS_IDLE &&
-	    (relay->touches != 0 || relay->listen.hearer != NULL)) {
-		if (relay_withholds_ready(relay, io))
-			return ANSWER_DROP;
-		relay->settings.have_changed |= relay_may_change(relay);
-	}
-	if (relay_limits(relay)->mode == POOL_MODE_STATEMENT &&
-	    server->transaction_status != STATUS_IDLE) {
-		client_fail(relay->client, REASON_TRANSACTION_REFUSED,
-		    "transaction blocks not allowed in statement "
-		    "pooling mode");
-		return ANSWER_DROP;
-	}
-	return fate;
+	return relay_ready_again(relay, io, is_query, fate);
 }
 
 const struct answer_kind	answers[256] = {

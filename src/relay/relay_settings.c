@@ -19,11 +19,13 @@
 
 #include "relay/relay_answer.h"
 #include "relay/relay_finish.h"
+#include "relay/relay_listen.h"
 #include "relay/relay_private.h"
 #include "relay/relay_query.h"
 #include "relay/relay_service.h"
 #include "relay/relay_settings.h"
 #include "relay/relay_split.h"
+#include "relay/relay_tie.h"
 #include "session/verdict.h"
 #include "wire/error_fields.h"
 
@@ -140,6 +142,20 @@ relay_settings_refused(struct relay *relay)
 	buf_done(&error);
 }
 
+bool
+relay_may_change(const struct relay *relay)
+{
+	return relay->touches & RELAY_TOUCHES_CHANGING ||
+	    relay_pins_of(relay->touches) != 0;
+}
+
+bool
+relay_must_know(const struct relay *relay)
+{
+	return relay->server->pool->set != NULL &&
+	    !(relay->ties.pins & PIN_MODE) && relay_may_change(relay);
+}
+
 /*
  * RESET.
  */
@@ -171,6 +187,9 @@ relay_bring_back(struct relay *relay)
 	    session->settings == relay->settings.wanted ||
 	    relay->server->transaction_status != STATUS_IDLE)
 		return false;
+	/* What has changed is known. */
+	if (relay->owes_ready)
+		relay_listen_say_ready(relay);
 	relay_send_held(relay, session->settings, relay->settings.wanted,
 	    PURPOSE_SETTINGS);
 	return true;

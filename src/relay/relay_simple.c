@@ -32,7 +32,7 @@
 bool
 relay_must_pause(const struct relay *relay)
 {
-	return relay_listen_may_change(relay) ||
+	return relay_listen_may_change(relay) || relay_must_know(relay) ||
 	    (relay->touches & SQL_TOUCHES_ANY_RESETS &&
 	    relay->settings.defaults != settings_none());
 }
@@ -118,30 +118,35 @@ relay_owns_query(struct relay *relay, struct relay_io *io, const char *text,
 #define TOUCHES_DEALLOCATES						\
 	(SQL_TOUCHES_DEALLOCATE | SQL_TOUCHES_DEALLOCATE_ALL)
 
-enum relay_verdict
-relay_on_query(struct relay *relay, struct relay_io *io,
-    const struct relay_message *message)
+/* Its server is there. */
+static enum relay_verdict
+relay_send_query(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const struct verdict *verdict,
+    uint32_t touches)
 {
 	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
-	size_t		 n = message->head.length;
-	struct verdict	 verdict;
-	uint32_t	 touches, by_words;
 
-	if (relay_no_queries) {
-		client_fail(relay->client, REASON_UNSUPPORTED, "PQexec "
-		    "disallowed: only the extended protocol is, by "
-		    "disable_pqexec");
-		return RELAY_GONE;
+	if (!relay_note_touches(relay, io, message, touches, true))
+		return RELAY_USED;
+	if (relay->server->pool->set != NULL) {
+		relay_note_commit(relay, verdict->first, verdict->is_several);
+		relay->split.alters |= verdict->alters;
 	}
-	if (message->here < message->total)
-		return message->total > LOOP_BUFFER_BYTES ?
-		    relay_stream_query(relay, io, message) : RELAY_LATER;
-	if (n == 0 || text[--n] != '\0')
-		return relay_bad_message(relay, message,
-		    "the query does not end with a zero byte");
-	by_words = words_touches(relay->client->pool, text, n);
-	verdict = verdict_of(text, n);
-	touches = verdict.touches | by_words;
+	relay_expect_query(relay, EXPECT_QUERY);
+	expected_last(&relay->server->session->expected)->rolls_back =
+	    relay_rolls_back(verdict->first, text, message->head.length - 1);
+	relay_pass(relay, io, message);
+	return RELAY_USED;
+}
+
+static enum relay_verdict
+relay_whole_query(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message, const char *text, size_t n)
+{
+	uint32_t	by_words = words_touches(relay->client->pool, text, n);
+	struct verdict	verdict = verdict_of(text, n);
+	uint32_t	touches = verdict.touches | by_words;
+
 	if (relay_refuse_block(relay, io, message, touches, true) ||
 	    relay_owns_query(relay, io, text, n, touches))
 		return RELAY_USED;
@@ -164,17 +169,29 @@ relay_on_query(struct relay *relay, struct relay_io *io,
 	if (touches & SQL_TOUCHES_NAMES)
 		touches = relay_note_text_names(relay, text, n, touches,
 		    by_words);
-	if (!relay_note_touches(relay, io, message, touches, true))
-		return RELAY_USED;
-	if (relay->server->pool->set != NULL) {
-		relay_note_commit(relay, verdict.first, verdict.is_several);
-		relay->split.alters |= verdict.alters;
+	return relay_send_query(relay, io, message, &verdict, touches);
+}
+
+enum relay_verdict
+relay_on_query(struct relay *relay, struct relay_io *io,
+    const struct relay_message *message)
+{
+	const char	*text = (const char *)message->at + MSG_HEAD_BYTES;
+	size_t		 n = message->head.length;
+
+	if (relay_no_queries) {
+		client_fail(relay->client, REASON_UNSUPPORTED, "PQexec "
+		    "disallowed: only the extended protocol is, by "
+		    "disable_pqexec");
+		return RELAY_GONE;
 	}
-	relay_expect_query(relay, EXPECT_QUERY);
-	expected_last(&relay->server->session->expected)->rolls_back =
-	    relay_rolls_back(verdict.first, text, n);
-	relay_pass(relay, io, message);
-	return RELAY_USED;
+	if (message->here < message->total)
+		return message->total > LOOP_BUFFER_BYTES ?
+		    relay_stream_query(relay, io, message) : RELAY_LATER;
+	if (n == 0 || text[n - 1] != '\0')
+		return relay_bad_message(relay, message,
+		    "the query does not end with a zero byte");
+	return relay_whole_query(relay, io, message, text, n - 1);
 }
 
 enum relay_verdict

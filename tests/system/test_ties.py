@@ -237,6 +237,21 @@ def test_show_pins_and_metrics_count_ties_and_refusals_by_reason(world):
     assert web.value(found, "pgweir_pool_pinned_clients") == 1
 
 
+def test_what_is_said_behind_a_reset_is_answered_behind_it(world):
+    with Cluster(world, replicas=0) as cluster:
+        primary = cluster.nodes[0]
+        weir = world.start(web.OPTIONS, f"app = host=127.0.0.1,127.0.0.1 "
+                           f"port={primary.port},{primary.port + 1}")
+        client = Client(weir.port, user="postgres",
+                        options="-c search_path=other,public")
+        good(client, "create temp table mine (a int)")
+        client.send(parse("", "reset all"), bind(""), execute(), SYNC,
+                    query("show search_path"))
+        assert kinds(client.until_ready()) == "12CZ"
+        assert kinds(client.until_ready()) == "TDCZ"
+        assert client.one("show search_path") == "other,public"
+
+
 def test_ties_count_at_the_host_whose_server_is_tied(world):
     with Cluster(world, replicas=1) as cluster:
         primary, replica = cluster.nodes

@@ -315,6 +315,24 @@ START_TEST(a_set_is_over_when_it_is_known_what_it_has_set)
 }
 END_TEST
 
+/* Also where that needs no server. */
+START_TEST(what_is_said_behind_a_set_is_answered_behind_it)
+{
+	ann_enters();
+	says(ann, parse("", "discard all"), binds(""), plain('S'),
+	    query("deallocate all"), query("insert"));
+	hears(one, parse("", "discard all"), binds(""), plain('S'));
+	says(one, plain('1'), plain('2'), ready('I'));
+	hears(ann, plain('1'), plain('2'));
+	one_is_asked();
+	says(one, complete("SELECT 0"), ready('I'));
+	hears(ann, ready('I'), complete("DEALLOCATE ALL"), ready('I'));
+	hears(one, query("insert"));
+	answers(one, ann, 'I');
+	talk_ends();
+}
+END_TEST
+
 START_TEST(a_listen_has_failed_where_nobody_knows_whether_it_listens)
 {
 	ann_enters();
@@ -353,5 +371,6 @@ CHECK_MAIN("talk_lost",
     a_rollback_is_not_done_before_its_sync_has_come,
     a_set_has_failed_where_nobody_knows_what_it_has_set,
     a_set_is_over_when_it_is_known_what_it_has_set,
+    what_is_said_behind_a_set_is_answered_behind_it,
     a_listen_has_failed_where_nobody_knows_whether_it_listens,
     resetting_what_is_not_set_costs_nothing)

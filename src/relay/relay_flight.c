@@ -91,8 +91,10 @@ relay_rollback_batch(const struct relay *relay)
 		executes += entry->kind == EXPECT_EXECUTE;
 		binds += entry->kind == EXPECT_BIND;
 	}
-	return binds <= 1 &&
-	    executes + relay->flight.has_rolled_back == 1 ? n : 0;
+	/* Only its ReadyForQuery may be missing. */
+	if (executes == 0 && relay->flight.has_rolled_back)
+		return n == expected->count ? n : 0;
+	return binds <= 1 && executes == 1 ? n : 0;
 }
 
 /* How many entries at the end are a ROLLBACK, of a transaction that is gone. */
@@ -117,8 +119,8 @@ relay_rollback_at_end(const struct relay *relay)
 }
 
 static void
-relay_put_granted(const struct relay *relay, struct buf *answer,
-    const struct expectation *entry)
+relay_put_granted(struct buf *answer, const struct expectation *entry,
+    bool has_rolled_back)
 {
 	static const uint8_t	types[] = {
 		[EXPECT_PARSE] = MSG_PARSE_COMPLETE,
@@ -133,12 +135,14 @@ relay_put_granted(const struct relay *relay, struct buf *answer,
 		buf_add(answer, entry->made, entry->made_bytes);
 	else if (entry->kind != EXPECT_EXECUTE && entry->kind < EXPECT_SYNC)
 		put_empty(answer, types[entry->kind]);
-	else if (entry->kind != EXPECT_SYNC && !relay->flight.has_rolled_back)
+	else if (entry->kind != EXPECT_SYNC && !has_rolled_back)
 		put_command_complete(answer, "ROLLBACK");
 }
 
+/* has_rolled_back: the one that is granted. */
 static void
-relay_grant_expected(struct relay *relay, struct relay_io *io)
+relay_grant_expected(struct relay *relay, struct relay_io *io,
+    bool has_rolled_back)
 {
 	struct expected		*expected = &relay->server->session->expected;
 	struct expectation	*head;
@@ -148,7 +152,7 @@ relay_grant_expected(struct relay *relay, struct relay_io *io)
 		return;
 	buf_init(&answer);
 	while ((head = expected_head(expected)) != NULL) {
-		relay_put_granted(relay, &answer, head);
+		relay_put_granted(&answer, head, has_rolled_back);
 		expected_strike(expected);
 	}
 	parcel_buf(&io->to_client, &answer);
@@ -206,6 +210,7 @@ relay_refuse_expected(struct relay *relay, struct relay_io *io,
 	for (uint32_t i = refused; i-- > 0;)
 		relay_undo(relay, expected_at(expected, i), true, refused);
 	relay_refuse_heads(relay, io, &error, granted);
-	relay_grant_expected(relay, io);
+	relay_grant_expected(relay, io, refused == 0 &&
+	    relay->flight.has_rolled_back);
 	buf_done(&error);
 }

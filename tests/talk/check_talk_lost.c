@@ -230,6 +230,19 @@ START_TEST(a_rollback_behind_what_failed_with_its_server_is_done)
 }
 END_TEST
 
+START_TEST(of_two_rollbacks_in_flight_each_is_answered)
+{
+	ann_has_begun();
+	says(ann, query("rollback"), query("rollback"));
+	hears(one, query("rollback"), query("rollback"));
+	says(one, complete("ROLLBACK"));
+	leaves(one);
+	hears(ann, complete("ROLLBACK"), error("08007", "..."), ready('I'),
+	    error("08007", "..."), ready('I'));
+	she_goes_on();
+}
+END_TEST
+
 /* It is a transaction of its own. */
 START_TEST(what_comes_behind_a_rollback_in_flight_is_unknown)
 {
@@ -367,6 +380,7 @@ CHECK_MAIN("talk_lost",
     a_rollback_in_flight_is_done_also_where_it_is_a_batch,
     a_rollback_in_flight_keeps_its_name,
     a_rollback_behind_what_failed_with_its_server_is_done,
+    of_two_rollbacks_in_flight_each_is_answered,
     what_comes_behind_a_rollback_in_flight_is_unknown,
     a_rollback_is_not_done_before_its_sync_has_come,
     a_set_has_failed_where_nobody_knows_what_it_has_set,

@@ -192,8 +192,8 @@ relay_ask_settled(struct relay *relay, bool listens, bool reads_back,
 
 /*
  * True: a query of ours has to be answered before it can go on; or, before
- * that, a cancel has to be over, which would hit it.  The client may say more
- * on its server meanwhile.
+ * that, a cancel has to be over, which would hit it.  A client that has been
+ * told that its transaction is over may say more on its server meanwhile.
  */
 static bool
 relay_settle_touches(struct relay *relay)
@@ -230,9 +230,12 @@ relay_settle_touches(struct relay *relay)
 	if (relay->server->cancels > 0) {
 		relay->touches = touches | SQL_TOUCHES_SETTINGS |
 		    (asks ? SQL_TOUCHES_UNKNOWN : 0);
+		/* What it says next is answered behind what is owed. */
+		relay->input.is_pausing = relay->owes_ready;
 		relay_watch_rest(relay);
 		return true;
 	}
+	relay->input.is_pausing = false;
 	relay->settings.has_reset = (touches & SQL_TOUCHES_RESETS) != 0;
 	relay_ask_settled(relay, listens, reads_back, asks);
 	return true;

@@ -416,6 +416,36 @@ END_TEST
  * In front of her statement goes one of ours, which gives the server her
  * settings.  If the cancel ended that, hers would run without them.
  */
+/* Between hosts she hears so only then, and waits with what she says next. */
+START_TEST(what_is_said_behind_a_set_waits_for_the_cancel_as_well)
+{
+	struct peer	*asker, *canceller;
+	struct buf	*ours;
+
+	one = talk_begins_split("");
+	ann = client_enters(1);
+	says(ann, query("set x = 1"), query("deallocate all"));
+	hears(one, query("set x = 1"));
+	asker = asks_to_cancel(ann);
+	canceller = server_arrives();
+	hears(canceller, cancel_of(one));
+	says(one, complete("SET"), ready('I'));
+	hears(ann, complete("SET"));
+	hears_nothing(one);
+	says(ann, query("insert"));
+	hears_nothing(one);
+	leaves(canceller);
+	hears(asker, the_end());
+	ours = hears_body(one, 'Q');
+	ck_assert_uint_gt(buf_length(ours), 0);
+	says(one, complete("SELECT 0"), ready('I'));
+	hears(ann, ready('I'), complete("DEALLOCATE ALL"), ready('I'));
+	hears(one, query("insert"));
+	answers(one, ann, 'I');
+	talk_ends();
+}
+END_TEST
+
 START_TEST(a_cancel_waits_until_the_settings_in_front_are_there)
 {
 	struct peer	*asker[2], *canceller;
@@ -478,4 +508,5 @@ CHECK_MAIN("talk_cancel",
     a_cancel_that_cannot_be_delivered_is_dropped,
     a_late_cancel_does_not_hit_a_query_of_ours,
     we_ask_for_the_settings_when_the_cancel_is_closed,
+    what_is_said_behind_a_set_waits_for_the_cancel_as_well,
     a_cancel_waits_until_the_settings_in_front_are_there)

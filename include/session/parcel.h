@@ -40,7 +40,7 @@ void	parcel_init(struct parcel *, struct stream *, uint8_t *room,
 void	parcel_add(struct parcel *, const void *, size_t);
 /* A piece: copied. */
 void	parcel_piece(struct parcel *, const void *, size_t);
-/* What is in the buf, which is done with. */
+/* What is in the buf, if anything, which is done with. */
 void	parcel_buf(struct parcel *, struct buf *);
 /* Forget what was not sent yet. */
 void	parcel_clear(struct parcel *);

@@ -60,7 +60,8 @@ parcel_piece(struct parcel *parcel, const void *bytes, size_t n)
 void
 parcel_buf(struct parcel *parcel, struct buf *buf)
 {
-	parcel_piece(parcel, buf_bytes(buf), buf_length(buf));
+	if (buf_length(buf) > 0)
+		parcel_piece(parcel, buf_bytes(buf), buf_length(buf));
 	buf_done(buf);
 }
 

@@ -412,10 +412,6 @@ START_TEST(we_ask_for_the_settings_when_the_cancel_is_closed)
 }
 END_TEST
 
-/*
- * In front of her statement goes one of ours, which gives the server her
- * settings.  If the cancel ended that, hers would run without them.
- */
 /* Between hosts she hears so only then, and waits with what she says next. */
 START_TEST(what_is_said_behind_a_set_waits_for_the_cancel_as_well)
 {
@@ -446,6 +442,10 @@ START_TEST(what_is_said_behind_a_set_waits_for_the_cancel_as_well)
 }
 END_TEST
 
+/*
+ * In front of her statement goes one of ours, which gives the server her
+ * settings.  If the cancel ended that, hers would run without them.
+ */
 START_TEST(a_cancel_waits_until_the_settings_in_front_are_there)
 {
 	struct peer	*asker[2], *canceller;

@@ -212,6 +212,8 @@ START_TEST(a_rollback_in_flight_keeps_its_name)
 	says(ann, describes('S', "r"), plain('S'));
 	one = server_enters();
 	ignores(one);
+	/* It is prepared again, and not refused. */
+	hears_nothing(ann);
 	leaves(one);
 	ignores(ann);
 	talk_ends();
